@@ -1,0 +1,66 @@
+# `make demo` and `make test` need git, make, Python 3.10 or newer and a C compiler; everything else they install themselves.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell scripts/find_pythons.sh --first)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venv-$(VERSION)
+DEMO_VENV := .venv-demo
+RUN := $(VENV)/bin/python
+SOURCES := src tests scripts bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(DEMO_VENV)/.ready ## install into an own environment and check the sample that ships with the package
+	@$(DEMO_VENV)/bin/python scripts/demo.py
+
+test: $(VENV)/.ready ## the whole suite, with this Python
+	$(RUN) -m pytest
+
+test-pythons: ## unit and integration tests with every CPython 3.10 or newer on this machine
+	@for python in $$(scripts/find_pythons.sh); do \
+	    $(MAKE) --no-print-directory test-python PYTHON=$$python; \
+	done
+
+test-python: $(VENV)/.ready
+	$(RUN) -m pytest -q tests/unit tests/integration
+
+test-loader: $(VENV)/.ready ## hold the verdicts against the real dynamic loader, on every object of the machine
+	GLIBC_GUARD_ALL_OBJECTS=1 $(RUN) -m pytest tests/loader
+
+test-e2e: $(VENV)/.ready ## run the Action for real: by the runner harness and by act
+	$(RUN) -m pytest tests/e2e
+
+lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, shell scripts
+	$(RUN) -m ruff format --check $(SOURCES)
+	$(RUN) -m ruff check $(SOURCES)
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/zizmor --offline --no-progress --quiet action.yml .github examples
+	scripts/shellcheck.sh
+
+bench: $(VENV)/.ready ## side by side with the peers, on real wheels (downloads them)
+	$(RUN) bench/compare.py
+
+lock: $(VENV)/.ready ## renew the hash-locked requirements
+	$(RUN) scripts/update_action_lock.py
+	scripts/lock_tests.sh $(VENV)/bin/uv
+
+data: $(VENV)/.ready ## regenerate the tables in src/glibc_guard/data and the JSON Schema
+	$(RUN) scripts/update_report_schema.py
+	$(RUN) scripts/update_manylinux_policies.py
+	$(RUN) scripts/update_glibc_symbols.py
+
+clean: ## remove what the other targets made
+	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(VENV)/.ready: tests/requirements.txt pyproject.toml
+	scripts/make_environment.sh $(PYTHON) $(VENV) tests/requirements.txt
+
+$(DEMO_VENV)/.ready: scripts/action/requirements.txt pyproject.toml
+	scripts/make_environment.sh $(PYTHON) $(DEMO_VENV) scripts/action/requirements.txt
+
+.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench lock data clean

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Prints the path of every CPython 3.10 or newer on this machine, one a minor version; --first prints the preferred one only.
+set -euo pipefail
+
+candidates() {
+    type -a -P python3 python3.14 python3.13 python3.12 python3.11 python3.10 python 2>/dev/null || true
+    printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python /opt/python/cp*/bin/python
+}
+
+declare -A seen=()
+while IFS= read -r python; do
+    version=$("$python" -c 'import sys
+if sys.version_info >= (3, 10) and sys.implementation.name == "cpython" and not sys.flags.no_site:
+    import venv, ssl
+    print("%d.%d" % sys.version_info[:2], sys.executable)' 2>/dev/null) || continue
+    [ -n "$version" ] && [ -z "${seen[${version%% *}]:-}" ] || continue
+    seen[${version%% *}]=1
+    echo "${version#* }"
+    [ "${1:-}" = --first ] && exit 0
+done < <(candidates)
+
+if [ ${#seen[@]} -eq 0 ]; then
+    echo "find_pythons.sh: there is no CPython 3.10 or newer (with venv and ssl) on this machine" >&2
+    exit 1
+fi

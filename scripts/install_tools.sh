@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs what the end-to-end tests and the linters need and a new machine lacks: Debian packages, act, actionlint.
+set -euo pipefail
+
+act=github.com/nektos/act@v0.2.89
+actionlint=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+tools=${GLIBC_GUARD_TOOLS:-${GLIBC_GUARD_CACHE:-$HOME/.cache/glibc-guard}}
+
+sudo=""
+[ "$(id -u)" -eq 0 ] || sudo=sudo
+declare -A packages=([cc]=gcc [g++]=g++ [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
+    [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip)
+missing=()
+for command in "${!packages[@]}"; do
+    command -v "$command" >/dev/null || missing+=("${packages[$command]}")
+done
+command -v go >/dev/null || [ -x /usr/local/go/bin/go ] || missing+=(golang-go)
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "installing ${missing[*]}"
+    $sudo apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+PATH="$PATH:/usr/local/go/bin"
+mkdir -p "$tools/bin"
+for module in "$act" "$actionlint"; do
+    name=$(basename "${module%@*}")
+    if [ ! -x "$tools/bin/$name-${module#*@}" ]; then
+        echo "building $module"
+        GOBIN="$tools/bin" go install "$module"
+        cp "$tools/bin/$name" "$tools/bin/$name-${module#*@}"
+    fi
+done

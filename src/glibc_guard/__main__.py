@@ -1,0 +1,5 @@
+"""``python -m glibc_guard``."""
+
+from glibc_guard.cli import main
+
+main()

@@ -1,0 +1,209 @@
+"""Tells what a path holds by its content and opens it, archives inside archives included, one level deep."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from glibc_guard.artifacts.deb import AR_MAGIC, deb_members, is_deb
+from glibc_guard.artifacts.folder import folder_members
+from glibc_guard.artifacts.limits import Limits
+from glibc_guard.artifacts.member import (
+    ArtifactError,
+    AsStream,
+    Content,
+    DiskFile,
+    Member,
+    MemoryFile,
+    NestedWheel,
+    PlainContent,
+    RandomAccess,
+    unreadable,
+)
+from glibc_guard.artifacts.tar_archive import decompressed, tar_members
+from glibc_guard.artifacts.wheel import wheel_facts
+from glibc_guard.artifacts.zip_archive import zip_members
+from glibc_guard.model import ArtifactKind, WheelFacts
+
+ELF_MAGIC: Final = b"\x7fELF"
+ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
+COMPRESSION_MAGICS: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+TAR_MAGIC: Final = slice(257, 262)  # "ustar" in the first header
+START_BYTES: Final = 512
+# No ".jar": it carries libraries for many systems, and the Java program takes the one that fits.
+ARCHIVE_SUFFIXES: Final = (
+    ".whl", ".zip", ".egg", ".conda", ".deb",
+    ".tar", ".tgz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst",
+)  # fmt: skip
+OTHER_FORMATS: Final = {
+    b"MZ": "a Windows program or library",
+    b"\xcf\xfa\xed\xfe": "a macOS program or library",
+    b"\xca\xfe\xba\xbe": "a macOS universal binary or a Java class",
+    AR_MAGIC: "a static library (.a): no loader sees it; check what it is linked into",
+    b"\xed\xab\xee\xdb": "an RPM package, which is not supported: unpack it and check the folder",
+}
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Opener: TypeAlias = Callable[[RandomAccess, Limits], Iterator[Member]]
+
+
+class OpenArtifact:
+    """An artifact whose members are read one after the other; use it as a context manager."""
+
+    def __init__(self, path: str, kind: ArtifactKind, size: int | None, members: Iterator[Member]) -> None:
+        """Wrap ``members``."""
+        self.path = path
+        self.kind = kind
+        self.size = size  # bytes; None for a folder
+        self.wheel: WheelFacts | None = None
+        self.file: DiskFile | None = None  # closed with the artifact
+        self._members = members
+
+    def __enter__(self) -> Self:
+        """Return self."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        if self.file is not None:
+            self.file.close()
+
+    def members(self) -> Iterator[Member]:
+        """Yield each regular file once; ``kind`` is final when the last one was given. Raises ArtifactError."""
+        for member in self._members:
+            if self.kind == "tar":
+                self.kind = _kind_of_tar(self.path, member.path)
+            yield member
+
+
+def open_artifact(path: str, limits: Limits) -> OpenArtifact:
+    """Open ``path``, whatever it is called, by what it holds.
+
+    Raises:
+        ArtifactError: it holds nothing that can be judged, or cannot be opened.
+    """
+    if Path(path).is_dir():
+        return OpenArtifact(path, "folder", None, _with_nested(folder_members(Path(path)), limits, 1))
+    try:
+        file = DiskFile(Path(path))
+        start = file.read_at(0, START_BYTES)
+    except OSError as error:
+        raise ArtifactError(f"cannot be read: {error.strerror or error}") from error
+    try:
+        opened = _open_file(path, file, start, limits)
+    except ArtifactError:
+        file.close()
+        raise
+    opened.file = file
+    return opened
+
+
+def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenArtifact:
+    if start.startswith(ELF_MAGIC):
+        return OpenArtifact(path, "elf", file.size, iter([Member(path, file.size, lambda: PlainContent(file))]))
+    opener = _opener(start)
+    if opener is None:
+        raise ArtifactError(_what_else(start))
+    if path.endswith(".whl") and opener is zip_members:
+        members = list(zip_members(file, limits))
+        opened = OpenArtifact(path, "wheel", file.size, _with_nested(iter(members), limits, 1))
+        opened.wheel = wheel_facts(Path(path).name, members)
+        return opened
+    kind: ArtifactKind = "deb" if opener is deb_members else "tar" if opener is _tar_members else "zip"
+    depth = 1
+    if kind == "zip" and path.endswith(".conda"):
+        kind, depth = "conda", 2  # its payload is a tar inside the zip, which is no nesting of the user's
+    return OpenArtifact(path, kind, file.size, _with_nested(opener(file, limits), limits, depth))
+
+
+def _opener(start: bytes) -> Opener | None:
+    """Return what opens an archive that begins with ``start``; None if it is no archive that is known."""
+    if start.startswith(ZIP_MAGICS):
+        return zip_members
+    if is_deb(start):
+        return deb_members
+    if start.startswith(COMPRESSION_MAGICS) or start[TAR_MAGIC] == b"ustar":
+        return _tar_members
+    return None
+
+
+def _tar_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
+    stream = io.BufferedReader(AsStream(file))
+    yield from tar_members(decompressed(stream, file.read_at(0, 8)), limits)
+
+
+def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Iterator[Member]:
+    """Replace each archive among ``members`` by its own members, ``depth`` levels deep; deeper ones are unreadable."""
+    for count, member in enumerate(members, 1):
+        if count > limits.members:
+            raise ArtifactError(f"more than {limits.members} members (limit members)")
+        if not member.path.lower().endswith(ARCHIVE_SUFFIXES):
+            yield member
+            continue
+        try:
+            content = member.open()
+            opener = _opener(content.read(0, START_BYTES))
+            if opener is None:
+                yield dataclasses.replace(member, open=functools.partial(_same, content))
+            elif depth == 0:
+                yield unreadable(
+                    member.path,
+                    member.size,
+                    "an archive nested more than one level deep is not opened: check it by itself",
+                )
+            else:
+                yield from _inside(member, content, opener, limits, depth)
+        except ArtifactError as error:
+            yield unreadable(member.path, member.size, str(error))
+
+
+def _same(content: Content) -> Content:
+    return content
+
+
+def _inside(member: Member, content: Content, opener: Opener, limits: Limits, depth: int) -> Iterator[Member]:
+    if member.size > limits.nested_archive_bytes:
+        raise ArtifactError(
+            f"a nested archive of {member.size} bytes is larger than the limit nested_archive_bytes "
+            f"({limits.nested_archive_bytes}): check it by itself"
+        )
+    data = content.read(0, member.size)
+    content.verify()
+    content.close()
+    members = opener(MemoryFile(data), limits)
+    if member.path.endswith(".whl") and opener is zip_members:
+        known = list(members)
+        digest = hashlib.sha256(data).hexdigest()
+        wheel = NestedWheel(member.path, member.size, digest, wheel_facts(PurePosixPath(member.path).name, known))
+        for inner in _with_nested(iter(known), limits, depth - 1):
+            yield dataclasses.replace(inner, wheel=wheel)
+    else:
+        for inner in _with_nested(members, limits, depth - 1):
+            yield dataclasses.replace(inner, path=f"{member.path}/{inner.path}")
+
+
+def _kind_of_tar(path: str, member: str) -> ArtifactKind:
+    folder, _, name = member.partition("/")
+    if name == "PKG-INFO" and PurePosixPath(path).name.startswith(f"{folder}."):
+        return "sdist"
+    return "conda" if member == "info/index.json" else "tar"
+
+
+def _what_else(start: bytes) -> str:
+    if not start:
+        return "empty file"
+    for magic, name in OTHER_FORMATS.items():
+        if start.startswith(magic):
+            return f"{name}; expected a wheel, an archive, a Debian or conda package, a folder or an ELF file"
+    text = not set(start) - set(range(0x20, 0x7F)) - {9, 10, 13}
+    return (
+        f"{'a text file' if text else 'a file of unknown format'}; expected a wheel, an archive (zip, tar), "
+        "a Debian or conda package, a folder or an ELF file"
+    )

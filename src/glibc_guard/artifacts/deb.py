@@ -1,0 +1,47 @@
+"""Debian packages: an ar archive that holds a ``data.tar`` (deb(5))."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Final
+
+from glibc_guard.artifacts.limits import Limits
+from glibc_guard.artifacts.member import ArtifactError, AsStream, Member, RandomAccess
+from glibc_guard.artifacts.tar_archive import decompressed, tar_members
+
+AR_MAGIC: Final = b"!<arch>\n"
+AR_HEADER_SIZE: Final = 60  # name[16] date[12] uid[6] gid[6] mode[8] size[10] magic[2], all ASCII (ar(5))
+
+
+def is_deb(start: bytes) -> bool:
+    """Whether a file that begins with ``start`` is a package and not a static library, which is an ar archive too."""
+    return start.startswith(AR_MAGIC + b"debian-binary")
+
+
+def deb_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
+    """Yield the regular files that the package installs.
+
+    Raises:
+        ArtifactError: there is no ``data.tar``, or it is damaged.
+    """
+    for name, offset, size in _ar_entries(file):
+        if name.startswith("data.tar"):
+            stream = io.BufferedReader(AsStream(file, offset, size))
+            yield from tar_members(decompressed(stream, file.read_at(offset, 8)), limits)
+            return
+    raise ArtifactError("damaged Debian package: it holds no data.tar")
+
+
+def _ar_entries(file: RandomAccess) -> Iterator[tuple[str, int, int]]:
+    offset = len(AR_MAGIC)
+    while header := file.read_at(offset, AR_HEADER_SIZE):
+        digits = header[48:58].strip()
+        if len(header) < AR_HEADER_SIZE or header[58:] != b"`\n" or not digits.isdigit():
+            raise ArtifactError("damaged Debian package: no ar header where one must be")
+        size = int(digits)
+        offset += AR_HEADER_SIZE
+        if offset + size > file.size:
+            raise ArtifactError("truncated Debian package")
+        yield header[:16].decode("ascii", "replace").strip().rstrip("/"), offset, size
+        offset += size + size % 2  # entries begin at even offsets

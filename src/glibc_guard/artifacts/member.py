@@ -1,0 +1,237 @@
+"""One file inside an artifact, and its bytes: read at any offset, held in memory only as far as needed."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from glibc_guard.model import WheelFacts
+
+#: Starts a new pass over the content, in pieces, from its first byte; raises ArtifactError where it is damaged.
+Pieces: TypeAlias = Callable[[], Iterator[bytes]]
+
+
+class ArtifactError(Exception):
+    """An artifact or a member of it that cannot be read; the message says why and what to do."""
+
+
+class Content(Protocol):
+    """The bytes of one member."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset``, fewer only at the end of the content."""
+
+    def verify(self) -> None:
+        """Read what is left to the end, so that the container can prove its checksum; raises ArtifactError."""
+
+    def close(self) -> None:
+        """Let go of what is held; the content is not read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NestedWheel:
+    """A wheel inside another artifact: it makes its own promise, so that it is judged as an artifact of its own."""
+
+    path: str  # inside the artifact
+    size: int  # bytes
+    sha256: str
+    facts: WheelFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A regular file inside an artifact; ``path`` uses forward slashes and is relative to the artifact."""
+
+    path: str
+    size: int  # bytes, as the container declares
+    open: Callable[[], Content]
+    sequential: bool = False  # the content can only be read until the next member is asked for
+    wheel: NestedWheel | None = None  # the wheel inside the artifact that it belongs to; its path is relative to that
+
+
+def printable(name: str) -> str:
+    """Return ``name`` without the surrogates that stand for bytes that are not UTF-8: they could not be written."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def unreadable(path: str, size: int, reason: str) -> Member:
+    """Return a member whose content is known to be unreadable before anything is read."""
+
+    def refuse() -> Content:
+        raise ArtifactError(reason)
+
+    return Member(path, size, refuse)
+
+
+class RandomAccess(Protocol):
+    """A whole archive: a file on disk, or an archive inside another one, held in memory."""
+
+    size: int
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset``, fewer only at the end. Safe to call from several threads."""
+
+
+class DiskFile:
+    """A file on disk that several threads read at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``; raises OSError."""
+        self._file = path.open("rb", buffering=0)
+        self._lock = threading.Lock()
+        self.size = os.fstat(self._file.fileno()).st_size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset``, fewer only at the end."""
+        data = self._read_once(offset, size)
+        # One call returns at most 2 GiB on Linux, and less when a signal arrives.
+        while 0 < len(data) < size and (more := self._read_once(offset + len(data), size - len(data))):
+            data += more
+        return data
+
+    def _read_once(self, offset: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), size, offset)
+        with self._lock:  # Windows has no pread
+            self._file.seek(offset)
+            return self._file.read(size) or b""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class MemoryFile:
+    """An archive that lies in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        """Serve ``data``."""
+        self._data = data
+        self.size = len(data)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset``, fewer only at the end."""
+        return self._data[offset : offset + size]
+
+
+class PlainContent:
+    """Content that lies uncompressed in a file."""
+
+    def __init__(self, file: RandomAccess, offset: int = 0, size: int | None = None) -> None:
+        """Serve ``size`` bytes (by default all) of ``file`` from ``offset``."""
+        self._file = file
+        self._offset = offset
+        self._size = file.size - offset if size is None else size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset``, fewer only at the end of the content."""
+        return self._file.read_at(self._offset + offset, max(0, min(size, self._size - offset)))
+
+    def verify(self) -> None:
+        """Do nothing: a plain file carries no checksum."""
+
+    def close(self) -> None:
+        """Do nothing: the file belongs to the artifact."""
+
+
+class StreamedContent:
+    """Content that can only be produced from its start, such as a deflated zip member.
+
+    The first ``retained`` bytes are kept, since all tables that a loader reads lie there in most objects; what lies
+    beyond is dropped as the stream moves on, and a request that goes back beyond it costs another pass.
+    """
+
+    def __init__(self, pieces: Pieces, retained: int) -> None:
+        """Serve what ``pieces`` yields."""
+        self._start_pass = pieces
+        self._retained = retained
+        self._head = bytearray()
+        self._pieces = pieces()
+        self._piece = b""  # the latest piece, and where it starts
+        self._piece_start = 0
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset``, fewer only at the end of the content."""
+        end = offset + size
+        while len(self._head) < min(end, self._retained) and self._advance():
+            pass
+        data = bytes(self._head[offset:end])
+        if end > self._retained:
+            data += self._read_beyond(max(offset, len(self._head)), end)
+        return data
+
+    def verify(self) -> None:
+        """Read to the end; the stream itself compares size and checksum there."""
+        while self._advance():
+            pass
+
+    def close(self) -> None:
+        """Let go of what is kept."""
+        self._head, self._piece, self._pieces = bytearray(), b"", iter(())
+
+    def _read_beyond(self, position: int, end: int) -> bytes:
+        if position < self._piece_start:
+            self._pieces, self._piece, self._piece_start = self._start_pass(), b"", 0
+        found: list[bytes] = []
+        while position < end:
+            relative = position - self._piece_start
+            if relative < len(self._piece):
+                found.append(self._piece[relative : end - self._piece_start])
+                position += len(found[-1])
+            elif not self._advance():
+                break
+        return b"".join(found)
+
+    def _advance(self) -> bool:
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        self._piece_start += len(self._piece)
+        self._piece = piece
+        missing = min(self._retained, self._piece_start + len(piece)) - len(self._head)
+        if missing > 0:
+            start = len(self._head) - self._piece_start
+            self._head += piece[start : start + missing]
+        return True
+
+
+class AsStream(io.RawIOBase):
+    """Part of a RandomAccess (by default all of it) in the shape that zipfile and tarfile want."""
+
+    def __init__(self, file: RandomAccess, offset: int = 0, size: int | None = None) -> None:
+        """Serve ``size`` bytes of ``file`` from ``offset``."""
+        self._content = PlainContent(file, offset, size)
+        self._size = file.size - offset if size is None else size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move; raises OSError before the start."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise OSError("seek before the start of the file")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill ``buffer`` and return how many bytes there were."""
+        data = self._content.read(self._position, len(buffer))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)

@@ -1,0 +1,89 @@
+"""Tar archives, compressed or not: a single stream, whose members are read as they pass by."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import sys
+import tarfile
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, Final, cast
+
+from glibc_guard.artifacts.limits import Limits
+from glibc_guard.artifacts.member import ArtifactError, Member, StreamedContent, printable
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+STEP: Final = 1024 * 1024
+STREAM_ERRORS: Final = (tarfile.TarError, zlib.error, lzma.LZMAError, zstd.ZstdError, EOFError, OSError, ValueError)
+
+
+def decompressed(stream: BinaryIO, magic: bytes) -> BinaryIO:
+    """Return ``stream`` with the compression undone that ``magic``, its first bytes, announces."""
+    if magic.startswith(b"\x1f\x8b"):
+        return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
+    if magic.startswith(b"BZh"):
+        return cast("BinaryIO", bz2.BZ2File(stream))
+    if magic.startswith(b"\xfd7zXZ\x00"):
+        return cast("BinaryIO", lzma.LZMAFile(stream))
+    if magic.startswith(b"\x28\xb5\x2f\xfd"):
+        return cast("BinaryIO", zstd.ZstdFile(stream))
+    return stream
+
+
+def tar_members(stream: BinaryIO, limits: Limits) -> Iterator[Member]:
+    """Yield every regular file of the tar in ``stream``, decompressed already; each is valid until the next is taken.
+
+    Raises:
+        ArtifactError: the stream is damaged or truncated, or a bound is exceeded.
+    """
+    try:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=STEP) as archive:
+            total = 0
+            for info in archive:
+                archive.members = []  # type: ignore[attr-defined]  # tarfile would keep a record of every member
+                if not info.isreg():
+                    continue
+                total += info.size
+                if total > limits.inflated_bytes:
+                    raise ArtifactError(
+                        f"the members inflate to more than {limits.inflated_bytes} bytes (limit inflated_bytes)"
+                    )
+                yield _member(archive, info, limits)
+        _read_to_the_end(stream)
+    except STREAM_ERRORS as error:
+        raise ArtifactError(f"damaged or truncated archive: {error}") from error
+
+
+def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits) -> Member:
+    # The stream cannot go back, so all of the object stays in memory while it is looked at.
+    def pieces() -> Iterator[bytes]:
+        if info.size > limits.sequential_object_bytes:
+            raise ArtifactError(
+                f"{info.size} bytes in a tar, which is read in one go: more than the limit sequential_object_bytes "
+                f"({limits.sequential_object_bytes}); unpack the archive and check the folder"
+            )
+        source = archive.extractfile(info)
+        if source is None:
+            return
+        with contextlib.closing(source):
+            try:
+                while piece := source.read(STEP):
+                    yield piece
+            except STREAM_ERRORS as error:
+                raise ArtifactError(f"damaged or truncated archive: {error}") from error
+
+    path = printable(info.name.removeprefix("./"))
+    return Member(path, info.size, lambda: StreamedContent(pieces, limits.sequential_object_bytes), sequential=True)
+
+
+def _read_to_the_end(stream: BinaryIO) -> None:
+    # gzip, bzip2, xz and zstd prove their checksum at the end of the stream, behind the end of the tar.
+    while stream.read(STEP):
+        pass

@@ -1,0 +1,126 @@
+"""Zip archives: wheels, conda packages, eggs, plain zips. Each member is inflated on its own, in any order."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from glibc_guard.artifacts.limits import Limits
+from glibc_guard.artifacts.member import (
+    ArtifactError,
+    AsStream,
+    Member,
+    PlainContent,
+    RandomAccess,
+    StreamedContent,
+    unreadable,
+)
+
+LOCAL_HEADER: Final = struct.Struct("<4s5HIIIHH")
+ENCRYPTED: Final = 0x1
+STEP: Final = 64 * 1024  # compressed bytes a piece; one byte of deflate yields 1,032 at most
+DECOMPRESSION_ERRORS: Final = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError)
+
+
+def zip_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
+    """Yield every regular file of the archive, the largest first, so that threads end at about the same time.
+
+    Raises:
+        ArtifactError: there is no readable central directory, or a bound is exceeded.
+    """
+    try:
+        archive = zipfile.ZipFile(io.BufferedReader(AsStream(file)))
+    except (zipfile.BadZipFile, OSError, ValueError, OverflowError, struct.error) as error:
+        raise ArtifactError(f"damaged or truncated zip archive: {error}") from error
+    files = [info for info in archive.infolist() if not info.is_dir()]
+    if sum(info.file_size for info in files) > limits.inflated_bytes:
+        raise ArtifactError(f"the members inflate to more than {limits.inflated_bytes} bytes (limit inflated_bytes)")
+    names = Counter(info.filename for info in files)
+    for info in sorted(files, key=lambda info: info.file_size, reverse=True):
+        yield _member(file, archive, info, limits, doubled=names[info.filename] > 1)
+
+
+def _member(
+    file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits, *, doubled: bool
+) -> Member:
+    path, size = info.filename, info.file_size
+    if doubled:
+        return unreadable(path, size, "two members have this name: installers differ in which of them they take")
+    if info.flag_bits & ENCRYPTED:
+        return unreadable(path, size, "encrypted zip member: nothing can be said of its content")
+
+    return Member(path, size, lambda: StreamedContent(lambda: _pieces(file, archive, info), limits.retained_bytes))
+
+
+def _pieces(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Inflate one member, and hold its size and checksum against the directory at the end."""
+    start = _data_offset(file, info)
+    if info.compress_type == zipfile.ZIP_STORED:
+        pieces = _stored(file, start, info.compress_size)
+    elif info.compress_type == zipfile.ZIP_DEFLATED:
+        pieces = _inflated(file, start, info.compress_size)
+    else:
+        pieces = _by_zipfile(archive, info)
+    produced = 0
+    checksum = 0
+    try:
+        for piece in pieces:
+            produced += len(piece)
+            if produced > info.file_size:
+                raise ArtifactError(f"inflates to more than the {info.file_size} bytes that the zip directory declares")
+            checksum = zlib.crc32(piece, checksum)
+            yield piece
+    except DECOMPRESSION_ERRORS as error:
+        raise ArtifactError(f"damaged zip member: {error}") from error
+    if produced < info.file_size:
+        raise ArtifactError(f"truncated zip member: {produced} of {info.file_size} bytes")
+    if checksum != info.CRC:
+        raise ArtifactError("bad checksum (CRC-32): the zip member is damaged")
+
+
+def _data_offset(file: RandomAccess, info: zipfile.ZipInfo) -> int:
+    """Where the member's data begin; refuses a local header that tells another story than the directory."""
+    header = file.read_at(info.header_offset, LOCAL_HEADER.size)
+    if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
+        raise ArtifactError("damaged zip archive: no local header where the directory says")
+    _, _, flags, method, _, _, _, _, _, name_length, extra_length = LOCAL_HEADER.unpack(header)
+    name = file.read_at(info.header_offset + LOCAL_HEADER.size, name_length)
+    central_name = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "replace")
+    if method != info.compress_type or flags & ENCRYPTED or name != central_name:
+        raise ArtifactError("the zip directory and the local header disagree: an installer may see another file")
+    return info.header_offset + LOCAL_HEADER.size + int(name_length) + int(extra_length)
+
+
+def _stored(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
+    content = PlainContent(file, start, size)
+    for offset in range(0, size, STEP):
+        yield content.read(offset, STEP)
+
+
+def _inflated(file: RandomAccess, start: int, compressed_size: int) -> Iterator[bytes]:
+    # Feeding small pieces of input and taking all they yield: with max_length and unconsumed_tail the rest would be
+    # copied at every step. The first piece is small, since most members are only asked for their first four bytes.
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    end = start + compressed_size
+    step = 512
+    while start < end and not inflater.eof:
+        compressed = file.read_at(start, min(step, end - start))
+        if not compressed:
+            raise ArtifactError("truncated zip member: the file ends before its data")
+        start += len(compressed)
+        step = STEP
+        yield inflater.decompress(compressed)
+    yield inflater.flush()
+
+
+def _by_zipfile(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    # bzip2, LZMA and what later Pythons add: too rare to deserve a path of their own.
+    with archive.open(info) as stream:
+        while piece := stream.read(STEP):
+            yield piece

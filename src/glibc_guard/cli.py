@@ -1,0 +1,159 @@
+"""The command line: arguments in, exit status out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import click
+
+from glibc_guard import __version__
+from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load
+from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, exit_status
+from glibc_guard.model import Report
+from glibc_guard.output import FORMATS, OutputError, destinations, render, write
+from glibc_guard.progress import progress_bar
+from glibc_guard.report.neutral import plain
+from glibc_guard.targets import TargetError
+
+SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
+
+PATHS = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+NO_COLOR = click.option("--no-color", is_flag=True, help="Plain text; so does the environment variable NO_COLOR.")
+JOBS = click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Threads; by default one a processor.")
+FORMAT = click.option(
+    "--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Repeat, with --output, for several reports."
+)
+OUTPUT = click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE",
+    help="Where the report of the first, second, … --format goes; - is standard output.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="glibc-guard", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Stops a release whose native code will not load where it was promised to.
+
+    Exit status: 0 clean, 1 findings, 2 wrong usage or configuration, 3 something could not be read.
+    """
+
+
+@cli.command("check")
+@PATHS
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="auto (what the wheel's tag promises), a glibc release (2.17), a profile (manylinux2014, musllinux_1_2) or a "
+    "distribution (rhel8, ubuntu20.04). Repeat: every target must hold.",
+)
+@FORMAT
+@OUTPUT
+@click.option(
+    "--fail-on", type=click.Choice(FAIL_ON), help="The mildest findings that fail the check (default: error)."
+)
+@click.option("--allow-empty", is_flag=True, help="Pass where no native code is found.")
+@JOBS
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
+@NO_COLOR
+def check_command(  # noqa: PLR0913  # one parameter an option
+    *,
+    paths: tuple[str, ...],
+    targets: tuple[str, ...],
+    formats: tuple[str, ...],
+    outputs: tuple[str, ...],
+    fail_on: FailOn | None,
+    allow_empty: bool,
+    jobs: int | None,
+    config: Path | None,
+    quiet: bool,
+    no_color: bool,
+) -> None:
+    """Judge wheels, archives, packages, folders and ELF files; the gate."""
+    with _exit_status_for_errors():
+        wanted = destinations(formats, outputs)
+        settings = load(config, Path.cwd())
+        settings = dataclasses.replace(
+            settings,
+            targets=targets or settings.targets,
+            fail_on=fail_on or settings.fail_on,
+            allow_empty=allow_empty or settings.allow_empty,
+            jobs=jobs or settings.jobs,
+        )
+        report = _checked(paths, settings, quiet=quiet)
+        status = exit_status(report, settings.fail_on)
+        for name, path in wanted:
+            if path is not None or not quiet or status != EXIT_CLEAN:
+                write(render(report, name, color=_color(no_color), width=_width()), path)
+    sys.exit(status)
+
+
+@cli.command()
+@PATHS
+@JOBS
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
+@NO_COLOR
+def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool) -> None:
+    """Tell what each artifact needs and where it runs; findings do not fail it."""
+    with _exit_status_for_errors():
+        report = _checked(paths, Settings(jobs=jobs, allow_empty=True), quiet=False)
+        name = "needs" if form == "text" else form
+        write(render(report, name, color=_color(no_color), width=_width()), None)
+    sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
+
+
+@cli.command()
+@FORMAT
+@OUTPUT
+@NO_COLOR
+def demo(*, formats: tuple[str, ...], outputs: tuple[str, ...], no_color: bool) -> None:
+    """Check a small sample that ships with this package: two objects that glibc 2.17 refuses."""
+    with _exit_status_for_errors(), resources.as_file(resources.files("glibc_guard") / "data" / SAMPLE) as folder:
+        wanted = destinations(formats, outputs)
+        report = check([str(folder)], Settings(targets=("manylinux2014",)))
+        for name, path in wanted:
+            write(render(report, name, color=_color(no_color), width=_width()), path)
+    sys.exit(exit_status(report, "error"))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; never returns."""
+    cli(args=arguments, prog_name="glibc-guard")
+
+
+def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report:
+    with progress_bar(visible=sys.stderr.isatty() and not quiet) as progress:
+        return check(paths, settings, progress=progress)
+
+
+@contextmanager
+def _exit_status_for_errors() -> Iterator[None]:
+    try:
+        yield
+    except (UsageError, ConfigError, TargetError, OutputError) as error:
+        click.echo(f"glibc-guard: {plain(str(error))}", err=True)
+        sys.exit(EXIT_USAGE)
+    except KeyboardInterrupt:
+        click.echo("glibc-guard: interrupted", err=True)
+        sys.exit(130)
+
+
+def _color(no_color: bool) -> bool:  # noqa: FBT001  # click passes flags by name
+    return sys.stdout.isatty() and not no_color and not os.environ.get("NO_COLOR")
+
+
+def _width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -1,0 +1,36 @@
+"""Finds the configuration file and gives its ``Settings``, to which flags and Action inputs are then added."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from glibc_guard.settings import FAIL_ON, ConfigError, FailOn, Ignore, Settings
+
+__all__ = ["FAIL_ON", "ConfigError", "FailOn", "Ignore", "Settings", "load"]
+
+FILE_NAMES: Final = ("glibc-guard.toml", "pyproject.toml")  # in one folder the first wins
+
+
+def load(explicit: Path | None, working_folder: Path) -> Settings:
+    """Read ``explicit``, or else the nearest configuration file upward from ``working_folder``, or else the defaults.
+
+    Raises:
+        ConfigError: the file cannot be read, or says something that is not understood.
+    """
+    if explicit is not None:
+        settings = _read(explicit)
+        if settings is None:
+            raise ConfigError(f"{explicit}: has no [tool.glibc-guard] table")
+        return settings
+    for folder in (working_folder, *working_folder.parents):
+        for name in FILE_NAMES:
+            if (folder / name).is_file() and (settings := _read(folder / name)) is not None:
+                return settings
+    return Settings()
+
+
+def _read(path: Path) -> Settings | None:
+    from glibc_guard.config_file import read_settings  # noqa: PLC0415  # lazy, validation costs 30 ms to import
+
+    return read_settings(path)

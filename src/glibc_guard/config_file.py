@@ -1,0 +1,88 @@
+"""Reads and validates ``glibc-guard.toml`` and the ``[tool.glibc-guard]`` table of ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from glibc_guard.settings import ConfigError, FailOn, Ignore, Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Text = Annotated[str, msgspec.Meta(min_length=1, pattern=r"\S")]
+
+
+class IgnoreTable(msgspec.Struct, forbid_unknown_fields=True):
+    """``[[ignore]]``."""
+
+    rule: Text
+    reason: Text
+    symbol: Text | None = None
+    object: Text | None = None
+    until: datetime.date | None = None
+
+
+class Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
+    """The whole configuration; the keys are those of the command line and of the Action."""
+
+    target: Text | Annotated[list[Text], msgspec.Meta(min_length=1)] = "auto"
+    fail_on: FailOn = "error"
+    allow_empty: bool = False
+    jobs: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    ignore: list[IgnoreTable] = []
+
+
+def read_settings(path: Path) -> Settings | None:
+    """Return the settings in ``path``, or None if it is a ``pyproject.toml`` without a table of ours.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, or holds what is not understood.
+    """
+    try:
+        document: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    if path.name == "pyproject.toml":
+        tool = document.get("tool")
+        document = tool.get("glibc-guard") if isinstance(tool, dict) else None
+        if document is None:
+            return None
+    return _settings(document, path)
+
+
+def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOML value
+    _refuse_unknown_keys(document, Table, path, "")
+    if isinstance(document, dict) and isinstance(document.get("ignore"), list):
+        for number, entry in enumerate(document["ignore"], 1):
+            _refuse_unknown_keys(entry, IgnoreTable, path, f"ignore {number}: ")
+    try:
+        table = msgspec.convert(document, Table)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {str(error).replace('`$.', '`').replace('`$`', 'the configuration')}") from error
+    return Settings(
+        targets=(table.target,) if isinstance(table.target, str) else tuple(table.target),
+        fail_on=table.fail_on,
+        allow_empty=table.allow_empty,
+        jobs=table.jobs,
+        ignores=tuple(Ignore(**msgspec.structs.asdict(entry)) for entry in table.ignore),
+        source=path,
+    )
+
+
+def _refuse_unknown_keys(table: Any, known: type[msgspec.Struct], path: Path, where: str) -> None:  # noqa: ANN401
+    # msgspec refuses them too, but cannot name the key that was meant.
+    names = known.__struct_encode_fields__
+    for key in table if isinstance(table, dict) else ():
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1, cutoff=0)[0]
+            raise ConfigError(f'{path}: {where}unknown key "{key}"; did you mean "{near}"?')

@@ -1,0 +1,160 @@
+"""The dynamic symbol table: how long it is, and which symbols another object must provide."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from glibc_guard.elf.dynamic import DT_STRTAB, Dynamic
+from glibc_guard.elf.image import NAME_BYTES, ElfError, Image, decode
+from glibc_guard.elf.layout import Layout
+from glibc_guard.elf.versions import INDEX_MASK
+from glibc_guard.model import Binding, UndefinedSymbol, VersionDefinition, VersionNeed
+
+DT_PLTRELSZ, DT_HASH, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ = 2, 4, 6, 7, 8, 10
+DT_REL, DT_RELSZ, DT_PLTREL, DT_JMPREL = 17, 18, 20, 23
+DT_GNU_HASH, DT_VERSYM = 0x6FFFFEF5, 0x6FFFFFF0
+BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak", 10: "unique"}
+MAX_SYMBOLS: Final = 1 << 24  # libtorch_cpu has 200,000; more than 16 million can only be a count that lies
+CHAIN_STEP: Final = 256
+
+
+class Strings:
+    """The dynamic string table, read once, with a slow way out for a DT_STRSZ that lies."""
+
+    def __init__(self, image: Image, dynamic: Dynamic) -> None:
+        """Read what DT_STRSZ announces, no further than the segment reaches."""
+        self._image = image
+        self._start = dynamic.get(DT_STRTAB) or 0
+        self._data = image.read(self._start, min(dynamic.get(DT_STRSZ) or 0, image.mapped_after(self._start)))
+
+    def __getitem__(self, offset: int) -> str:
+        """Return the string at ``offset``; raises ElfError where there is none."""
+        end = self._data.find(b"\0", offset, offset + NAME_BYTES) if offset < len(self._data) else -1
+        return decode(self._data[offset:end]) if end >= 0 else self._image.string(self._start + offset)
+
+
+def read_undefined(
+    image: Image,
+    dynamic: Dynamic,
+    layout: Layout,
+    needs: Sequence[VersionNeed],
+    definitions: Sequence[VersionDefinition],
+) -> tuple[UndefinedSymbol, ...]:
+    """Return the symbols that another object must provide, each tied to its version and library, in table order."""
+    table = dynamic.get(DT_SYMTAB)
+    count = _symbol_count(image, dynamic, layout)
+    if table is None or count == 0:
+        return ()
+    raw = image.read(table, count * layout.symbol.size)
+    versions = _version_indexes(image, dynamic, layout, count)
+    by_index: dict[int, tuple[str, str | None]] = {d.index: (d.version, None) for d in definitions}
+    by_index |= {need.index: (need.version, need.library) for need in needs}
+    strings = Strings(image, dynamic)
+    symbols = []
+    for index in _undefined_indexes(raw, layout):
+        fields = layout.symbol.unpack_from(raw, index * layout.symbol.size)
+        info = fields[1] if layout.bits == 64 else fields[3]
+        binding = BINDINGS.get(info >> 4)
+        if binding is None or binding == "local":  # the loader binds a local reference to the object itself
+            continue
+        version, library = by_index.get(versions[index] & INDEX_MASK, (None, None)) if versions else (None, None)
+        symbols.append(UndefinedSymbol(strings[fields[0]], binding, version, library))
+    return tuple(symbols)
+
+
+def _undefined_indexes(raw: bytes, layout: Layout) -> list[int]:
+    # st_shndx is 0 in either byte order, so that the column can be looked at without decoding the entries.
+    column, stride = (3, 12) if layout.bits == 64 else (7, 8)
+    sections = memoryview(raw).cast("H")[column::stride].tolist()
+    return [index for index, section in enumerate(sections) if not section and index]
+
+
+def _version_indexes(image: Image, dynamic: Dynamic, layout: Layout, count: int) -> array[int] | None:
+    start = dynamic.get(DT_VERSYM)
+    return None if start is None else _integers("H", image.read(start, 2 * count), layout.order)
+
+
+def _symbol_count(image: Image, dynamic: Dynamic, layout: Layout) -> int:
+    """How many entries the symbol table has: no entry says it, so it follows from who refers to them.
+
+    The hash tables cover what the object defines; a relocation may refer to an undefined symbol that an empty
+    DT_GNU_HASH does not count (GNU ld writes such tables for programs), so both are asked.
+    """
+    counts = [_count_by_relocations(image, dynamic, layout)]
+    if (table := dynamic.get(DT_GNU_HASH)) is not None:  # DT_HASH beside it is not looked at (_dl_setup_hash)
+        counts.append(_count_by_gnu_hash(image, table, layout))
+    elif (table := dynamic.get(DT_HASH)) is not None:
+        counts.append(_count_by_hash(image, table, layout))
+    if max(counts) > MAX_SYMBOLS:
+        raise ElfError(f"more than {MAX_SYMBOLS} dynamic symbols: a count in the object lies")
+    return max(counts)
+
+
+def _count_by_hash(image: Image, table: int, layout: Layout) -> int:
+    raw = image.read(table, 2 * layout.hash_word)  # nbucket, nchain; a chain entry for every symbol
+    return _integers("I" if layout.hash_word == 4 else "Q", raw, layout.order)[1]
+
+
+def _count_by_gnu_hash(image: Image, table: int, layout: Layout) -> int:
+    buckets, first, bloom_words, _ = _integers("I", image.read(table, 16), layout.order)
+    if max(buckets, bloom_words) > MAX_SYMBOLS:
+        raise ElfError("a count in the GNU hash table lies")
+    bucket_table = table + 16 + bloom_words * layout.word
+    last = max(_integers("I", image.read(bucket_table, 4 * buckets), layout.order), default=0)
+    if last < first:
+        return first  # nothing is defined here
+    chain_table = bucket_table + 4 * buckets
+    for index, word in _words_from(image, chain_table + 4 * (last - first), layout):
+        if word & 1:  # the end of the last chain
+            return last + index + 1
+    raise ElfError("a chain of the GNU hash table does not end")
+
+
+def _words_from(image: Image, address: int, layout: Layout) -> Iterator[tuple[int, int]]:
+    index = 0
+    while index < MAX_SYMBOLS and (available := image.mapped_after(address) // 4):
+        for word in _integers("I", image.read(address, 4 * min(available, CHAIN_STEP)), layout.order):
+            yield index, word
+            index += 1
+            address += 4
+
+
+def _count_by_relocations(image: Image, dynamic: Dynamic, layout: Layout) -> int:
+    highest = 0
+    for indexes in relocated_symbols(image, dynamic, layout):
+        highest = max(highest, *indexes) if indexes else highest
+    return highest + 1 if highest else 0
+
+
+def relocated_symbols(image: Image, dynamic: Dynamic, layout: Layout) -> Iterator[Sequence[int]]:
+    """Yield, for each relocation table, the symbol index of every relocation: what the loader will look up."""
+    plt_has_addend = dynamic.get(DT_PLTREL) != DT_REL
+    for start_tag, size_tag, addend in (
+        (DT_RELA, DT_RELASZ, True),
+        (DT_REL, DT_RELSZ, False),
+        (DT_JMPREL, DT_PLTRELSZ, plt_has_addend),
+    ):
+        start, size = dynamic.get(start_tag), dynamic.get(size_tag)
+        if start is not None and size:
+            yield _symbol_column(image.read(start, min(size, image.mapped_after(start))), layout, addend=addend)
+
+
+def _symbol_column(raw: bytes, layout: Layout, *, addend: bool) -> Sequence[int]:
+    # A relocation is r_offset, r_info and maybe r_addend, each a word; r_info holds the symbol above the type: in its
+    # upper 32 bits (64-bit objects) or upper 24 bits. Slicing a column of 32-bit integers is done in C.
+    words = (3 if addend else 2) * layout.word // 4
+    usable = raw[: len(raw) // (4 * words) * 4 * words]
+    integers = _integers("I", usable, layout.order)
+    if layout.bits == 64:
+        return integers[(3 if layout.order == "<" else 2) :: words]
+    return [info >> 8 for info in integers[1::words]]
+
+
+def _integers(code: str, raw: bytes, order: str) -> array[int]:
+    values = array(code, raw)
+    if (order == "<") != (sys.byteorder == "little"):
+        values.byteswap()
+    return values

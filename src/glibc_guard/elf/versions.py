@@ -1,0 +1,67 @@
+"""Walks version requirements and definitions by their links, as ``elf/dl-version.c`` does: no count is believed."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+from glibc_guard.elf.dynamic import Dynamic
+from glibc_guard.elf.image import ElfError, Image
+from glibc_guard.model import VersionDefinition, VersionNeed
+
+DT_VERDEF, DT_VERNEED = 0x6FFFFFFC, 0x6FFFFFFE
+VER_FLG_BASE, VER_FLG_WEAK = 0x1, 0x2
+INDEX_MASK: Final = 0x7FFF  # bit 15 hides a definition
+MAX_RECORDS: Final = 65_536  # an index has 15 bits; more records than that can only be a trap
+
+# Elf32 and Elf64 share these layouts.
+VERNEED, VERNAUX, VERDEF, VERDAUX = "HHIII", "IHHII", "HHHHIII", "II"
+
+
+def read_needs(image: Image, dynamic: Dynamic, order: str) -> tuple[VersionNeed, ...]:
+    """Return every version that the object requires, in the order in which the loader checks them."""
+    start = dynamic.get(DT_VERNEED)
+    if start is None:
+        return ()
+    needs: list[VersionNeed] = []
+    for address, (version, _, file, aux, _) in _chain(image, start, order + VERNEED, link=4):
+        if version != 1:
+            raise ElfError(f"unsupported version {version} of Verneed record: the loader refuses it")
+        library = dynamic.string(image, file)
+        for _, (name_hash, flags, other, name, _) in _chain(image, address + aux, order + VERNAUX, link=4):
+            weak = bool(flags & VER_FLG_WEAK)
+            needs.append(VersionNeed(library, dynamic.string(image, name), name_hash, weak, other & INDEX_MASK))
+            _check_bound(len(needs))
+    return tuple(needs)
+
+
+def read_definitions(image: Image, dynamic: Dynamic, order: str) -> tuple[VersionDefinition, ...]:
+    """Return every version that the object defines."""
+    start = dynamic.get(DT_VERDEF)
+    if start is None:
+        return ()
+    definitions: list[VersionDefinition] = []
+    auxiliary = struct.Struct(order + VERDAUX)
+    for address, (_, flags, index, _, name_hash, aux, _) in _chain(image, start, order + VERDEF, link=6):
+        name, _ = auxiliary.unpack(image.read(address + aux, auxiliary.size))
+        base = bool(flags & VER_FLG_BASE)
+        definitions.append(VersionDefinition(dynamic.string(image, name), name_hash, index & INDEX_MASK, base))
+    return tuple(definitions)
+
+
+def _chain(image: Image, address: int, record: str, link: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield address and fields of each record; field number ``link`` is the distance to the next, 0 at the end."""
+    layout = struct.Struct(record)
+    for _ in range(MAX_RECORDS):
+        fields = layout.unpack(image.read(address, layout.size))
+        yield address, fields
+        if fields[link] == 0:
+            return
+        address += fields[link]
+    _check_bound(MAX_RECORDS + 1)
+
+
+def _check_bound(count: int) -> None:
+    if count > MAX_RECORDS:
+        raise ElfError(f"a chain of version records does not end within {MAX_RECORDS} records")

@@ -1,0 +1,167 @@
+"""The step of the Action: inputs in, the report as log, annotations, summary and outputs, the gate as exit status."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from actions_toolkit import core
+
+from glibc_guard import guard
+from glibc_guard.config import ConfigError
+from glibc_guard.github import artifact_paths, inputs, repository, summary
+from glibc_guard.github.annotations import annotate, problem_of
+from glibc_guard.report import json, text
+from glibc_guard.report.grouping import count
+from glibc_guard.report.neutral import plain
+from glibc_guard.targets import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glibc_guard.github.annotations import Annotation, Repository
+    from glibc_guard.model import Report
+
+
+#: One way to say each level; ``core.set_failed`` would end the process before the outputs are written.
+_ISSUE: Final = {"error": core.error, "warning": core.warning, "notice": core.notice}
+
+
+def main() -> int:
+    """Run the step and return its exit status: 0 clean, 1 findings, 2 usage, 3 something could not be read."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace", newline="")  # type: ignore[union-attr]  # names may be no text
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
+    place = repository.find(workspace, workspace, os.environ.get("GITHUB_WORKFLOW_REF", ""))
+    try:
+        return run(inputs.read(workspace), workspace)
+    except (inputs.InputError, guard.UsageError, ConfigError, TargetError) as problem:
+        return stop(str(problem), guard.EXIT_USAGE, place)
+    except OSError as problem:
+        return stop(f"{problem.filename or 'A file'}: {problem.strerror or problem}", guard.EXIT_UNREADABLE, place)
+    except Exception as problem:  # noqa: BLE001 - a traceback may quote the artifact, and the runner obeys what it reads
+        for line in traceback.format_exc().splitlines():
+            core.info(plain(line))
+        return stop(f"glibc-guard met a fault of its own: {problem!r}. The log has more.", guard.EXIT_UNREADABLE, place)
+
+
+def run(given: inputs.Inputs, workspace: Path) -> int:
+    """Judge the artifacts, show the report in every way that was asked for, and return the exit status."""
+    settings = inputs.settings(given)
+    paths = artifact_paths.expand(given.artifacts, given.working_folder)
+    report_file = _report_file(given.report)
+    os.chdir(given.working_folder)  # paths are reported as they were given
+    report = guard.check(paths, settings)
+    report_file.write_bytes(json.render(report))
+    set_outputs(
+        {
+            "verdict": report.verdict,
+            "findings": str(_findings(report)),
+            "floor": floor(report),
+            "report": str(report_file),
+        }
+    )
+    with _group("glibc-guard report"):
+        for line in text.render(report, color=False, width=None).splitlines():
+            core.info(_harmless(line))
+    if given.summary:
+        write_summary(report)
+    if given.annotations:
+        place = repository.find(workspace, given.working_folder, os.environ.get("GITHUB_WORKFLOW_REF", ""))
+        more = "the job summary" if given.summary else "the log of this step"
+        for annotation in annotate(report, place, more=f"{more}, and all of it in {report_file}"):
+            issue(annotation)
+    core.info(
+        f"glibc-guard: {report.verdict}, {count(_findings(report), 'finding')}; JSON report: {plain(str(report_file))}"
+    )
+    return guard.exit_status(report, settings.fail_on)
+
+
+def stop(message: str, status: int, place: Repository) -> int:
+    """Say why nothing was judged, in the log and the outputs, and return ``status``."""
+    set_outputs({"verdict": "error", "findings": "", "floor": "", "report": ""})
+    issue(problem_of(message, place))
+    return status
+
+
+def issue(annotation: Annotation) -> None:
+    """Write the workflow command of ``annotation``."""
+    _ISSUE[annotation.level](
+        annotation.message, title=annotation.title, file=annotation.file, start_line=annotation.line
+    )
+
+
+def set_outputs(outputs: dict[str, str]) -> None:
+    """Set the outputs of the step, in the file that is there for it and in no other way."""
+    if not Path(os.environ.get("GITHUB_OUTPUT") or os.devnull).is_file():
+        core.info("GITHUB_OUTPUT names no file: this step has no outputs.")
+        return
+    for name, value in outputs.items():
+        core.set_output(name, value)
+
+
+def write_summary(report: Report) -> None:
+    """Add ``report`` to the job summary; where that is not possible say so and leave the verdict alone."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    try:
+        if not path:
+            core.warning("GITHUB_STEP_SUMMARY is not set: there is no job summary.")
+            return
+        with Path(path).open("ab") as file:
+            content = summary.render(report, taken=file.tell())
+            file.write(content)
+    except OSError as problem:
+        core.warning(plain(f"The job summary cannot be written: {problem}"))
+        return
+    if not content:
+        core.warning("The job summary of this step is full: the report of glibc-guard is not in it.")
+
+
+def floor(report: Report) -> str:
+    """Return the highest GLIBC version that any artifact asks of the system; empty where none does."""
+    needs = (artifact.floor["GLIBC"] for artifact in report.artifacts if "GLIBC" in artifact.floor)
+    return plain(max(needs, key=lambda version: [int(n) for n in re.findall(r"[0-9]{1,9}", version)], default=""))
+
+
+def _findings(report: Report) -> int:
+    return sum(len(artifact.findings) for artifact in report.artifacts)
+
+
+def _report_file(asked: Path | None) -> Path:
+    """Return the absolute path of the report, of a file that exists and can be written."""
+    if asked is None:
+        handle, name = tempfile.mkstemp(
+            prefix="glibc-guard-", suffix=".json", dir=os.environ.get("RUNNER_TEMP") or None
+        )
+        os.close(handle)
+        return Path(name)
+    try:
+        asked.parent.mkdir(parents=True, exist_ok=True)
+        asked.touch()
+    except OSError as problem:
+        raise inputs.InputError(f"The input report: {asked} cannot be written: {problem.strerror}") from problem
+    return asked
+
+
+def _harmless(line: str) -> str:
+    """Return ``line`` of a rendered report so that the runner does not take it for a command whatever rendered it."""
+    return plain(line) if line.lstrip().startswith("::") or "##[" in line else line
+
+
+@contextmanager
+def _group(name: str) -> Iterator[None]:
+    core.start_group(name)
+    try:
+        yield
+    finally:
+        core.end_group()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The inputs of the Action, as the step hands them over in its environment."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from actions_toolkit import core
+
+from glibc_guard import config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from glibc_guard.config import Settings
+
+
+class InputError(Exception):
+    """An input of the Action is wrong; the message names it and says what it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What ``action.yml`` declares; ``python`` is for the shell part alone."""
+
+    artifacts: tuple[str, ...]
+    targets: tuple[str, ...]  # empty: as configured
+    config: Path | None
+    fail_on: str  # empty: as configured
+    annotations: bool
+    summary: bool
+    report: Path | None
+    working_folder: Path
+
+
+def read(workspace: Path) -> Inputs:
+    """Return the inputs of this step; its paths are absolute, save the globs.
+
+    Raises:
+        InputError: an input has a value that it must not have.
+    """
+    folder = workspace / core.get_input("working_directory")
+    if not folder.is_dir():
+        raise InputError(f"The input working-directory: {folder} is no folder")
+    configuration, report = core.get_input("config"), core.get_input("report")
+    return Inputs(
+        artifacts=_lines("artifacts"),
+        targets=tuple(target for line in _lines("target") for target in re.split(r"[\s,]+", line) if target),
+        config=folder / configuration if configuration else None,
+        fail_on=core.get_input("fail_on"),
+        annotations=_boolean("annotations"),
+        summary=_boolean("summary"),
+        report=folder / report if report else None,
+        working_folder=folder,
+    )
+
+
+def settings(inputs: Inputs) -> Settings:
+    """Return the configuration file's settings, overridden by ``inputs``.
+
+    Raises:
+        InputError: ``fail-on`` has a value that it must not have.
+        ConfigError: the configuration file is wrong.
+    """
+    result = config.load(inputs.config, inputs.working_folder)
+    if inputs.targets:
+        result = replace(result, targets=inputs.targets)
+    if inputs.fail_on:
+        chosen = next((choice for choice in config.FAIL_ON if choice == inputs.fail_on), None)
+        if chosen is None:
+            raise InputError(f"The input fail-on is {inputs.fail_on!r}; it may be {', '.join(config.FAIL_ON)}")
+        result = replace(result, fail_on=chosen)
+    return result
+
+
+def _lines(name: str) -> tuple[str, ...]:
+    return tuple(line for line in (line.strip() for line in core.get_multiline_input(name)) if line)
+
+
+def _boolean(name: str) -> bool:
+    value: str = core.get_input(name).lower()
+    if value not in {"true", "false"}:
+        raise InputError(f"The input {name} is {value!r}; it may be true or false")
+    return value == "true"

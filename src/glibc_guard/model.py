@@ -1,0 +1,231 @@
+"""What passes between the rooms: frozen facts, targets, findings and the report (JSON schema 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
+Verdict: TypeAlias = Literal["pass", "fail", "unreadable"]
+Libc: TypeAlias = Literal["glibc", "musl"]
+Binding: TypeAlias = Literal["local", "global", "weak", "unique"]
+ObjectKind: TypeAlias = Literal["executable", "shared", "static", "relocatable", "core", "device", "debug"]
+ArtifactKind: TypeAlias = Literal["wheel", "sdist", "zip", "tar", "deb", "conda", "folder", "elf", "unknown"]
+
+SCHEMA_VERSION: Final = 1
+SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")  # the worst first
+
+#: Kinds of ELF object that a dynamic loader never maps as a program or library of the host.
+NOT_LOADED: Final[frozenset[ObjectKind]] = frozenset({"relocatable", "core", "device", "debug"})
+
+
+# --- facts about one ELF object, as the loader reads them -----------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VersionNeed:
+    """One entry (``Elf_Vernaux``) of a version requirement: ``version`` must be defined by ``library``."""
+
+    library: str  # vn_file of the entry it belongs to
+    version: str
+    hash: int  # vna_hash as stored: the loader compares it before the name
+    weak: bool  # VER_FLG_WEAK
+    index: int  # vna_other without the hidden bit: what the version symbol table refers to
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDefinition:
+    """One entry (``Elf_Verdef``) of the versions that an object defines."""
+
+    version: str
+    hash: int
+    index: int
+    base: bool  # VER_FLG_BASE: names the object itself, no symbol version
+
+
+@dataclass(frozen=True, slots=True)
+class UndefinedSymbol:
+    """A dynamic symbol that another object must provide; ``version`` and ``library`` are None if unversioned."""
+
+    name: str
+    binding: Binding
+    version: str | None = None
+    library: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ElfObject:
+    """One ELF object as the dynamic loader sees it: from program headers and DT_ entries, never from sections."""
+
+    path: str  # inside the artifact; for a bare file the path that the user gave
+    size: int  # bytes
+    architecture: str  # "x86_64", "i686", "aarch64", …, or the gABI name ("EM_MIPS") of one that is not judged
+    kind: ObjectKind
+    interpreter: str | None = None
+    soname: str | None = None
+    needed: tuple[str, ...] = ()
+    rpath: str | None = None
+    runpath: str | None = None
+    version_needs: tuple[VersionNeed, ...] = ()
+    version_definitions: tuple[VersionDefinition, ...] = ()
+    undefined: tuple[UndefinedSymbol, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WheelFacts:
+    """What a wheel says of itself."""
+
+    name: str
+    version: str
+    tags: tuple[str, ...]  # from the file name, expanded: "cp312-cp312-manylinux_2_17_x86_64"
+    metadata_tags: tuple[str, ...]  # ``Tag:`` lines of the WHEEL file, expanded likewise
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platform tags of the file name, each once, in the order of the name."""
+        return tuple(dict.fromkeys(tag.rsplit("-", 1)[1] for tag in self.tags))
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A member (or the whole artifact, ``path`` None) that could not be read or understood, and why."""
+
+    path: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much was looked at: ``members`` in all, ``elf`` objects among them, ``unread`` ones."""
+
+    members: int
+    elf: int
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Everything known of one artifact before any judgement."""
+
+    path: str
+    kind: ArtifactKind
+    size: int | None  # bytes; None for a folder
+    sha256: str | None  # None for a folder and for what could not be read
+    members: int
+    objects: tuple[ElfObject, ...]
+    unread: tuple[Unread, ...] = ()
+    wheel: WheelFacts | None = None
+
+
+# --- what a system provides -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A promise to keep: this libc on this architecture, with these versions at most, and every later system."""
+
+    name: str
+    origin: str  # "wheel tag", "option" or "default"
+    arch: str
+    libc: Libc
+    ceilings: Mapping[str, str]  # namespace ("GLIBC", "GLIBCXX", …) → the newest version that is promised
+
+
+# --- the report, JSON schema 1: names are final, additions are fine -------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place in the source that brings a requirement; None where unknown."""
+
+    function: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong; ``object`` is None where it concerns the artifact as a whole."""
+
+    rule: str
+    severity: Severity
+    object: str | None
+    message: str
+    symbol: str | None = None
+    version: str | None = None
+    library: str | None = None
+    binding: Binding | None = None
+    target: str | None = None
+    sites: tuple[Site, ...] = ()
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredFinding:
+    """A finding that the configuration sets aside, with its reason."""
+
+    finding: Finding
+    reason: str
+    until: str | None = None  # ISO date, inclusive
+
+
+@dataclass(frozen=True, slots=True)
+class RunsOn:
+    """Whether the version needs of the artifact are met by a distribution (``targets/distros.py`` knows which)."""
+
+    distro: str
+    arch: str
+    loads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSummary:
+    """One ELF object in the report."""
+
+    path: str
+    arch: str
+    kind: ObjectKind
+    size: int
+    soname: str | None
+    needed: tuple[str, ...]
+    floor: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactReport:
+    """The judgement of one artifact."""
+
+    path: str
+    kind: ArtifactKind
+    size: int | None
+    sha256: str | None
+    verdict: Verdict
+    targets: tuple[Target, ...]
+    floor: Mapping[str, str]  # namespace → highest version that the system must provide
+    runs_on: tuple[RunsOn, ...]
+    downloads_lost: float | None  # share of x86_64 downloads (0…1) below the GLIBC floor; None where not known
+    coverage: Coverage
+    objects: tuple[ObjectSummary, ...]
+    findings: tuple[Finding, ...]
+    ignored: tuple[IgnoredFinding, ...] = ()
+    notes: tuple[str, ...] = ()  # what a reader should know of how this was judged ("pure Python: …")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """The program that wrote a report."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Schema 1. The verdict is the worst of the artifacts' verdicts: unreadable, then fail, then pass."""
+
+    tool: Tool
+    verdict: Verdict
+    artifacts: tuple[ArtifactReport, ...]
+    schema_version: Literal[1] = SCHEMA_VERSION
+    notes: tuple[str, ...] = field(default=())  # expired or unused ignores and the like

@@ -1,0 +1,86 @@
+"""Which report goes where, in which format; a file is either whole or not written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from glibc_guard.model import Report
+
+FORMATS: Final = ("text", "json", "markdown")
+STANDARD_OUTPUT: Final = "-"
+
+
+class OutputError(Exception):
+    """A report that cannot be written where it was asked for."""
+
+
+def destinations(formats: Sequence[str], outputs: Sequence[str]) -> list[tuple[str, Path | None]]:
+    """Pair each format with its file, in order; None is standard output, where the text goes by default.
+
+    Raises:
+        OutputError: there are more files than formats, or two reports for standard output.
+    """
+    formats = formats or ("text",)
+    if len(outputs) > len(formats):
+        raise OutputError(f"--output {outputs[len(formats)]} has no --format: give one for each")
+    files = [None if name == STANDARD_OUTPUT else Path(name) for name in outputs]
+    files += [None] * (len(formats) - len(files))
+    if files.count(None) > 1:
+        raise OutputError("two reports cannot share standard output: give each --format its --output FILE")
+    return list(zip(formats, files, strict=True))
+
+
+def render(report: Report, name: str, *, color: bool, width: int | None) -> bytes:
+    """Return the report in the format ``name``: one of FORMATS, or "needs" for what `show` prints."""
+    if name == "json":
+        from glibc_guard.report import json  # noqa: PLC0415  # lazy, each format costs 30 ms or more to import
+
+        return json.render(report)
+    if name == "markdown":
+        from glibc_guard.report import markdown  # noqa: PLC0415  # lazy
+
+        return markdown.render(report).encode()
+    from glibc_guard.report import text  # noqa: PLC0415  # lazy
+
+    rendered = text.render_needs if name == "needs" else text.render
+    return rendered(report, color=color, width=width).encode()
+
+
+def write(data: bytes, path: Path | None) -> None:
+    """Write ``data`` to ``path`` at one stroke (aside, then renamed), or to standard output.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if path is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    try:
+        if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to rename
+            path.write_bytes(data)
+            return
+        _replace(path, data)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(aside, 0o666 & ~mask)  # noqa: PTH101  # mkstemp gives a name, readable by the owner alone
+        os.replace(aside, path)  # noqa: PTH105
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)  # noqa: PTH108
+        raise

@@ -1,0 +1,132 @@
+"""Turns a path into frozen facts: opens the artifact, finds every ELF object in it, and reads each on a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from glibc_guard.artifacts import ELF_MAGIC, ArtifactError, Limits, Member, NestedWheel, OpenArtifact, open_artifact
+from glibc_guard.elf import ElfError, read_object
+from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Unread
+
+ELF_HEADER_BYTES: Final = 52  # of a 32-bit object; nothing shorter is one
+HASH_STEP: Final = 1024 * 1024
+WAITING: Final = 256  # members that are handed to the threads ahead of their results
+
+Result: TypeAlias = "ElfObject | Unread | None"
+Progress: TypeAlias = Callable[[str], None]  # called with the path of the artifact for each member that is done
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found so far in an artifact, or in a wheel inside it."""
+
+    members: int = 0
+    objects: list[ElfObject] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        self.members += 1
+        if isinstance(result, ElfObject):
+            self.objects.append(result)
+        elif isinstance(result, Unread):
+            self.unread.append(result)
+
+
+def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress | None = None) -> list[Artifact]:
+    """Read all that can be known of the artifact at ``path`` and of the wheels inside it, artifacts of their own.
+
+    What cannot be read is told in ``unread``; nothing is raised.
+    """
+    digest = pool.submit(_sha256, path)
+    found: dict[NestedWheel | None, _Found] = {None: _Found()}
+    try:
+        with open_artifact(path, limits) as opened:
+            for wheel, result in _results(opened, pool, found[None]):
+                found.setdefault(wheel, _Found()).add(result)
+                if progress is not None:
+                    progress(path)
+            outer = Artifact(path, opened.kind, opened.size, digest.result(), 0, (), wheel=opened.wheel)
+    except ArtifactError as error:
+        return [Artifact(path, "unknown", _size(path), digest.result(), 0, (), (Unread(None, str(error)),))]
+    nested = [
+        _filled(Artifact(f"{path}/{wheel.path}", "wheel", wheel.size, wheel.sha256, 0, (), wheel=wheel.facts), inside)
+        for wheel, inside in found.items()
+        if wheel is not None
+    ]
+    nothing_else = nested and not found[None].objects and not found[None].unread
+    return nested if nothing_else else [_filled(outer, found[None]), *nested]
+
+
+def _filled(artifact: Artifact, found: _Found) -> Artifact:
+    unread = found.unread if artifact.wheel else [*found.unread, *_not_judged(found.objects)]
+    return replace(
+        artifact,
+        members=found.members,
+        objects=tuple(sorted(found.objects, key=lambda item: item.path)),
+        unread=tuple(sorted(unread, key=lambda entry: entry.path or "")),
+    )
+
+
+def _results(opened: OpenArtifact, pool: Executor, outer: _Found) -> Iterator[tuple[NestedWheel | None, Result]]:
+    """Yield what each member holds; those of a stream are read as they pass, the others on the threads of ``pool``."""
+    waiting: deque[tuple[NestedWheel | None, Future[Result]]] = deque()
+    members = opened.members()
+    while True:
+        try:
+            member = next(members, None)
+        except ArtifactError as error:  # what came before the damage is still worth knowing
+            outer.unread.append(Unread(None, str(error)))
+            break
+        if member is None:
+            break
+        if member.sequential:
+            yield member.wheel, _read_member(member)
+        else:
+            waiting.append((member.wheel, pool.submit(_read_member, member)))
+        if len(waiting) > WAITING:
+            wheel, future = waiting.popleft()
+            yield wheel, future.result()
+    for wheel, future in waiting:
+        yield wheel, future.result()
+
+
+def _read_member(member: Member) -> Result:
+    try:
+        with contextlib.closing(member.open()) as content:
+            if member.size < ELF_HEADER_BYTES or content.read(0, len(ELF_MAGIC)) != ELF_MAGIC:
+                return None
+            found = read_object(member.path, member.size, content)
+            content.verify()
+            return found
+    except (ArtifactError, ElfError) as error:
+        return Unread(member.path, str(error))
+
+
+def _not_judged(objects: list[ElfObject]) -> Iterator[Unread]:
+    for item in objects:
+        if item.architecture.startswith("EM_") and item.kind not in NOT_LOADED:
+            yield Unread(item.path, f"built for {item.architecture}, an architecture that glibc-guard does not know")
+
+
+def _size(path: str) -> int | None:
+    return Path(path).stat().st_size if Path(path).is_file() else None
+
+
+def _sha256(path: str) -> str | None:
+    if not Path(path).is_file():
+        return None
+    digest = hashlib.sha256()
+    try:
+        with Path(path).open("rb") as file:
+            while piece := file.read(HASH_STEP):
+                digest.update(piece)
+    except OSError:  # reported where the artifact itself is opened
+        return None
+    return digest.hexdigest()

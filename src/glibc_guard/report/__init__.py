@@ -1,0 +1,1 @@
+"""Renders a report; one format, one module."""

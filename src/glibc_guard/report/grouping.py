@@ -1,0 +1,82 @@
+"""Arranges findings for people: by object, then by library and version, so that forty symbols read as one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity
+from glibc_guard.targets import distros
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings of one rule about one library and version in one object; or a single finding of another kind."""
+
+    rule: str
+    severity: Severity
+    library: str | None
+    version: str | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_about_symbols(self) -> bool:
+        """Whether the members differ only in the symbol."""
+        return self.findings[0].symbol is not None and self.version is not None
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """The different hints of the members, in order."""
+        return tuple(dict.fromkeys(finding.hint for finding in self.findings if finding.hint))
+
+
+def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
+    """Group ``findings`` by object, in the order given (worst first); None stands for the artifact as a whole."""
+    grouped: dict[str | None, dict[tuple[str | None, ...], list[Finding]]] = {}
+    for finding in findings:
+        key = (finding.rule, finding.severity, finding.library, finding.version)
+        unique = () if finding.symbol is not None else (finding.message,)
+        grouped.setdefault(finding.object, {}).setdefault((*key, *unique), []).append(finding)
+    return {
+        path: [
+            Group(found[0].rule, found[0].severity, found[0].library, found[0].version, tuple(found))
+            for found in groups.values()
+        ]
+        for path, groups in grouped.items()
+    }
+
+
+def lost(entries: Sequence[RunsOn]) -> list[str]:
+    """Return the names of the distributions that the artifact does not load on, oldest glibc first."""
+    several = len({entry.arch for entry in entries}) > 1
+    return [f"{_name(entry.distro)}{f' ({entry.arch})' if several else ''}" for entry in entries if not entry.loads]
+
+
+def _name(distro: str) -> str:
+    known = distros.find(distro)
+    return known.name if known else distro
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 error", "2,810 files"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """Return "6.4 %" for 0.064; what is above 0 is never shown as 0."""
+    return "under 0.1 %" if 0 < share < 0.001 else f"{share:.1%}".replace("%", " %")
+
+
+def summary_line(reports: Sequence[ArtifactReport]) -> str:
+    """Return one sentence over all artifacts: how many fail, and with what."""
+    errors = sum(finding.severity == "error" for report in reports for finding in report.findings)
+    warnings = sum(finding.severity == "warning" for report in reports for finding in report.findings)
+    failing = sum(report.verdict == "fail" for report in reports)
+    unreadable = sum(report.verdict == "unreadable" for report in reports)
+    parts = [f"{failing:,} of {count(len(reports), 'artifact')} failed"] if failing or not unreadable else []
+    if not failing and not unreadable:
+        parts = [f"{count(len(reports), 'artifact')} passed"]
+    if unreadable:
+        parts.append(f"{unreadable:,} of {count(len(reports), 'artifact')} could not be judged")
+    tail = [count(number, noun) for number, noun in ((errors, "error"), (warnings, "warning")) if number]
+    return ", ".join(parts) + (f" ({', '.join(tail)})" if tail else "")

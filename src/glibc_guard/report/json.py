@@ -1,0 +1,21 @@
+"""The JSON report, schema 1, and back: the dataclasses of ``model.py`` are its shape."""
+
+from __future__ import annotations
+
+import msgspec
+
+from glibc_guard.model import Report
+
+
+def render(report: Report) -> bytes:
+    """Return ``report`` as UTF-8 JSON, indented, with a line feed at the end."""
+    return msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2) + b"\n"
+
+
+def schema() -> dict[str, object]:
+    """Return the JSON Schema (2020-12) of the report."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "glibc-guard report, schema 1",
+        **msgspec.json.schema(Report),
+    }

@@ -1,0 +1,86 @@
+"""The report as GitHub's Markdown, for job summaries and comments; cut in time, since GitHub drops what is too long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from glibc_guard.model import ArtifactReport, Finding, Report, Verdict
+from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
+from glibc_guard.report.neutral import markdown, markdown_code
+
+ICONS: Final[dict[Verdict, str]] = {"pass": "✅", "fail": "❌", "unreadable": "⚠️"}
+SYMBOLS_SHOWN: Final = 20
+CUT: Final = "\n*The report is cut here, since GitHub shows no more; the rest is in the log and in the JSON report.*\n"
+
+
+def render(report: Report, *, limit: int = 65_535) -> str:
+    """Return the report in at most ``limit`` bytes of UTF-8; what does not fit is left out and said to be."""
+    text = ""
+    room = limit - len(CUT.encode())
+    for block in _blocks(report):
+        if len(text.encode()) + len(block.encode()) > room:
+            return text + CUT
+        text += block
+    return text
+
+
+def _blocks(report: Report) -> Iterator[str]:
+    """Yield pieces that are valid Markdown wherever the text is cut between them."""
+    yield f"### {ICONS[report.verdict]} glibc-guard: {summary_line(report.artifacts)}\n\n"
+    yield "| | artifact | promised | needs | ELF objects |\n|---|---|---|---|---|\n"
+    for artifact in report.artifacts:
+        yield _row(artifact)
+    for artifact in report.artifacts:
+        if artifact.findings:
+            yield from _details(artifact)
+    for note in report.notes:
+        yield f"\n- {markdown(note)}\n"
+
+
+def _row(artifact: ArtifactReport) -> str:
+    promised = ", ".join(dict.fromkeys(f"{markdown_code(target.name, in_table=True)}" for target in artifact.targets))
+    needs = _floor(artifact.floor)
+    path = markdown_code(artifact.path, in_table=True)
+    return f"| {ICONS[artifact.verdict]} | {path} | {promised or '-'} | {needs or '-'} | {artifact.coverage.elf} |\n"
+
+
+def _details(artifact: ArtifactReport) -> Iterator[str]:
+    yield f"\n#### {markdown_code(artifact.path)}\n"
+    for path, groups in by_object(artifact.findings).items():
+        yield f"\n**{markdown_code(path) if path is not None else 'The artifact as a whole'}**\n\n"
+        for group in groups:
+            yield from _group(group)
+    names = lost(artifact.runs_on)
+    if names:
+        reach = artifact.downloads_lost
+        share = f" ({percent(reach)} of x86_64 package downloads come from older systems)" if reach else ""
+        yield f"\nDoes not load on: {', '.join(map(markdown, names))}{share}.\n"
+    for note in artifact.notes:
+        yield f"\nNote: {markdown(note)}\n"
+
+
+def _group(group: Group) -> Iterator[str]:
+    if not group.is_about_symbols:
+        for finding in group.findings:
+            rule = markdown_code(finding.rule)
+            yield f"- {finding.severity}: {markdown(finding.message)} ({rule}){_hint(finding.hint)}\n"
+        return
+    shown = ", ".join(_symbol(finding) for finding in group.findings[:SYMBOLS_SHOWN])
+    more = len(group.findings) - SYMBOLS_SHOWN
+    rest = f" and {count(more, 'symbol')} more" if more > 0 else ""
+    head = f"{markdown_code(group.version or '')} of {markdown_code(group.library or '?')}"
+    hints = "".join(_hint(hint) for hint in group.hints)
+    yield f"- {group.severity}: {head}: {shown}{rest} ({markdown_code(group.rule)}){hints}\n"
+
+
+def _symbol(finding: Finding) -> str:
+    return f"{markdown_code(finding.symbol or '')}{' (weak)' if finding.binding == 'weak' else ''}"
+
+
+def _hint(hint: str | None) -> str:
+    return f"<br>Fix: {markdown(hint)}" if hint else ""
+
+
+def _floor(floor: Mapping[str, str]) -> str:
+    return ", ".join(f"{'glibc' if name == 'GLIBC' else name} {number}" for name, number in floor.items())

@@ -1,0 +1,50 @@
+"""Makes text that came from an artifact harmless where it is printed: logs, terminals, workflow commands, Markdown."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+#: Control, format (bidirectional marks, zero-width), surrogate, private and unassigned characters, line separators.
+UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+LONGEST: Final = 1000  # characters of one name; a C++ name may be long, a hostile one longer
+MARKDOWN_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:$])")
+
+
+def plain(text: str, longest: int = LONGEST) -> str:
+    """Return ``text`` as one printable line that no job log takes for a workflow command.
+
+    The runner obeys ``::command::`` at the start of a line, after white space too, and ``##[command]`` anywhere in it
+    (actions/runner, ActionCommand.cs).
+    """
+    shown = "".join(_visible(character) for character in text)
+    if len(shown) > longest:
+        shown = f"{shown[: longest - 1]}…"
+    shown = re.sub(r"(?<![^\s])::", ": :", shown)
+    return shown.replace("##[", "## [")
+
+
+def markdown(text: str, longest: int = LONGEST) -> str:
+    """Return ``text`` for GitHub's Markdown outside code: no markup, no link, no HTML and no mention comes of it."""
+    escaped = MARKDOWN_SPECIAL.sub(r"\\\1", plain(text, longest))
+    return re.sub(r"(?<!\w)@", "@\u200b", escaped)  # a mention is made of the rendered text, where escapes are gone
+
+
+def markdown_code(text: str, longest: int = LONGEST, *, in_table: bool = False) -> str:
+    """Return ``text`` as a Markdown code span."""
+    shown = plain(text, longest)
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", shown)), default=0) + 1)
+    space = " " if shown.startswith(("`", " ")) or shown.endswith(("`", " ")) or not shown else ""
+    if in_table:
+        shown = shown.replace("|", "\\|")
+    return f"{fence}{space}{shown}{space}{fence}"
+
+
+def _visible(character: str) -> str:
+    if character.isascii() and character.isprintable():
+        return character
+    if unicodedata.category(character) not in UNSAFE_CATEGORIES and character != "\u00a0":
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

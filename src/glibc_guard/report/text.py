@@ -1,0 +1,168 @@
+"""The report for people, on a terminal or in a job's log: verdict first, then what is wrong, object by object."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Final
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, Report, Severity, Verdict
+from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
+from glibc_guard.report.neutral import plain
+
+UNWRAPPED: Final = 100_000  # columns, where the output is no terminal: a wrapped line could begin with "::"
+VERDICTS: Final[dict[Verdict, tuple[str, str]]] = {
+    "pass": ("PASS", "bold green"),
+    "fail": ("FAIL", "bold red"),
+    "unreadable": ("UNREADABLE", "bold magenta"),
+}
+SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")
+SEVERITY_STYLES: Final[dict[Severity, str]] = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+def render(report: Report, *, color: bool, width: int | None) -> str:
+    """Return the report of ``check``; ``width`` in columns, None where lines must not be wrapped."""
+    printer = _Printer(color=color, width=width)
+    for artifact in report.artifacts:
+        _artifact(printer, artifact)
+    for note in report.notes:
+        printer.line("note: ", "cyan", note)
+    printer.line(summary_line(report.artifacts), VERDICTS[report.verdict][1])
+    return printer.text()
+
+
+def render_needs(report: Report, *, color: bool, width: int | None) -> str:
+    """Return what ``show`` prints: what each artifact needs and where it runs, without a judgement."""
+    printer = _Printer(color=color, width=width)
+    for artifact in report.artifacts:
+        printer.line(plain(artifact.path), "bold")
+        _facts(printer, artifact)
+        for item in artifact.objects:
+            kind = f"{item.arch} {item.kind}"
+            printer.line(plain(item.path), "bold", f"  {kind}", indent=2)
+            if item.kind not in NOT_LOADED:
+                _wrapped(printer, "needs", _floor_in_words(item.floor) or "nothing of the system", indent=4)
+                _wrapped(printer, "from", ", ".join(map(plain, item.needed)) or "no library", indent=4)
+        _distributions(printer, artifact)
+        for finding in artifact.findings:
+            if finding.rule in {"unreadable", "nothing-to-check"}:
+                _single(printer, finding)
+        printer.blank()
+    return printer.text()
+
+
+class _Printer:
+    """Collects lines; everything is literal text, no markup is parsed."""
+
+    def __init__(self, *, color: bool, width: int | None) -> None:
+        self._file = io.StringIO()
+        self._console = Console(
+            file=self._file,
+            force_terminal=color,
+            no_color=not color,
+            color_system="standard" if color else None,
+            width=width or UNWRAPPED,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+        )
+
+    def line(self, text: str, style: str = "", rest: str = "", *, indent: int = 0) -> None:
+        line = Text(text, style=style)
+        line.append(rest, style="not bold default")
+        self.block(line, indent)
+
+    def blank(self) -> None:
+        self._console.print()
+
+    def block(self, text: Text, indent: int) -> None:
+        self._console.print(Padding(text, (0, 0, 0, indent), expand=False), soft_wrap=False)
+
+    def text(self) -> str:
+        return "\n".join(line.rstrip() for line in self._file.getvalue().splitlines()) + "\n"
+
+
+def _artifact(printer: _Printer, artifact: ArtifactReport) -> None:
+    word, style = VERDICTS[artifact.verdict]
+    printer.line(word, style, f"  {plain(artifact.path)}")
+    _facts(printer, artifact)
+    for path, groups in by_object(artifact.findings).items():
+        printer.blank()
+        printer.line(plain(path) if path is not None else "the artifact as a whole", "bold", indent=2)
+        for group in groups:
+            _group(printer, group)
+    if artifact.verdict != "pass":
+        _distributions(printer, artifact)
+    for entry in artifact.ignored:
+        until = f" until {entry.until}" if entry.until else ""
+        printer.line(f"ignored{until}: ", "dim", f"{plain(entry.finding.message)} ({plain(entry.reason)})", indent=2)
+    printer.blank()
+
+
+def _facts(printer: _Printer, artifact: ArtifactReport) -> None:
+    for target in artifact.targets:
+        limits = _floor_in_words({name: target.ceilings[name] for name in SHOWN_FIRST if name in target.ceilings})
+        _wrapped(printer, "promised", f"{target.name} ({target.origin}): {limits or target.libc}", indent=2)
+    if artifact.floor:
+        _wrapped(printer, "needs", _floor_in_words(artifact.floor), indent=2)
+    covered = artifact.coverage
+    looked_at = f"{count(covered.elf, 'ELF object')} in {count(covered.members, 'file')}"
+    _wrapped(printer, "looked at", looked_at + (f", {covered.unread} unread" if covered.unread else ""), indent=2)
+    for note in artifact.notes:
+        _wrapped(printer, "note", plain(note), indent=2)
+
+
+def _group(printer: _Printer, group: Group) -> None:
+    if not group.is_about_symbols:
+        for finding in group.findings:
+            _single(printer, finding)
+        return
+    head = Text(f"{group.severity} ", style=SEVERITY_STYLES[group.severity])
+    head.append(f"{plain(group.version or '')} of {plain(group.library or '?')}  ", style="bold default")
+    head.append(", ".join(_symbol(finding) for finding in group.findings), style="default")
+    head.append(f"  [{group.rule}]", style="dim")
+    printer.block(head, 4)
+    for hint in group.hints:
+        _wrapped(printer, "fix", plain(hint), indent=6)
+
+
+def _single(printer: _Printer, finding: Finding) -> None:
+    line = Text(f"{finding.severity} ", style=SEVERITY_STYLES[finding.severity])
+    line.append(plain(finding.message), style="default")
+    line.append(f"  [{finding.rule}]", style="dim")
+    printer.block(line, 4)
+    if finding.hint:
+        _wrapped(printer, "fix", plain(finding.hint), indent=6)
+
+
+def _symbol(finding: Finding) -> str:
+    return f"{plain(finding.symbol or '')}{' (weak)' if finding.binding == 'weak' else ''}"
+
+
+def _distributions(printer: _Printer, artifact: ArtifactReport) -> None:
+    names = lost(artifact.runs_on)
+    if names:
+        printer.blank()
+        _wrapped(printer, "does not load on", ", ".join(names), indent=2)
+        if artifact.downloads_lost:
+            share = f"{percent(artifact.downloads_lost)} of x86_64 package downloads come from older systems"
+            _wrapped(printer, "reach lost", share, indent=2)
+    elif artifact.runs_on:
+        _wrapped(printer, "loads on", "every distribution in the table", indent=2)
+
+
+def _wrapped(printer: _Printer, label: str, value: str, *, indent: int) -> None:
+    line = Text(f"{label}: ", style="dim")
+    line.append(value, style="not dim default")
+    printer.block(line, indent)
+
+
+def _floor_in_words(floor: Mapping[str, str]) -> str:
+    names = {"GLIBC": "glibc"}
+    shown = [name for name in SHOWN_FIRST if name in floor] + [name for name in floor if name not in SHOWN_FIRST]
+    return ", ".join(f"{names.get(name, name)} {floor[name]}" for name in shown)

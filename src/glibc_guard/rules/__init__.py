@@ -1,0 +1,49 @@
+"""One rule, one place: facts about an artifact and its targets become findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from glibc_guard.model import Artifact, Finding, Target
+from glibc_guard.rules import coverage, libraries, symbol_versions, wheel_tag
+from glibc_guard.rules.floor import carried_names
+from glibc_guard.rules.subject import Subject
+
+ObjectRule: TypeAlias = Callable[[Subject], Iterator[Finding]]
+
+OBJECT_RULES: Final[tuple[ObjectRule, ...]] = (
+    symbol_versions.symbol_version_too_new,
+    symbol_versions.private_symbol,
+    symbol_versions.glibc_on_musl,
+    libraries.library_not_allowed,
+)
+
+
+def judge(artifact: Artifact, targets: Sequence[Target], *, allow_empty: bool) -> tuple[Finding, ...]:
+    """Return what is wrong with the contents of ``artifact``; a need that fails several targets names the first."""
+    found: dict[tuple[str | None, ...], Finding] = {}
+    for target in targets:
+        carried = carried_names(artifact.objects, target.arch)
+        for item in artifact.objects:
+            if item.architecture == target.arch:
+                subject = Subject(item, target, carried)
+                for finding in (finding for rule in OBJECT_RULES for finding in rule(subject)):
+                    found.setdefault(_identity(finding), finding)
+    return (
+        *coverage.unreadable(artifact),
+        *(() if allow_empty else coverage.nothing_to_check(artifact)),
+        *wheel_tag.wrong_architecture(artifact, targets),
+        *found.values(),
+    )
+
+
+def judge_tag(
+    artifact: Artifact, targets: Sequence[Target], findings: Sequence[Finding], floor: Mapping[str, str]
+) -> tuple[Finding, ...]:
+    """Return what is wrong with the wheel's tag, given the ``findings`` that were not ignored."""
+    return tuple(wheel_tag.wheel_tag_dishonest(artifact, targets, findings, floor))
+
+
+def _identity(finding: Finding) -> tuple[str | None, ...]:
+    return finding.rule, finding.object, finding.symbol, finding.version, finding.library

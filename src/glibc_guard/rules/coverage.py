@@ -1,0 +1,57 @@
+"""unreadable and nothing-to-check: what was not looked at is never a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from glibc_guard.model import NOT_LOADED, Artifact, Finding
+
+#: Findings of these rules make the verdict "unreadable" (exit status 3), whatever else was found.
+UNREADABLE_RULES: Final = frozenset({"unreadable", "nothing-to-check"})
+
+
+def unreadable(artifact: Artifact) -> Iterator[Finding]:
+    """Yield a finding for each member that could not be read, and for the artifact itself where that could not."""
+    for entry in artifact.unread:
+        yield Finding("unreadable", "error", entry.path, entry.reason)
+
+
+def nothing_to_check(artifact: Artifact) -> Iterator[Finding]:
+    """Yield a finding where native code was to be expected and none was found."""
+    if artifact.unread or _may_be_empty(artifact) or _loaded(artifact):
+        return
+    found = f"{artifact.members} {'file' if artifact.members == 1 else 'files'}"
+    others = [item for item in artifact.objects if item.kind in NOT_LOADED]
+    if others:
+        found += f", {len(others)} of them ELF, but none that a loader maps (the first is {others[0].kind})"
+    yield Finding(
+        rule="nothing-to-check",
+        severity="error",
+        object=None,
+        message=f"no program and no shared library in {found}: nothing was checked",
+        hint="was the build step skipped, or the wrong folder named? If this is meant, pass --allow-empty",
+    )
+
+
+def remarks(artifact: Artifact) -> Iterator[str]:
+    """Yield what a reader should know of an artifact that passes because it holds no native code."""
+    if _may_be_empty(artifact) and not _loaded(artifact) and not artifact.unread:
+        what = "source distribution" if artifact.kind == "sdist" else "pure Python"
+        if artifact.wheel is not None and not _is_pure(artifact):
+            what = "no Linux wheel"
+        yield f"{what}: no native code for Linux in {artifact.members} files"
+
+
+def _loaded(artifact: Artifact) -> bool:
+    return any(item.kind not in NOT_LOADED for item in artifact.objects)
+
+
+def _may_be_empty(artifact: Artifact) -> bool:
+    if artifact.wheel is None:
+        return artifact.kind == "sdist"
+    return _is_pure(artifact) or not any("linux" in platform for platform in artifact.wheel.platforms)
+
+
+def _is_pure(artifact: Artifact) -> bool:
+    return artifact.wheel is not None and artifact.wheel.platforms == ("any",)

@@ -1,0 +1,43 @@
+"""What a user can choose, in one frozen ``Settings``, wherever it was chosen."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+FailOn: TypeAlias = Literal["error", "warning", "never"]
+FAIL_ON: Final[tuple[FailOn, ...]] = ("error", "warning", "never")
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the message names the file, the key and what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Findings to set aside: every given field must match; all but ``reason`` and ``until`` are globs."""
+
+    rule: str
+    reason: str
+    symbol: str | None = None
+    object: str | None = None
+    until: datetime.date | None = None  # the last day on which it applies
+
+    def describe(self) -> str:
+        """Name this entry as the user wrote it."""
+        given = ((name, getattr(self, name)) for name in ("rule", "symbol", "object"))
+        return ", ".join(f'{name} = "{value}"' for name, value in given if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a user can choose about a check."""
+
+    targets: tuple[str, ...] = ("auto",)
+    fail_on: FailOn = "error"
+    allow_empty: bool = False
+    jobs: int | None = None  # threads; None for one a processor
+    ignores: tuple[Ignore, ...] = ()
+    source: Path | None = None  # the file that these settings were read from

@@ -1,0 +1,108 @@
+"""From facts and findings to the report of one artifact: verdict, floor, distributions, coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from glibc_guard.config import FailOn
+from glibc_guard.model import (
+    SEVERITIES,
+    Artifact,
+    ArtifactReport,
+    Coverage,
+    ElfObject,
+    Finding,
+    IgnoredFinding,
+    ObjectSummary,
+    RunsOn,
+    Verdict,
+)
+from glibc_guard.rules import coverage
+from glibc_guard.rules.floor import carried_names, floor, system_needs
+from glibc_guard.targets import Resolution
+from glibc_guard.targets.distros import downloads_lost, runs_on
+
+WORST_FIRST: Final[tuple[Verdict, ...]] = ("unreadable", "fail", "pass")
+
+
+def artifact_report(
+    artifact: Artifact,
+    resolution: Resolution,
+    findings: Sequence[Finding],
+    ignored: Sequence[IgnoredFinding],
+    fail_on: FailOn,
+) -> ArtifactReport:
+    """Put together what is reported of ``artifact``."""
+    objects = [_summary(artifact, item) for item in artifact.objects]
+    needed = floor_of(artifact)
+    return ArtifactReport(
+        path=artifact.path,
+        kind=artifact.kind,
+        size=artifact.size,
+        sha256=artifact.sha256,
+        verdict=_verdict(findings, fail_on),
+        targets=resolution.targets,
+        floor=needed,
+        runs_on=_distributions(objects),
+        downloads_lost=_downloads_lost(objects),
+        coverage=Coverage(artifact.members, len(artifact.objects), len(artifact.unread)),
+        objects=tuple(objects),
+        findings=tuple(sorted(findings, key=_worst_first)),
+        ignored=tuple(ignored),
+        notes=(*resolution.notes, *coverage.remarks(artifact)),
+    )
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the worst of ``verdicts``."""
+    return min(verdicts, key=WORST_FIRST.index)
+
+
+def floor_of(artifact: Artifact) -> dict[str, str]:
+    """Return the highest version of each namespace that the system must provide for the whole artifact."""
+    return floor(version for item in artifact.objects for version in _versions(artifact, item))
+
+
+def _versions(artifact: Artifact, item: ElfObject) -> list[str]:
+    carried = carried_names(artifact.objects, item.architecture)
+    return [need.version for need in system_needs(item, carried)]
+
+
+def _summary(artifact: Artifact, item: ElfObject) -> ObjectSummary:
+    return ObjectSummary(
+        path=item.path,
+        arch=item.architecture,
+        kind=item.kind,
+        size=item.size,
+        soname=item.soname,
+        needed=item.needed,
+        floor=floor(_versions(artifact, item)),
+    )
+
+
+def _verdict(findings: Sequence[Finding], fail_on: FailOn) -> Verdict:
+    if any(finding.rule in coverage.UNREADABLE_RULES for finding in findings):
+        return "unreadable"
+    failing = {"error", "warning"} if fail_on == "warning" else {"error"}
+    return "fail" if any(finding.severity in failing for finding in findings) else "pass"
+
+
+def _distributions(objects: Sequence[ObjectSummary]) -> tuple[RunsOn, ...]:
+    by_arch: dict[str, list[ObjectSummary]] = {}
+    for item in objects:
+        by_arch.setdefault(item.arch, []).append(item)
+    return tuple(entry for arch in sorted(by_arch) for entry in runs_on(_joined(by_arch[arch]), arch))
+
+
+def _joined(objects: Sequence[ObjectSummary]) -> dict[str, str]:
+    return floor(f"{namespace}_{number}" for item in objects for namespace, number in item.floor.items())
+
+
+def _downloads_lost(objects: Sequence[ObjectSummary]) -> float | None:
+    x86_64 = [item for item in objects if item.arch == "x86_64"]
+    return downloads_lost(_joined(x86_64).get("GLIBC"), "x86_64") if x86_64 else None
+
+
+def _worst_first(finding: Finding) -> tuple[int, str, str, str]:
+    return SEVERITIES.index(finding.severity), finding.object or "", finding.library or "", finding.version or ""

@@ -1,0 +1,122 @@
+"""Builds real ELF objects for any glibc release and architecture, and packs them into real wheels and archives."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+#: Platform tag's architecture → the triple that zig knows it by.
+TRIPLES: Final = {
+    "x86_64": "x86_64-linux-gnu",
+    "i686": "x86-linux-gnu",
+    "aarch64": "aarch64-linux-gnu",
+    "armv7l": "arm-linux-gnueabihf",
+    "ppc64le": "powerpc64le-linux-gnu",
+    "s390x": "s390x-linux-gnu",
+    "riscv64": "riscv64-linux-gnu",
+    "loongarch64": "loongarch64-linux-gnu",
+}
+CACHE: Final = Path(os.environ.get("GLIBC_GUARD_CACHE") or Path.home() / ".cache" / "glibc-guard")
+
+
+def compile_with_zig(
+    source: str,
+    *flags: str,
+    arch: str = "x86_64",
+    glibc: str | None = "2.17",
+    suffix: str = ".c",
+    name: str = "object",
+    beside: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """Compile and link ``source`` for one glibc release (None: musl), with the files ``beside`` it at hand.
+
+    Results are kept outside the checkout, since a first build for a release takes seconds.
+    """
+    triple = TRIPLES[arch] + f".{glibc}" if glibc else TRIPLES[arch].replace("gnu", "musl")
+    command = [sys.executable, "-m", "ziglang", "c++" if suffix == ".cc" else "cc", "-target", triple, "-O1"]
+    return _cached(command, flags, {f"source{suffix}": source.encode(), **(beside or {})}, name, version("ziglang"))
+
+
+def compile_with_gcc(
+    source: str, *flags: str, suffix: str = ".c", name: str = "object", beside: Mapping[str, bytes] | None = None
+) -> bytes:
+    """Compile and link ``source`` with the compiler and the glibc of this machine."""
+    compiler = shutil.which("g++" if suffix == ".cc" else os.environ.get("CC") or "cc")
+    assert compiler is not None, "a C and a C++ compiler are needed: apt-get install gcc g++"
+    identity = subprocess.run([compiler, "-v"], check=True, capture_output=True, text=True).stderr
+    return _cached([compiler, "-O1"], flags, {f"source{suffix}": source.encode(), **(beside or {})}, name, identity)
+
+
+def library(
+    *calls: str, arch: str = "x86_64", glibc: str = "2.17", headers: Sequence[str] = ("stdlib.h", "math.h")
+) -> bytes:
+    """Return a shared library with a function for each of ``calls``, C expressions: ``reallocarray(0, 1, 2)``."""
+    lines = ["#define _GNU_SOURCE", *(f"#include <{header}>" for header in headers)]
+    lines += [
+        f"void *call_{number}(double x) {{ return (void *)(long)({call}); }}" for number, call in enumerate(calls)
+    ]
+    return compile_with_zig("\n".join(lines), "-shared", "-fPIC", "-s", "-w", "-lm", arch=arch, glibc=glibc)
+
+
+def _cached(
+    command: Sequence[str], flags: Sequence[str], files: Mapping[str, bytes], name: str, identity: str
+) -> bytes:
+    key = hashlib.sha256(repr([command[1:], flags, sorted(files.items()), name, identity]).encode()).hexdigest()
+    kept = CACHE / "objects" / key
+    if not kept.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            for path, data in files.items():
+                Path(folder, path).write_bytes(data)
+            full = [*command, "-o", name, next(iter(files)), *flags]
+            done = subprocess.run(full, cwd=folder, check=False, capture_output=True, text=True)
+            assert done.returncode == 0, f"{' '.join(full)}\n{done.stderr}"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            aside = kept.with_suffix(f".{os.getpid()}")
+            aside.write_bytes(Path(folder, name).read_bytes())
+            aside.replace(kept)
+    return kept.read_bytes()
+
+
+def make_wheel(
+    folder: Path,
+    files: Mapping[str, bytes],
+    *,
+    tag: str = "cp312-cp312-manylinux_2_17_x86_64",
+    name: str = "sample",
+    metadata_tags: Sequence[str] | None = None,
+    compression: int = zipfile.ZIP_DEFLATED,
+) -> Path:
+    """Write a wheel that pip would install, with WHEEL, METADATA and a correct RECORD."""
+    info = f"{name}-1.0.dist-info"
+    interpreters, abis, platforms = tag.split("-")
+    tags = metadata_tags or [
+        f"{i}-{a}-{p}" for i in interpreters.split(".") for a in abis.split(".") for p in platforms.split(".")
+    ]
+    wheel = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: false\n" + "".join(f"Tag: {one}\n" for one in tags)
+    members = {
+        **files,
+        f"{info}/WHEEL": wheel.encode(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+    }
+    record = (
+        "".join(f"{path},{_record_hash(data)},{len(data)}\n" for path, data in members.items()) + f"{info}/RECORD,,\n"
+    )
+    path = folder / f"{name}-1.0-{tag}.whl"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for member, data in {**members, f"{info}/RECORD": record.encode()}.items():
+            archive.writestr(member, data)
+    return path
+
+
+def _record_hash(data: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from building import library, make_wheel
+
+NEW = library("reallocarray(0, 1, 2)", glibc="2.29")
+OLD = library("malloc(1)", glibc="2.17")
+ROOT = Path(__file__).parents[2]
+
+
+def run(
+    *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "glibc_guard", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUTF8": "1", **(env or {})}
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, cwd=cwd, env=environment, encoding="utf-8"
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    return make_wheel(tmp_path, {"m.so": NEW}, name="new")
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    return make_wheel(tmp_path, {"m.so": OLD}, name="old")
+
+
+def test_exit_statuses(tmp_path: Path, new: Path, old: Path) -> None:
+    assert run("check", old).returncode == 0
+    assert run("check", new).returncode == 1
+    assert run("check", old, new).returncode == 1
+    assert run("check", new, "--fail-on", "never").returncode == 0
+    text = tmp_path / "README.md"
+    text.write_text("hello")
+    assert run("check", text).returncode == 3
+    assert run("check", new, text).returncode == 3
+    assert run("check", text, "--fail-on", "never").returncode == 3
+
+
+def test_a_text_file_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("hello")
+    shown = run("check", path).stdout
+    assert f"UNREADABLE  {path}" in shown
+    assert "error a text file; expected a wheel, an archive (zip, tar), a Debian or conda package" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check"], "Missing argument 'PATH...'"),
+        (["check", "missing.whl"], "missing.whl: no such file or folder"),
+        (["check", "dist/*.whl"], "dist/*.whl: no such file or folder (the pattern matched nothing)"),
+        (["check", ".", "--target", "rhel88"], "unknown target 'rhel88'; did you mean"),
+        (["check", ".", "--target", "2.99"], "2.99"),
+        (["check", ".", "--fail-on", "errors"], "Invalid value for '--fail-on'"),
+        (["check", ".", "--jobs", "0"], "Invalid value for '--jobs'"),
+        (["check", ".", "--format", "xml"], "Invalid value for '--format'"),
+        (["check", ".", "--output", "a", "--output", "b"], "--output b has no --format"),
+        (["check", ".", "--format", "json", "--format", "text"], "two reports cannot share standard output"),
+        (["check", ".", "--config", "missing.toml"], "missing.toml: cannot be read"),
+        (["check", ".", "--frobnicate"], "No such option"),
+        (["explode"], "No such command"),
+        (["show"], "Missing argument"),
+    ],
+)
+def test_wrong_usage_is_exit_2_with_one_clear_message(tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "m.so").write_bytes(OLD)
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr.replace("\n", " ")
+    assert done.stdout == ""
+
+
+def test_several_reports_in_one_run(tmp_path: Path, new: Path) -> None:
+    done = run(
+        "check", new, "--format", "json", "--output", tmp_path / "r.json", "--format", "markdown",
+        "--output", tmp_path / "r.md", "--format", "text",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert json.loads((tmp_path / "r.json").read_text())["verdict"] == "fail"
+    assert (tmp_path / "r.md").read_text().startswith("### ❌")
+    assert done.stdout.startswith("FAIL ")
+
+
+def test_json_alone_on_standard_output(new: Path) -> None:
+    done = run("check", new, "--format", "json")
+    assert json.loads(done.stdout)["artifacts"][0]["path"] == str(new)
+
+
+def test_an_output_that_cannot_be_written(tmp_path: Path, new: Path) -> None:
+    done = run("check", new, "--format", "json", "--output", tmp_path / "missing" / "r.json")
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+
+
+def test_a_report_is_whole_or_not_there(tmp_path: Path, new: Path) -> None:
+    target = tmp_path / "r.json"
+    target.write_text("before")
+    done = run("check", new, "--format", "json", "--output", target)
+    assert done.returncode == 1
+    assert json.loads(target.read_text())
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_quiet_says_nothing_of_what_passes(new: Path, old: Path) -> None:
+    assert run("check", old, "--quiet").stdout == ""
+    assert "reallocarray" in run("check", new, "--quiet").stdout
+
+
+def test_the_configuration_is_found_and_flags_win(tmp_path: Path, new: Path) -> None:
+    (tmp_path / "glibc-guard.toml").write_text('fail-on = "never"\n')
+    assert run("check", new.name, cwd=tmp_path).returncode == 0
+    assert run("check", new.name, "--fail-on", "error", cwd=tmp_path).returncode == 1
+    (tmp_path / "glibc-guard.toml").write_text('fial-on = "never"\n')
+    done = run("check", new.name, cwd=tmp_path)
+    assert (done.returncode, 'did you mean "fail-on"?' in done.stderr) == (2, True)
+
+
+def test_show_does_not_fail_on_findings(new: Path) -> None:
+    done = run("show", new)
+    assert done.returncode == 0
+    assert "needs: glibc 2.26" in done.stdout
+    assert "does not load on: Red Hat Enterprise Linux 7" in done.stdout
+    assert json.loads(run("show", new, "--format", "json").stdout)["artifacts"][0]["floor"] == {"GLIBC": "2.26"}
+
+
+def test_demo_fails_for_the_two_reasons_that_it_ships_with() -> None:
+    done = run("demo", "--format", "json")
+    assert done.returncode == 1
+    findings = json.loads(done.stdout)["artifacts"][0]["findings"]
+    assert {(f["object"], f["symbol"], f["version"], f["binding"]) for f in findings} == {
+        ("grow", "reallocarray", "GLIBC_2.26", "global"),
+        ("libthread_exit.so", "__cxa_thread_atexit_impl", "GLIBC_2.18", "weak"),
+    }
+    assert "GLIBC_2.26 of libc.so.6  reallocarray" in run("demo").stdout
+
+
+def test_version_and_help() -> None:
+    assert run("--version").stdout.startswith("glibc-guard 0.")
+    shown = run("check", "--help").stdout
+    for option in (
+        "--target",
+        "--format",
+        "--output",
+        "--fail-on",
+        "--allow-empty",
+        "--jobs",
+        "--config",
+        "--quiet",
+        "--no-color",
+    ):
+        assert option in shown
+    assert "Exit status: 0 clean" in run("--help").stdout
+
+
+def on_a_terminal(*arguments: object, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run with standard output on a pseudo-terminal of 80 columns."""
+    command = [sys.executable, "-m", "glibc_guard", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "80", "TERM": "xterm", **(env or {})}
+    environment.pop("NO_COLOR", None) if env is None else None
+    main, side = pty.openpty()
+    with subprocess.Popen(command, stdout=side, stderr=side, env=environment) as process:
+        os.close(side)
+        data = b""
+        while True:
+            try:
+                piece = os.read(main, 65536)
+            except OSError:  # Linux: the other side was closed
+                break
+            if not piece:
+                break
+            data += piece
+        status = process.wait()
+    os.close(main)
+    return status, data.decode()
+
+
+def test_colour_on_a_terminal_and_not_elsewhere(new: Path) -> None:
+    assert "\x1b[" not in run("check", new).stdout
+    status, shown = on_a_terminal("check", new)
+    assert status == 1
+    assert "\x1b[1;31mFAIL" in shown
+    assert "\x1b[" not in on_a_terminal("check", new, "--no-color")[1]
+    assert "\x1b[" not in on_a_terminal("check", new, env={"NO_COLOR": "1"})[1]
+
+
+def test_interruption_ends_cleanly(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(3000):
+        (folder / f"{number}.so").write_bytes(NEW)
+    command = [sys.executable, "-m", "glibc_guard", "check", str(folder)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    ) as process:
+        os.set_blocking(process.stderr.fileno() if process.stderr else 2, True)
+        import time  # noqa: PLC0415  # only here
+
+        time.sleep(0.4)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"Traceback" not in stderr
+    assert b"interrupted" in stderr

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import struct
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from building import library, make_wheel
+from glibc_guard.artifacts import ELF_MAGIC, ArtifactError, Limits, open_artifact
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+OBJECT = library("reallocarray(0, 1, 2)", glibc="2.29")
+FILES = {"pkg/module.so": OBJECT, "pkg/bin/tool": OBJECT, "pkg/libfoo.so.1.2": OBJECT, "pkg/data.txt": b"text" * 1000}
+
+
+def contents(path: Path, limits: Limits | None = None) -> dict[str, bytes | str]:
+    """Read every member; what cannot be read is given by its reason."""
+    found: dict[str, bytes | str] = {}
+    with open_artifact(str(path), limits or Limits()) as opened:
+        for member in opened.members():
+            name = f"{member.wheel.path}/{member.path}" if member.wheel else member.path
+            try:
+                content = member.open()
+                found[name] = content.read(0, member.size)
+                content.verify()
+            except ArtifactError as error:
+                found[name] = str(error)
+    return found
+
+
+def kind(path: Path) -> str:
+    with open_artifact(str(path), Limits()) as opened:
+        for _ in opened.members():
+            pass
+        return opened.kind
+
+
+def tar_bytes(files: dict[str, bytes], prefix: str = "./") -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        folder = tarfile.TarInfo("./pkg")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        for name, data in files.items():
+            info = tarfile.TarInfo(prefix + name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        link = tarfile.TarInfo("./pkg/libfoo.so")
+        link.type, link.linkname = tarfile.SYMTYPE, "libfoo.so.1.2"
+        archive.addfile(link)
+    return stream.getvalue()
+
+
+def ar_bytes(entries: dict[str, bytes]) -> bytes:
+    data = b"!<arch>\n"
+    for name, content in entries.items():
+        data += f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode() + content
+        data += b"\n" * (len(content) % 2)
+    return data
+
+
+def zip_bytes(files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [
+        (".tar", bytes),
+        (".tar.gz", gzip.compress),
+        (".tar.bz2", bz2.compress),
+        (".tar.xz", lzma.compress),
+        (".tar.zst", zstd.compress),
+    ],
+)
+def test_tars(tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / f"release{suffix}"
+    path.write_bytes(compress(tar_bytes(FILES)))
+    assert contents(path) == FILES
+    assert kind(path) == "tar"
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zips(tmp_path: Path, compression: int) -> None:
+    path = tmp_path / "release.zip"
+    path.write_bytes(zip_bytes(FILES, compression))
+    assert contents(path) == FILES
+    assert kind(path) == "zip"
+
+
+def test_wheels(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path, FILES, tag="py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64")
+    assert contents(path).items() >= FILES.items()
+    with open_artifact(str(path), Limits()) as opened:
+        assert opened.kind == "wheel"
+        assert opened.wheel is not None
+        assert (opened.wheel.name, opened.wheel.version) == ("sample", "1.0")
+        assert opened.wheel.platforms == ("manylinux2014_x86_64", "manylinux_2_17_x86_64")
+        assert opened.wheel.metadata_tags == opened.wheel.tags
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress, zstd.compress])
+def test_debian_packages(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    suffix = {gzip.compress: ".gz", lzma.compress: ".xz", zstd.compress: ".zst"}.get(compress, "")
+    entries = {"debian-binary": b"2.0\n", "control.tar": b"odd", f"data.tar{suffix}/": compress(tar_bytes(FILES))}
+    path = tmp_path / "tool_1.0_amd64.deb"
+    path.write_bytes(ar_bytes(entries))
+    assert contents(path) == FILES
+    assert kind(path) == "deb"
+
+
+def test_conda_packages(tmp_path: Path) -> None:
+    new = tmp_path / "tool-1.0-0.conda"
+    payload = zstd.compress(tar_bytes(FILES))
+    new.write_bytes(zip_bytes({"metadata.json": b"{}", "pkg-tool-1.0-0.tar.zst": payload}, zipfile.ZIP_STORED))
+    assert contents(new)["pkg-tool-1.0-0.tar.zst/pkg/module.so"] == OBJECT
+    assert kind(new) == "conda"
+    old = tmp_path / "tool-1.0-0.tar.bz2"
+    old.write_bytes(bz2.compress(tar_bytes({"info/index.json": b"{}", **FILES}, prefix="")))
+    assert contents(old)["pkg/bin/tool"] == OBJECT
+    assert kind(old) == "conda"
+
+
+def test_source_distributions(tmp_path: Path) -> None:
+    path = tmp_path / "sample-1.0.tar.gz"
+    path.write_bytes(gzip.compress(tar_bytes({"sample-1.0/PKG-INFO": b"", "sample-1.0/setup.py": b""}, prefix="")))
+    assert kind(path) == "sdist"
+
+
+def test_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "with space"
+    for name, data in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    (folder / "pkg/libfoo.so").symlink_to("libfoo.so.1.2")
+    (folder / "pkg/loop").symlink_to(".")
+    os.mkfifo(folder / "pkg/pipe")
+    assert contents(folder) == FILES
+    assert kind(folder) == "folder"
+
+
+def test_single_files(tmp_path: Path) -> None:
+    path = tmp_path / "no-suffix"
+    path.write_bytes(OBJECT)
+    assert contents(path) == {str(path): OBJECT}
+    assert kind(path) == "elf"
+
+
+def test_archives_inside_archives(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, FILES)
+    deb = ar_bytes({"debian-binary": b"2.0\n", "data.tar.gz": gzip.compress(tar_bytes(FILES))})
+    inner = {
+        f"dist/{wheel.name}": wheel.read_bytes(),
+        "dist/b.tar.gz": gzip.compress(tar_bytes(FILES)),
+        "dist/c.deb": deb,
+    }
+    for path, data in ((tmp_path / "a.zip", zip_bytes(inner)), (tmp_path / "a.tar", tar_bytes(inner))):
+        path.write_bytes(data)
+        found = contents(path)
+        for name in inner:
+            assert found[f"{name}/pkg/module.so"] == OBJECT
+            assert found[f"{name}/pkg/bin/tool"] == OBJECT
+
+
+def test_archives_two_levels_deep_are_unread(tmp_path: Path) -> None:
+    path = tmp_path / "deep.zip"
+    path.write_bytes(zip_bytes({"a.zip": zip_bytes({"b.zip": zip_bytes(FILES)})}))
+    assert "more than one level deep" in str(contents(path)["a.zip/b.zip"])
+
+
+def test_a_name_like_an_archive_is_not_enough(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_bytes({"notes.zip": b"these are notes", "empty.tar.gz": b""}))
+    assert contents(path) == {"notes.zip": b"these are notes", "empty.tar.gz": b""}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "empty file"),
+        (b"#!/bin/sh\necho hello\n", "a text file"),
+        (b"\x00\x01\x02\x03" * 200, "unknown format"),
+        (b"MZ" + bytes(200), "Windows"),
+        (b"\xcf\xfa\xed\xfe" + bytes(200), "macOS"),
+        (b"!<arch>\nlib.o/          0           0     0     644     4         `\nabcd", "static library"),
+        (b"PK\x03\x04" + bytes(200), "damaged or truncated zip"),
+    ],
+)
+def test_what_is_no_artifact_says_what_it_is(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "thing"
+    path.write_bytes(data)
+    with pytest.raises(ArtifactError, match=message):
+        contents(path)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress, zstd.compress])
+def test_truncated_tars(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    whole = compress(tar_bytes({"pkg/module.so": OBJECT + os.urandom(200_000)}))
+    path = tmp_path / "release.tar"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ArtifactError, match="damaged or truncated"):
+        assert "damaged" in str(contents(path)["pkg/module.so"])
+
+
+def test_a_bad_checksum_of_a_compressed_tar(tmp_path: Path) -> None:
+    data = bytearray(gzip.compress(tar_bytes(FILES)))
+    data[-6] ^= 1  # CRC-32 of the gzip trailer
+    path = tmp_path / "release.tar.gz"
+    path.write_bytes(data)
+    with pytest.raises(ArtifactError, match="damaged or truncated"):
+        contents(path)
+
+
+def test_a_truncated_wheel(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, FILES)
+    wheel.write_bytes(wheel.read_bytes()[:-100])
+    with pytest.raises(ArtifactError, match="damaged or truncated zip"):
+        contents(wheel)
+
+
+def test_a_bad_checksum_in_a_wheel(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, FILES, compression=zipfile.ZIP_STORED)
+    data = bytearray(wheel.read_bytes())
+    data[data.index(OBJECT) + len(OBJECT) - 1] ^= 1
+    wheel.write_bytes(data)
+    found = contents(wheel)
+    assert found["pkg/module.so"] == "bad checksum (CRC-32): the zip member is damaged"
+    assert found["pkg/bin/tool"] == OBJECT
+
+
+def test_damaged_deflate(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"pkg/module.so": OBJECT + os.urandom(5000)})
+    data = bytearray(wheel.read_bytes())
+    for offset in range(600, 700):
+        data[offset] ^= 0xFF
+    wheel.write_bytes(data)
+    assert any(isinstance(value, str) for value in contents(wheel).values())
+
+
+def test_encrypted_members(tmp_path: Path) -> None:
+    data = bytearray(zip_bytes({"secret.so": OBJECT}))
+    central = data.index(b"PK\x01\x02")
+    struct.pack_into("<H", data, central + 8, 1)
+    path = tmp_path / "a.zip"
+    path.write_bytes(data)
+    assert "encrypted" in str(contents(path)["secret.so"])
+
+
+def test_headers_that_disagree(tmp_path: Path) -> None:
+    data = zip_bytes({"module.so": OBJECT, "other.txt": b"x"})
+    path = tmp_path / "a.zip"
+    path.write_bytes(data.replace(b"module.so", b"hidden.so", 1))  # the local header alone
+    assert "disagree" in str(contents(path)["module.so"])
+    assert contents(path)["other.txt"] == b"x"
+
+
+def test_doubled_names(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("module.so", OBJECT)
+        archive.writestr("module.so", b"harmless")
+    assert "two members have this name" in str(contents(path)["module.so"])
+
+
+def test_a_member_that_inflates_to_more_than_it_says(tmp_path: Path) -> None:
+    data = bytearray(zip_bytes({"bomb.so": OBJECT + bytes(10_000_000)}))
+    struct.pack_into("<I", data, data.index(b"PK\x01\x02") + 24, 1000)
+    path = tmp_path / "a.zip"
+    path.write_bytes(data)
+    with open_artifact(str(path), Limits()) as opened:
+        (member,) = opened.members()
+        with pytest.raises(ArtifactError, match="inflates to more than the 1000 bytes"):
+            member.open().verify()
+
+
+@pytest.mark.parametrize(
+    ("limits", "name"),
+    [(Limits(members=2), "members"), (Limits(inflated_bytes=1000), "inflated_bytes")],
+)
+def test_bounds_are_named(tmp_path: Path, limits: Limits, name: str) -> None:
+    for path, data in ((tmp_path / "a.zip", zip_bytes(FILES)), (tmp_path / "a.tar", tar_bytes(FILES))):
+        path.write_bytes(data)
+        with pytest.raises(ArtifactError, match=f"limit {name}"):
+            contents(path, limits)
+
+
+def test_bounds_on_what_is_held_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(tar_bytes({"a.so": OBJECT, "b.zip": zip_bytes({"c.so": OBJECT})}))
+    assert "sequential_object_bytes" in str(contents(path, Limits(sequential_object_bytes=100))["a.so"])
+    assert "nested_archive_bytes" in str(contents(path, Limits(nested_archive_bytes=100))["b.zip"])
+
+
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(tar_bytes({"b\udcff.so": OBJECT}))
+    (name,) = contents(path)
+    assert name.encode("utf-8").decode() == "b\\xff.so"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    Path(os.fsdecode(bytes(folder) + b"/b\xff.so")).write_bytes(OBJECT)
+    (name,) = contents(folder)
+    assert name == "b\\xff.so"
+
+
+def test_objects_are_found_by_their_magic_alone(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"sample-1.0.data/scripts/tool": OBJECT, "pkg/text.so": b"not an object"})
+    objects = [path for path, data in contents(wheel).items() if isinstance(data, bytes) and data.startswith(ELF_MAGIC)]
+    assert objects == ["sample-1.0.data/scripts/tool"]
+
+
+@pytest.mark.parametrize("name", ["sample.whl", "sample-1.0.whl", "sample-1.0-x-y.whl", "a-b-c-d-e-f-g.whl"])
+def test_a_wheel_that_pip_would_refuse(tmp_path: Path, name: str) -> None:
+    path = make_wheel(tmp_path, FILES).rename(tmp_path / name)
+    with pytest.raises(ArtifactError, match="not a valid wheel file name"):
+        contents(path)
+
+
+def test_a_wheel_without_its_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "sample-1.0-py3-none-any.whl"
+    path.write_bytes(zip_bytes(FILES))
+    with pytest.raises(ArtifactError, match=r"no \.dist-info/WHEEL"):
+        contents(path)

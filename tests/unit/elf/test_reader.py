@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
+from elftools.elf.sections import Section, Symbol, SymbolTableSection
+
+from building import TRIPLES, compile_with_gcc, library
+from glibc_guard.elf import ElfError, read_object
+from glibc_guard.model import ElfObject
+
+
+class InMemory:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self.data[offset : offset + size]
+
+
+def read(data: bytes) -> ElfObject:
+    return read_object("object", len(data), InMemory(data))
+
+
+def patched(data: bytes, offset: int, layout: str, *values: int) -> bytes:
+    copy = bytearray(data)
+    struct.pack_into(layout, copy, offset, *values)
+    return bytes(copy)
+
+
+def section_of(data: bytes, name: str) -> Section:
+    section = ELFFile(io.BytesIO(data)).get_section_by_name(name)
+    assert section is not None
+    return section
+
+
+def dynamic_symbols(elf: ELFFile) -> list[Symbol]:
+    table = elf.get_section_by_name(".dynsym")
+    assert isinstance(table, SymbolTableSection)
+    return list(table.iter_symbols())
+
+
+def without_sections(data: bytes) -> bytes:
+    """Drop the section table, as ``sstrip`` does: e_shoff, e_shnum and e_shstrndx become 0."""
+    return patched(patched(data, 0x28, "<Q", 0), 0x3C, "<HH", 0, 0)
+
+
+@pytest.mark.parametrize("arch", TRIPLES)
+def test_every_architecture_is_read(arch: str) -> None:
+    glibc = {"loongarch64": "2.36"}.get(arch, "2.29")
+    found = read(library("reallocarray(0, 1, 2)", "pow(x, 2.5)", arch=arch, glibc=glibc))
+    assert (found.architecture, found.kind) == (arch, "shared")
+    assert set(found.needed) == {"libc.so.6", "libm.so.6"}
+    symbols = {symbol.name: (symbol.version, symbol.library, symbol.binding) for symbol in found.undefined}
+    first = {"riscv64": "GLIBC_2.27", "loongarch64": "GLIBC_2.36"}.get(arch)
+    assert symbols["reallocarray"] == (first or "GLIBC_2.26", "libc.so.6", "global")
+    assert symbols["pow"] == (first or "GLIBC_2.29", "libm.so.6", "global")
+
+
+def test_kinds() -> None:
+    program = "int main(void) { return 0; }"
+    assert read(compile_with_gcc(program)).kind == "executable"
+    assert read(compile_with_gcc(program, "-no-pie")).kind == "executable"
+    assert read(compile_with_gcc(program, "-static")).kind == "static"
+    assert read(compile_with_gcc(program, "-static-pie")).kind == "static"
+    assert read(compile_with_gcc(program, "-shared", "-fPIC")).kind == "shared"
+    assert read(compile_with_gcc(program, "-c")).kind == "relocatable"
+    assert read(Path("/lib64/ld-linux-x86-64.so.2").read_bytes()).kind == "shared"
+    assert read(Path("/lib/x86_64-linux-gnu/libc.so.6").read_bytes()).kind == "shared"
+
+
+def test_the_interpreter_and_the_names_are_read() -> None:
+    program = read(
+        compile_with_gcc("int main(void) { return 0; }", "-Wl,-rpath,$ORIGIN/lib", "-Wl,--disable-new-dtags")
+    )
+    assert program.interpreter == "/lib64/ld-linux-x86-64.so.2"
+    assert (program.rpath, program.runpath) == ("$ORIGIN/lib", None)
+    shared = read(
+        compile_with_gcc("int f(void) { return 0; }", "-shared", "-fPIC", "-Wl,-soname,libf.so.1,-rpath,/opt")
+    )
+    assert (shared.soname, shared.runpath) == ("libf.so.1", "/opt")
+
+
+def test_weak_symbols_are_weak_and_their_version_need_is_not() -> None:
+    source = """
+    #include <stdlib.h>
+    extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *) __attribute__((weak));
+    void *f(void) { return __cxa_thread_atexit_impl ? malloc(1) : 0; }
+    """
+    found = read(compile_with_gcc(source, "-shared", "-fPIC"))
+    (symbol,) = [symbol for symbol in found.undefined if symbol.name == "__cxa_thread_atexit_impl"]
+    assert (symbol.binding, symbol.version) == ("weak", "GLIBC_2.18")
+    (need,) = [need for need in found.version_needs if need.version == "GLIBC_2.18"]
+    assert not need.weak
+
+
+def test_no_section_is_needed() -> None:
+    data = library("reallocarray(0, 1, 2)", glibc="2.29")
+    assert read(without_sections(data)) == read(data)
+
+
+def test_counts_that_hide_entries_are_not_believed() -> None:
+    data = library("reallocarray(0, 1, 2)", "pow(x, 2.5)", glibc="2.29")
+    whole = read(data)
+    with_lie = data
+    section = section_of(data, ".gnu.version_r")
+    with_lie = patched(with_lie, section["sh_offset"] + 2, "<H", 0)  # vn_cnt of the first record
+    assert read(with_lie).version_needs == whole.version_needs
+    assert len(whole.version_needs) >= 2
+
+
+def test_an_empty_gnu_hash_does_not_hide_undefined_symbols() -> None:
+    # GNU ld writes a table with one empty bucket and symoffset 1 for a program that defines nothing.
+    found = read(compile_with_gcc('#include <stdio.h>\nint main(void) { return puts(""); }', "-Wl,--hash-style=gnu"))
+    assert "puts" in {symbol.name for symbol in found.undefined}
+
+
+@pytest.mark.parametrize("style", ["gnu", "sysv", "both"])
+def test_every_hash_style_gives_the_same_symbols(style: str) -> None:
+    source = "#include <stdlib.h>\nint defined(void) { return 1; }\nvoid *f(void) { return malloc(1); }"
+    found = read(compile_with_gcc(source, "-shared", "-fPIC", f"-Wl,--hash-style={style}"))
+    assert "malloc" in {symbol.name for symbol in found.undefined}
+    assert "defined" not in {symbol.name for symbol in found.undefined}
+
+
+@pytest.mark.parametrize("size", [4, 15, 20, 60, 100, 300, 1000])
+def test_truncated_objects_are_an_error(size: int) -> None:
+    data = library("reallocarray(0, 1, 2)", glibc="2.29")
+    with pytest.raises(ElfError):
+        read(data[:size])
+
+
+def test_a_chain_that_does_not_end_is_an_error() -> None:
+    data = library("reallocarray(0, 1, 2)", arch="i686", glibc="2.29")
+    section = section_of(data, ".gnu.version_r")
+    cyclic = patched(data, section["sh_offset"] + 12, "<I", 0xFFFFFFF0)  # vn_next: backwards, were addresses to wrap
+    with pytest.raises(ElfError):
+        read(cyclic)
+
+
+def test_a_dynamic_segment_outside_the_mapping_is_an_error() -> None:
+    data = library("reallocarray(0, 1, 2)", glibc="2.29")
+    (number,) = [n for n, s in enumerate(ELFFile(io.BytesIO(data)).iter_segments()) if s["p_type"] == "PT_DYNAMIC"]
+    moved = patched(data, 64 + 56 * number + 16, "<Q", 0x7000_0000)  # p_vaddr
+    with pytest.raises(ElfError, match="nothing is mapped"):
+        read(moved)
+
+
+def test_device_code_and_other_systems_are_told_apart() -> None:
+    data = library("reallocarray(0, 1, 2)", glibc="2.29")
+    assert read(patched(data, 18, "<H", 190)).kind == "device"  # EM_CUDA
+    assert read(patched(data, 7, "<B", 9)).kind == "device"  # ELFOSABI_FREEBSD
+    assert read(patched(data, 18, "<H", 8)).architecture == "EM_MIPS (64 bit, little endian)"
+
+
+def test_debug_companions_are_not_judged(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(compile_with_gcc("int main(void) { return 0; }", "-g"))
+    subprocess.run(["objcopy", "--only-keep-debug", program, tmp_path / "program.debug"], check=True)
+    assert read((tmp_path / "program.debug").read_bytes()).kind == "debug"
+
+
+def host_objects() -> list[Path]:
+    found = []
+    for folder in ("/usr/bin", "/usr/lib/x86_64-linux-gnu"):
+        for path in sorted(Path(folder).iterdir()):
+            if path.is_file() and not path.is_symlink():
+                with path.open("rb") as file:
+                    if file.read(4) == b"\x7fELF":
+                        found.append(path)
+    return found[::9][:60]
+
+
+@pytest.mark.parametrize("path", host_objects(), ids=lambda path: path.name)
+def test_agrees_with_pyelftools_on_honest_objects(path: Path) -> None:
+    """On what a linker wrote and nobody tampered with, sections and segments tell the same."""
+    data = path.read_bytes()
+    found = read(data)
+    elf = ELFFile(io.BytesIO(data))
+    dynamic = elf.get_section_by_name(".dynamic")
+    if not isinstance(dynamic, DynamicSection):
+        assert found.needed == ()
+        return
+    assert list(found.needed) == [tag.needed for tag in dynamic.iter_tags("DT_NEEDED")]  # type: ignore[attr-defined]
+    needs = elf.get_section_by_name(".gnu.version_r")
+    expected = set()
+    if isinstance(needs, GNUVerNeedSection):
+        expected = {
+            (need.name, entry.name, entry["vna_other"]) for need, entries in needs.iter_versions() for entry in entries
+        }
+    assert {(need.library, need.version, need.index) for need in found.version_needs} == expected
+    assert {symbol.name for symbol in found.undefined} == undefined_by_sections(elf)
+    versions = elf.get_section_by_name(".gnu.version")
+    if isinstance(versions, GNUVerSymSection):
+        by_index = {index: version for _, version, index in expected}
+        for number, symbol in enumerate(dynamic_symbols(elf)):
+            ndx = versions.get_symbol(number)["ndx"]
+            if symbol["st_shndx"] == "SHN_UNDEF" and isinstance(ndx, int) and symbol.name:
+                assert by_index[ndx & 0x7FFF] in {one.version for one in found.undefined if one.name == symbol.name}
+
+
+def undefined_by_sections(elf: ELFFile) -> set[str]:
+    return {
+        symbol.name
+        for symbol in dynamic_symbols(elf)
+        if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name and symbol["st_info"]["bind"] != "STB_LOCAL"
+    }

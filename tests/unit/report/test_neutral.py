@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glibc_guard.report.neutral import markdown, markdown_code, plain
+
+HOSTILE = [
+    "::error::forged",
+    "  ::set-output name=verdict::pass",
+    "a ::error::forged",
+    "##[set-output name=verdict;]pass",
+    "x##[error]forged",
+    "line\n::error::forged",
+    "line\r::error::forged",
+    "\x1b[31mred\x1b[0m",
+    "\u202egnp.exe",
+    "\u2028::error::forged",
+    "\x00\x7f\x9b",
+    "#\u200b#[error]",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_command_is_forged_in_a_log(text: str) -> None:
+    shown = plain(text)
+    assert "##[" not in shown
+    assert not re.search(r"(^|\s)::", shown)
+    assert shown.isprintable()
+
+
+@given(st.text())
+def test_what_is_shown_is_one_printable_line(text: str) -> None:
+    for shown in (plain(text), markdown_code(text)):
+        assert shown.isprintable()
+        assert not re.search(r"(^|\s)::", shown.replace("`", ""))
+        assert "##[" not in shown
+
+
+def test_honest_names_stay_as_they_are() -> None:
+    for name in ("ray/_raylet.so", "std::vector<int>::push_back(int&&)", "libfoo-1.2.so.3", "héhé", "日本"):
+        assert plain(name) == name
+
+
+def test_long_names_are_cut() -> None:
+    assert len(plain("x" * 10_000)) == 1000
+    assert plain("x" * 10_000).endswith("…")
+
+
+def test_what_is_not_visible_is_made_visible() -> None:
+    assert plain("a\x1bb\u202ec\U000e0001") == "a\\x1bb\\u202ec\\U000e0001"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a", "`a`"),
+        ("a`b", "``a`b``"),
+        ("`", "`` ` ``"),
+        ("", "`  `"),
+        ("<img src=x>", "`<img src=x>`"),
+        ("@octocat", "`@octocat`"),
+    ],
+)
+def test_code_spans(text: str, expected: str) -> None:
+    assert markdown_code(text) == expected
+
+
+def test_a_pipe_does_not_end_a_cell() -> None:
+    assert markdown_code("a|b", in_table=True) == "`a\\|b`"
+
+
+def test_markdown_outside_code() -> None:
+    assert markdown("[x](https://y) <b> *c* @me") == "\\[x\\]\\(https\\://y\\) \\<b\\> \\*c\\* @\u200bme"

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from building import compile_with_gcc, library, make_wheel
+from glibc_guard.config import Settings
+from glibc_guard.guard import check
+from glibc_guard.model import ArtifactReport
+
+NEW = library("reallocarray(0, 1, 2)", "pow(x, 2.5)", glibc="2.29")
+OLD = library("malloc(1)", glibc="2.17")
+
+
+def judged(path: Path, **settings: object) -> ArtifactReport:
+    (report,) = check([str(path)], Settings(**settings)).artifacts  # type: ignore[arg-type]
+    return report
+
+
+def rules(report: ArtifactReport) -> set[tuple[str, str]]:
+    return {(finding.rule, finding.severity) for finding in report.findings}
+
+
+def test_a_tag_that_is_not_kept_is_named_with_the_honest_one(tmp_path: Path) -> None:
+    report = judged(make_wheel(tmp_path, {"m.so": NEW}, tag="cp312-cp312-manylinux2014_x86_64"))
+    (finding,) = [finding for finding in report.findings if finding.rule == "wheel-tag-dishonest"]
+    assert finding.message == "the tag manylinux_2_17_x86_64 is not kept: 2 needs beyond it"
+    assert finding.hint is not None
+    assert "the contents keep manylinux_2_29_x86_64" in finding.hint
+
+
+def test_an_honest_tag(tmp_path: Path) -> None:
+    assert judged(make_wheel(tmp_path, {"m.so": NEW}, tag="cp312-cp312-manylinux_2_29_x86_64")).findings == ()
+
+
+def test_the_oldest_of_a_compressed_tag_set_binds(tmp_path: Path) -> None:
+    tag = "cp312-cp312-manylinux_2_17_x86_64.manylinux_2_29_x86_64"
+    report = judged(make_wheel(tmp_path, {"m.so": NEW}, tag=tag))
+    assert {finding.target for finding in report.findings} == {"manylinux_2_17_x86_64"}
+
+
+@pytest.mark.parametrize("arch", ["aarch64", "i686", "s390x"])
+def test_objects_of_another_architecture(tmp_path: Path, arch: str) -> None:
+    wheel = make_wheel(tmp_path, {"m.so": OLD, "other.so": library("malloc(1)", arch=arch)})
+    (finding,) = judged(wheel).findings
+    assert (finding.rule, finding.object) == ("wrong-architecture", "other.so")
+    assert finding.message == f"is built for {arch}, but the wheel is tagged x86_64"
+    right = make_wheel(tmp_path, {"m.so": library("malloc(1)", arch=arch)}, tag=f"py3-none-manylinux_2_17_{arch}")
+    assert judged(right).findings == ()
+
+
+def test_device_code_and_relocatable_objects_have_no_architecture_to_match(tmp_path: Path) -> None:
+    device = bytearray(OLD)
+    struct.pack_into("<H", device, 18, 190)  # EM_CUDA
+    wheel = make_wheel(tmp_path, {"m.so": OLD, "k.cubin": bytes(device), "a.o": compile_with_gcc("int x;", "-c")})
+    assert judged(wheel).findings == ()
+
+
+def test_an_explicit_architecture(tmp_path: Path) -> None:
+    path = tmp_path / "lib.so"
+    path.write_bytes(library("malloc(1)", arch="aarch64"))
+    assert rules(judged(path, targets=("manylinux2014_x86_64",))) == {("wrong-architecture", "error")}
+    assert rules(judged(path, targets=("manylinux2014_aarch64",))) == set()
+
+
+def test_native_code_in_a_wheel_for_any_platform(tmp_path: Path) -> None:
+    module = make_wheel(tmp_path, {"m.cpython-312-x86_64-linux-gnu.so": OLD}, tag="py3-none-any")
+    assert rules(judged(module)) == {("wheel-tag-dishonest", "error")}
+    helper = make_wheel(tmp_path, {"helper.so": OLD}, tag="py3-none-any", name="b")
+    assert rules(judged(helper)) == {("wheel-tag-dishonest", "warning")}
+    assert judged(helper).verdict == "pass"
+    assert judged(helper, fail_on="warning").verdict == "fail"
+
+
+def test_a_wheel_that_was_renamed(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"m.so": OLD}, metadata_tags=["cp312-cp312-linux_x86_64"])
+    (finding,) = judged(wheel).findings
+    assert (finding.rule, finding.severity) == ("wheel-tag-dishonest", "warning")
+    assert "cp312-cp312-linux_x86_64" in finding.message
+
+
+def test_an_ignored_need_does_not_break_the_tag(tmp_path: Path) -> None:
+    from glibc_guard.config import Ignore  # noqa: PLC0415  # only here
+
+    wheel = make_wheel(tmp_path, {"m.so": NEW})
+    report = judged(wheel, ignores=(Ignore("symbol-version-too-new", "looked up at run time"),))
+    assert report.verdict == "pass"
+    assert len(report.ignored) == 2

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from glibc_guard.config import ConfigError, Ignore, Settings, load
+
+WHOLE = """
+target = ["manylinux2014", "ubuntu20.04"]
+fail-on = "warning"
+allow-empty = true
+jobs = 3
+
+[[ignore]]
+rule = "symbol-version-too-new"
+symbol = "gettid"
+object = "**/raylet"
+reason = "guarded by a run-time check in src/os.c"
+until = 2027-03-01
+"""
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+    assert load(None, tmp_path) == Settings()
+
+
+def test_everything_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "glibc-guard.toml"
+    path.write_text(WHOLE)
+    expected = Ignore(
+        rule="symbol-version-too-new",
+        symbol="gettid",
+        object="**/raylet",
+        reason="guarded by a run-time check in src/os.c",
+        until=datetime.date(2027, 3, 1),
+    )
+    assert load(None, tmp_path) == Settings(
+        targets=("manylinux2014", "ubuntu20.04"),
+        fail_on="warning",
+        allow_empty=True,
+        jobs=3,
+        ignores=(expected,),
+        source=path,
+    )
+
+
+def test_the_nearest_file_upward_wins_and_a_pyproject_without_our_table_is_passed_over(tmp_path: Path) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text('[tool.glibc-guard]\ntarget = "2.17"\n')
+    (tmp_path / "a" / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    assert load(None, inner).targets == ("2.17",)
+    (tmp_path / "a" / "glibc-guard.toml").write_text('target = "2.28"\n')
+    assert load(None, inner).targets == ("2.28",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('targets = "2.17"', 'unknown key "targets"; did you mean "target"?'),
+        ('[[ignore]]\nrule = "x"\nreson = "y"', 'ignore 1: unknown key "reson"; did you mean "reason"?'),
+        ('[[ignore]]\nrule = "x"', "reason"),
+        ('[[ignore]]\nrule = "x"\nreason = "  "', "reason"),
+        ('[[ignore]]\nrule = "x"\nreason = "y"\nuntil = "soon"', "until"),
+        ('fail-on = "errors"', "fail-on"),
+        ("jobs = 0", "jobs"),
+        ("target = []", "target"),
+        ("target = 2.17", "target"),
+        ('allow-empty = "yes"', "allow-empty"),
+        ("ignore = 1", "ignore"),
+        ("target = ", "not valid TOML"),
+        ("\xff", "not valid TOML"),
+    ],
+)
+def test_what_is_not_understood_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "glibc-guard.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError) as caught:
+        load(None, tmp_path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_explicit_file_must_be_there_and_have_the_table(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "missing.toml", tmp_path)
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    with pytest.raises(ConfigError, match=r"has no \[tool.glibc-guard\] table"):
+        load(tmp_path / "pyproject.toml", tmp_path)
