@@ -22,6 +22,7 @@ from glibc_guard.rules import coverage
 from glibc_guard.rules.floor import carried_names, floor, system_needs
 from glibc_guard.targets import Resolution
 from glibc_guard.targets.distros import downloads_lost, runs_on
+from glibc_guard.targets.symbol_version import parse
 
 WORST_FIRST: Final[tuple[Verdict, ...]] = ("unreadable", "fail", "pass")
 
@@ -104,5 +105,14 @@ def _downloads_lost(objects: Sequence[ObjectSummary]) -> float | None:
     return downloads_lost(_joined(x86_64).get("GLIBC"), "x86_64") if x86_64 else None
 
 
-def _worst_first(finding: Finding) -> tuple[int, str, str, str]:
-    return SEVERITIES.index(finding.severity), finding.object or "", finding.library or "", finding.version or ""
+def _worst_first(finding: Finding) -> tuple[int, str, tuple[int, ...], str, str, str]:
+    version = parse(finding.version or "")
+    newest_first = tuple(-number for number in version.numbers) if version else ()
+    return (
+        SEVERITIES.index(finding.severity),
+        finding.object or "",
+        newest_first,
+        finding.version or "",
+        finding.library or "",
+        finding.symbol or "",
+    )
