@@ -30,6 +30,7 @@ class VersionNeed:
     library: str  # vn_file of the entry it belongs to
     version: str
     hash: int  # vna_hash as stored: the loader compares it before the name
+    hash_matches: bool  # whether it is the hash of the name
     weak: bool  # VER_FLG_WEAK
     index: int  # vna_other without the hidden bit: what the version symbol table refers to
 
@@ -52,6 +53,7 @@ class UndefinedSymbol:
     binding: Binding
     version: str | None = None
     library: str | None = None
+    relocated: bool = True  # a relocation refers to it; the loader never looks the others up
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,14 @@ class ElfObject:
     version_needs: tuple[VersionNeed, ...] = ()
     version_definitions: tuple[VersionDefinition, ...] = ()
     undefined: tuple[UndefinedSymbol, ...] = ()
+    defined: frozenset[str] = frozenset()  # names of what a library (an object with a SONAME) provides to others
+    executable_stack: bool = False  # asked for by PT_GNU_STACK, or by the lack of it where the default is executable
+    isa_level: int = 0  # x86-64-v1 … v4 as declared needed by the GNU property note; 0 where nothing is declared
+    page_size: int = 0  # bytes: the largest page size with which every PT_LOAD can be mapped; 0 without PT_LOAD
+    relative_relocations: bool = False  # DT_RELR
+    static_tls: bool = False  # DF_STATIC_TLS
+    glibc_start_files: bool = False  # linked with glibc's crt1.o, which leaves an NT_GNU_ABI_TAG note
+    inconsistencies: tuple[str, ...] = ()  # where sections or counts tell another story than the loader's view
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,14 @@ class WheelFacts:
     def platforms(self) -> tuple[str, ...]:
         """The platform tags of the file name, each once, in the order of the name."""
         return tuple(dict.fromkeys(tag.rsplit("-", 1)[1] for tag in self.tags))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordProblem:
+    """A native member of a wheel that RECORD does not list, or lists with another hash or size."""
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +134,7 @@ class Artifact:
     objects: tuple[ElfObject, ...]
     unread: tuple[Unread, ...] = ()
     wheel: WheelFacts | None = None
+    record_problems: tuple[RecordProblem, ...] = ()
 
 
 # --- what a system provides -----------------------------------------------------------------------
@@ -130,6 +149,7 @@ class Target:
     arch: str
     libc: Libc
     ceilings: Mapping[str, str]  # namespace ("GLIBC", "GLIBCXX", …) → the newest version that is promised
+    isa_level: int = 1  # x86-64-v1 … v4 that every processor of the system has
 
 
 # --- the report, JSON schema 1: names are final, additions are fine -------------------------------

@@ -19,7 +19,8 @@ from glibc_guard.model import (
     Verdict,
 )
 from glibc_guard.rules import coverage
-from glibc_guard.rules.floor import carried_names, floor, system_needs
+from glibc_guard.rules.floor import floor, system_versions
+from glibc_guard.rules.linkage import Linkage
 from glibc_guard.targets import Resolution
 from glibc_guard.targets.distros import downloads_lost, runs_on
 from glibc_guard.targets.symbol_version import parse
@@ -35,7 +36,8 @@ def artifact_report(
     fail_on: FailOn,
 ) -> ArtifactReport:
     """Put together what is reported of ``artifact``."""
-    objects = [_summary(artifact, item) for item in artifact.objects]
+    linkages = _linkages(artifact)
+    objects = [_summary(item, linkages[item.architecture]) for item in artifact.objects]
     needed = floor_of(artifact)
     return ArtifactReport(
         path=artifact.path,
@@ -62,15 +64,15 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 def floor_of(artifact: Artifact) -> dict[str, str]:
     """Return the highest version of each namespace that the system must provide for the whole artifact."""
-    return floor(version for item in artifact.objects for version in _versions(artifact, item))
+    linkages = _linkages(artifact)
+    return floor(version for item in artifact.objects for version in system_versions(item, linkages[item.architecture]))
 
 
-def _versions(artifact: Artifact, item: ElfObject) -> list[str]:
-    carried = carried_names(artifact.objects, item.architecture)
-    return [need.version for need in system_needs(item, carried)]
+def _linkages(artifact: Artifact) -> dict[str, Linkage]:
+    return {arch: Linkage.of(artifact.objects, arch) for arch in {item.architecture for item in artifact.objects}}
 
 
-def _summary(artifact: Artifact, item: ElfObject) -> ObjectSummary:
+def _summary(item: ElfObject, linkage: Linkage) -> ObjectSummary:
     return ObjectSummary(
         path=item.path,
         arch=item.architecture,
@@ -78,7 +80,7 @@ def _summary(artifact: Artifact, item: ElfObject) -> ObjectSummary:
         size=item.size,
         soname=item.soname,
         needed=item.needed,
-        floor=floor(_versions(artifact, item)),
+        floor=floor(system_versions(item, linkage)),
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import platform
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from building import CACHE
 from loader.judge import Glibc
-from loader.provisions import cache_folder, kept, tool, unavailable
+from loader.provisions import kept, tool, unavailable
 
-#: Suite → the glibc release in it. What moves (testing, unstable) has none.
-SUITES: Final = {"bullseye": "2.31", "bookworm": "2.36", "trixie": "2.41", "sid": None}
+SUITES: Final = ("bullseye", "bookworm", "trixie", "sid")  # glibc 2.31, 2.36, 2.41, and a newer one
 PACKAGES: Final = ("libc6", "libcrypt1", "libgcc-s1", "libstdc++6", "zlib1g")
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 MIRRORS: Final = ("http://deb.debian.org/debian", "http://archive.debian.org/debian")  # old suites move to the second
@@ -45,32 +46,22 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 def debian_glibc(suite: str, architecture: str = "amd64") -> Glibc:
     """The glibc of a suite, with its own loader; for an architecture that is not the host's through qemu-user.
 
-    What was downloaded once is kept under the version of its libc6 and used again, without a look at the network: remove
-    the folder to have a newer one.
+    What was downloaded once is kept under the version of its libc6 and used again, without a look at the network:
+    remove the folder to have a newer one.
     """
-    folder = cache_folder() / "debian"
-    kept_before = sorted(folder.glob(f"{suite}-{architecture}-*"))
-    root = kept_before[-1] if kept_before else _download(suite, architecture, folder)
-    (loader,) = {path.resolve() for path in root.glob(f"**/{_TRIPLETS[architecture]}/{_LOADERS[architecture]}")}
-    libraries = tuple(
-        path
-        for path in (root / "lib" / _TRIPLETS[architecture], root / "usr/lib" / _TRIPLETS[architecture])
-        if path.is_dir()
-    )
-    emulator = None
-    if platform.machine() != _MACHINES[architecture]:
-        emulator = tool(_EMULATORS[architecture], "qemu-user")
-    return Glibc(f"Debian {root.name}", loader, libraries, emulator)
-
-
-def release_of(glibc: Glibc) -> str:
-    """The glibc release of what `debian_glibc` gave: ``2.36`` of ``Debian bookworm-amd64-2.36-9+deb12u14``."""
-    return glibc.name.split("-")[2]
+    folder = CACHE / "debian"
+    before = sorted(folder.glob(f"{suite}-{architecture}-*"))
+    root = before[-1] if before else _download(suite, architecture, folder)
+    triplet = _TRIPLETS[architecture]
+    (loader,) = {path.resolve() for path in root.glob(f"**/{triplet}/{_LOADERS[architecture]}")}
+    libraries = tuple(path for path in (root / "lib" / triplet, root / "usr/lib" / triplet) if path.is_dir())
+    emulator = None if platform.machine() == _MACHINES[architecture] else tool(_EMULATORS[architecture], "qemu-user")
+    return Glibc(f"Debian {root.name}", root.name.split("-")[2], loader, libraries, emulator)
 
 
 def _download(suite: str, architecture: str, folder: Path) -> Path:
-    tool("apt-get", "apt")
-    tool("dpkg-deb", "dpkg")
+    for program, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
+        tool(program, package)
     if not KEYRING.is_file():
         unavailable(f"{KEYRING} is not there: apt-get install debian-archive-keyring")
     failures = []
@@ -80,11 +71,10 @@ def _download(suite: str, architecture: str, folder: Path) -> Path:
                 packages = _packages(suite, architecture, mirror, Path(work))
             except subprocess.CalledProcessError as error:
                 failures.append(f"{mirror}: {error.output.strip().splitlines()[-1:]}")
-                continue
-            (libc6,) = (package for package in packages if package.name.startswith("libc6_"))
-            version = libc6.name.split("_")[1].replace("%3a", ":")
-            return kept(folder / f"{suite}-{architecture}-{version}", lambda root: _unpack(packages, root))
-    unavailable(f"Debian's libc6 of {suite} for {architecture} cannot be downloaded: {'; '.join(failures)}")
+            else:
+                (version,) = (path.name.split("_")[1] for path in packages if path.name.startswith("libc6_"))
+                return kept(folder / f"{suite}-{architecture}-{version}", partial(_unpack, packages))
+    return unavailable(f"Debian's libc6 of {suite} for {architecture} cannot be downloaded: {'; '.join(failures)}")
 
 
 def _packages(suite: str, architecture: str, mirror: str, work: Path) -> list[Path]:

@@ -1,27 +1,29 @@
 """Asks a real dynamic loader what it would refuse about an object, without running any of its code.
 
-``LD_TRACE_LOADED_OBJECTS=1`` makes ``ld.so`` load an object and its libraries as if it were a program, check the versions,
-list the libraries and stop; ``LD_WARN=1`` adds the weak versions and, after the list, relocates every object and prints each
-symbol that is not found, ``LD_BIND_NOW=1`` those of functions too (glibc 2.36 ``elf/rtld.c``, ``rtld_mode_trace``). IFUNC
-resolvers, constructors and ``main`` are not called. The exit status says nothing.
+``LD_TRACE_LOADED_OBJECTS=1`` makes ``ld.so`` load an object and its libraries as if it were a program, check the
+versions, list the libraries and stop. ``LD_WARN=1`` adds the weak versions and, after the list, relocates every object
+and prints each symbol that is not found; ``LD_BIND_NOW=1`` does so for functions too (glibc 2.36 ``elf/rtld.c``,
+``rtld_mode_trace``). IFUNC resolvers, constructors and ``main`` are not called. The exit status says nothing.
 
 How this is different from a real start:
 
-- The loader decides by the rules of its own release, whatever libraries it is given. A host of 2.30 or later never applies
-  the older rule that a symbol must come from the file that the version need names (BZ 24741), nor the fatal look-up of a
-  weak version need before 2.30; and since the loader is itself the object ``ld-linux-*``, needs on that are judged by
-  its own release.
-- A shared library is loaded like a program, not by ``dlopen``: an executable stack is allowed (``dlopen`` refuses it since
-  2.41), and so is a program where ``dlopen`` refuses programs (2.30).
-- All complaints are listed, where a real start stops after the version check: a symbol whose version node is missing is in
-  ``missing_versions`` and in ``missing_symbols``. A count of symbols is thus a count of relocation targets, not of refusals.
-- A library that is not found is replaced by an empty one: it is listed, its version needs are not checked, and its symbols
-  are listed as undefined.
-- Undefined weak symbols print nothing, whether versioned or not; nor do symbols that no relocation mentions.
-- A symbol that another object of the process defines, of any version, is found: without a version need this is how
-  ``libm`` symbols of a library that forgot ``-lm`` are found if another library brings it in.
-- An object without DT_NEEDED has nothing to look in but itself: each of its undefined symbols is listed.
-- A static program (no PT_DYNAMIC) crashes the loader: ``fatal``. A static-pie program is judged like a library.
+- The loader decides by the rules of its own release, whatever libraries it is given. A host of 2.30 or later never
+  applies the older rule that a symbol must come from the file that the version need names (BZ 24741), nor the fatal
+  look-up after a weak version need; DT_RELR is judged by its own release too, and since the loader is itself the object
+  ``ld-linux-*``, so are the needs on that.
+- A shared library is loaded like a program, not by ``dlopen``: an executable stack is allowed (``dlopen`` refuses it
+  since 2.41), and so is a program where ``dlopen`` refuses programs (2.30).
+- All complaints are listed, where a real start stops after the version check. A symbol whose version node is missing is
+  in ``missing_versions`` and again in ``missing_symbols``.
+- ``missing_symbols`` has what a relocation asks for. An undefined symbol that no relocation mentions (linkers leave
+  some behind) is no matter to the loader; a copy relocation asks for a symbol that the program itself seems to define.
+- Undefined weak symbols print nothing, whether versioned or not.
+- A library that is not found is replaced by an empty one: it is listed, its version needs are neither checked nor
+  stored, and its symbols are listed as undefined, without their version. Where such a need is the last one of the
+  object, the loader reads beyond its table and may crash (``fatal``, beside ``missing_libraries``).
+- An unversioned symbol is looked for in all objects of the process, so it may be found where only a library's library
+  brings it in. An object without DT_NEEDED has nothing to look in but itself: all its undefined symbols are listed.
+- A program without a dynamic segment crashes the loader (``fatal``); a static-pie program is judged like a library.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ class UnknownLineError(AssertionError):
 class Glibc:
     """A glibc to ask: its loader, and the folders with its libraries."""
 
-    name: str  # "2.17 (symbols only)", "Debian trixie 2.41-12"
+    name: str  # for messages
+    release: str  # "2.36"
     loader: Path
     library_path: tuple[Path, ...]
     emulator: str | None = None  # qemu-user, for another architecture
@@ -74,8 +77,8 @@ class LoaderVerdict:
 def ask_loader(object_path: Path, glibc: Glibc, extra_library_path: tuple[Path, ...] = ()) -> LoaderVerdict:
     """Let the loader of ``glibc`` judge one object.
 
-    Libraries are looked for where the object says (RPATH, RUNPATH), in ``extra_library_path``, in those of ``glibc``, and at
-    last where the host has them.
+    Libraries are looked for where the object says (RPATH, RUNPATH), in ``extra_library_path``, in those of ``glibc``,
+    and at last where the host has them.
 
     Raises:
         UnknownLineError: the loader printed a line that is not understood.
@@ -101,7 +104,7 @@ _NOT_FOUND: Final = re.compile(r"\t(?P<library>.+) => not found")
 _VERSION: Final = re.compile(
     r"(?P<program>.+): (?P<library>.+): (?P<weak>weak )?version `(?P<version>.*)' not found \(required by (?P<by>.+)\)"
 )
-_SYMBOL: Final = re.compile(r"undefined symbol: (?P<symbol>\S*)(?:, version (?P<version>\S+))?\t\((?P<by>.+)\)")
+_SYMBOL: Final = re.compile(r"undefined symbol: (?P<symbol>\S*)(?:, version (?P<version>\S*))?\t\((?P<by>.+)\)")
 _FATAL: Final = re.compile(r".+: error while loading shared libraries: .+|Inconsistency detected by ld\.so: .+")
 _REFUSAL: Final = re.compile(
     r"(?P<program>.+): (?P<by>.+): (?:DT_RELR without GLIBC_ABI_\w+ dependency|unsupported version \S+ of \w+ record)"
@@ -131,7 +134,7 @@ def understand(path: Path, lines: list[str], status: int) -> LoaderVerdict:
                 others.append(line)
         elif found := _SYMBOL.fullmatch(line):
             if found["by"] == str(path):
-                symbols.add((found["symbol"], found["version"]))
+                symbols.add((found["symbol"], found["version"] or None))  # empty: of a library that is not found
             else:
                 others.append(line)
         elif found := _REFUSAL.fullmatch(line):
@@ -156,4 +159,5 @@ def needed(path: Path) -> frozenset[str]:
     """The DT_NEEDED entries of an ELF file."""
     with path.open("rb") as stream:
         dynamic = [segment for segment in ELFFile(stream).iter_segments() if isinstance(segment, DynamicSegment)]
-        return frozenset(tag.needed for segment in dynamic for tag in segment.iter_tags("DT_NEEDED"))
+        tags = (tag for segment in dynamic for tag in segment.iter_tags("DT_NEEDED"))
+        return frozenset(str(getattr(tag, "needed")) for tag in tags)  # noqa: B009 - pyelftools adds it, untyped

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -17,26 +20,32 @@ _PT_DYNAMIC: Final = 2
 
 
 def machine_objects(limit: int | None = None) -> list[Path]:
-    """Dynamic x86_64 ELF files of the system folders, sorted by path, each file once.
+    """Dynamic x86_64 ELF files, folder by folder and sorted by path in each, every file once.
 
     Args:
         limit: how many at most; they are taken at even distances, so that all kinds occur.
     """
-    found = [path for folder in FOLDERS for path in _files(folder) if is_dynamic_x86_64(path)]
+    found = _machine_objects()
     if limit is None or limit >= len(found):
-        return found
+        return list(found)
     return [found[position * len(found) // limit] for position in range(limit)]
+
+
+@lru_cache(maxsize=1)
+def _machine_objects() -> tuple[Path, ...]:
+    return tuple(path for folder in FOLDERS for path in _files(folder) if is_dynamic_x86_64(path))
 
 
 def _files(folder: Path) -> Iterator[Path]:
     seen: set[tuple[int, int]] = set()
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not path.is_file() or "debug" in path.relative_to(folder).parts:
-            continue
-        status = path.stat()
-        if (status.st_dev, status.st_ino) not in seen:
-            seen.add((status.st_dev, status.st_ino))
-            yield path
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != "debug")
+        for name in sorted(names):
+            path = Path(parent, name)
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) not in seen:
+                seen.add((status.st_dev, status.st_ino))
+                yield path
 
 
 def is_dynamic_x86_64(path: Path) -> bool:

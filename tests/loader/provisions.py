@@ -1,4 +1,4 @@
-"""Where the loader tests keep what they build or download, and what happens when that cannot be had."""
+"""How the loader tests keep what they build or download, and what happens when that cannot be had."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ from typing import NoReturn
 import pytest
 
 
-def cache_folder() -> Path:
-    """The folder that survives a test run: ``GLIBC_GUARD_CACHE``, or ``~/.cache/glibc-guard``."""
-    return Path(os.environ.get("GLIBC_GUARD_CACHE") or Path.home() / ".cache" / "glibc-guard")
-
-
 def kept(folder: Path, fill: Callable[[Path], None]) -> Path:
     """``folder``, filled by ``fill`` if it is not there yet.
 
-    It appears whole or not at all: it is filled beside its place and renamed. Of two processes that fill it at once, the
-    second one throws its own work away.
+    It appears whole or not at all: it is filled beside its place and renamed. Of two processes that fill it at once,
+    the second one throws its own work away.
     """
     if folder.is_dir():
         return folder

@@ -1,12 +1,13 @@
 """Any glibc release as the linker sees it: libraries that define its symbols and contain nothing.
 
-``zig cc -target x86_64-linux-gnu.2.17`` makes such stubs for its own use, from the lists in the ziglang package (about 15 s a
-release, kept). They are linked once more here: zig defines the version nodes of all releases in each of them, the real
-libraries only those that a symbol carries.
+``zig cc -target x86_64-linux-gnu.2.17`` makes such stubs for its own use, from the lists in the ziglang package (about
+15 s a release, kept). They are linked once more here: zig gives each of them the version nodes of all releases, while
+the real libraries have only those that a symbol carries.
 
-Exact up to 2.33. Later, the old versions of symbols that moved into libc at 2.34 are missing from the lists: ask a real one
-(`debian_glibc`). Missing in any release: GLIBC_PRIVATE, the ``GLIBC_ABI_*`` markers, hidden versions (the newest one is
-always the default), and libmvec, libcrypt, libanl, libnsl, libnss_*, which are thus taken from the host.
+Exact up to 2.33. Later, the old versions of symbols that moved into libc at 2.34 are missing from the lists: ask a real
+one (`debian_glibc`). Missing in any release: GLIBC_PRIVATE, the ``GLIBC_ABI_*`` markers, symbols without a default
+version (the newest one is always made the default), and libmvec, libcrypt, libanl, libnsl, libnss_*: these are taken
+from the host.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ import importlib.metadata
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
+from building import CACHE
 from loader.judge import Glibc
-from loader.provisions import cache_folder, kept, unavailable
+from loader.provisions import kept, unavailable
 
 RELEASES: Final = ("2.17", "2.24", "2.28", "2.31", "2.33")
 HOST_LOADER: Final = Path("/lib64/ld-linux-x86-64.so.2")
@@ -40,8 +41,9 @@ def stub_glibc(release: str) -> Glibc:
         ziglang = importlib.metadata.version("ziglang")
     except importlib.metadata.PackageNotFoundError:
         unavailable("ziglang is not installed: pip install ziglang")
-    folder = cache_folder() / "stubs" / f"x86_64-{release}-ziglang-{ziglang}"
-    return Glibc(f"{release} (symbols only)", HOST_LOADER, (kept(folder, lambda work: _build(release, work)),))
+    folder = CACHE / "stubs" / f"x86_64-{release}-ziglang-{ziglang}"
+    stubs = kept(folder, lambda work: _build(release, work))
+    return Glibc(f"glibc {release} (symbols only)", release, HOST_LOADER, (stubs,))
 
 
 def _build(release: str, folder: Path) -> None:
@@ -74,7 +76,6 @@ def zig_cc(cache: str, *arguments: str) -> None:
     command = [sys.executable, "-m", "ziglang", "cc", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        shutil.rmtree(cache, ignore_errors=True)
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")
 
 

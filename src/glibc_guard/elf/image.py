@@ -64,6 +64,13 @@ class Image:
                 return segment.vaddr + segment.filesz - address
         return 0
 
+    def offset_of(self, address: int) -> int | None:
+        """Return where in the file the byte at ``address`` lies; None where it comes from none."""
+        for segment in self._segments:
+            if segment.vaddr <= address < segment.vaddr + segment.filesz:
+                return segment.offset + address - segment.vaddr
+        return None
+
     def string(self, address: int) -> str:
         """Return the NUL-terminated string at ``address``; raises ElfError where it does not end."""
         found = b""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from glibc_guard.elf import properties
+from glibc_guard.elf.consistency import inconsistencies
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
 from glibc_guard.elf.image import Bytes, ElfError, Image, ProgramHeader, decode
 from glibc_guard.elf.layout import ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, LAYOUTS, Layout
-from glibc_guard.elf.symbols import read_undefined
+from glibc_guard.elf.symbols import read_symbols
 from glibc_guard.elf.versions import read_definitions, read_needs
 from glibc_guard.model import ElfObject, ObjectKind
 
@@ -16,7 +18,8 @@ from glibc_guard.model import ElfObject, ObjectKind
 ET_REL, ET_EXEC, ET_DYN, ET_CORE = 1, 2, 3, 4
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH = 1, 14, 15, 29
-DT_FLAGS_1, DF_1_PIE = 0x6FFFFFFB, 0x08000000
+DT_FLAGS, DT_RELR, DT_FLAGS_1 = 30, 36, 0x6FFFFFFB
+DF_STATIC_TLS, DF_1_PIE = 0x10, 0x08000000
 ELFOSABI_NONE, ELFOSABI_GNU = 0, 3
 MAX_PROGRAM_HEADERS: Final = 4096
 
@@ -45,6 +48,7 @@ class Header:
     architecture: str
     os_abi: int
     segments: tuple[ProgramHeader, ...]
+    section_table: tuple[int, int, int]  # e_shoff, e_shentsize, e_shnum
 
 
 def read_object(path: str, size: int, data: Bytes) -> ElfObject:
@@ -62,33 +66,47 @@ def read_object(path: str, size: int, data: Bytes) -> ElfObject:
     loads = tuple(segment for segment in header.segments if segment.type == PT_LOAD)
     image = Image(data, loads)
     interpreter = _interpreter(data, header.segments)
+    facts = ElfObject(path, size, header.architecture, "static", interpreter=interpreter, **_properties(image, header))
     tables = [segment for segment in header.segments if segment.type == PT_DYNAMIC]
     if not tables:
-        return ElfObject(path, size, header.architecture, "static", interpreter=interpreter)
-    dynamic = read_dynamic(image, tables[-1].vaddr, header.layout)  # of several the loader takes the last
-    return _dynamic_object(path, size, header, image, dynamic, interpreter)
+        return facts
+    address = tables[-1].vaddr  # of several the loader takes the last
+    dynamic = read_dynamic(image, address, header.layout)
+    told = inconsistencies(data, image, dynamic, header.layout, address, header.section_table)
+    return replace(_with_dynamic(facts, header, image, dynamic), inconsistencies=told)
 
 
-def _dynamic_object(
-    path: str, size: int, header: Header, image: Image, dynamic: Dynamic, interpreter: str | None
-) -> ElfObject:
+def _properties(image: Image, header: Header) -> dict[str, Any]:
+    order, bits = header.layout.order, header.layout.bits
+    return {
+        "executable_stack": properties.executable_stack(header.segments, header.architecture),
+        "isa_level": properties.isa_level(image, header.segments, order, bits)
+        if header.architecture == "x86_64"
+        else 0,
+        "page_size": properties.largest_page_size(header.segments),
+        "glibc_start_files": properties.has_glibc_start_files(image, header.segments, order),
+    }
+
+
+def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynamic) -> ElfObject:
     needs = read_needs(image, dynamic, header.layout.order)
     definitions = read_definitions(image, dynamic, header.layout.order)
     soname = _one_string(image, dynamic, DT_SONAME)
     needed = tuple(dynamic.string(image, offset) for offset in dynamic.every(DT_NEEDED))
-    return ElfObject(
-        path=path,
-        size=size,
-        architecture=header.architecture,
-        kind=_dynamic_kind(header, dynamic, interpreter, soname, needed),
-        interpreter=interpreter,
+    undefined, defined = read_symbols(image, dynamic, header.layout, needs, definitions, of_library=soname is not None)
+    return replace(
+        facts,
+        kind=_dynamic_kind(header, dynamic, facts.interpreter, soname, needed),
         soname=soname,
         needed=needed,
         rpath=_one_string(image, dynamic, DT_RPATH),
         runpath=_one_string(image, dynamic, DT_RUNPATH),
         version_needs=needs,
         version_definitions=definitions,
-        undefined=read_undefined(image, dynamic, header.layout, needs, definitions),
+        undefined=undefined,
+        defined=defined,
+        relative_relocations=dynamic.get(DT_RELR) is not None,
+        static_tls=bool((dynamic.get(DT_FLAGS) or 0) & DF_STATIC_TLS),
     )
 
 
@@ -100,14 +118,16 @@ def _read_header(data: Bytes) -> Header:
     raw = data.read(16, layout.header.size)
     if len(raw) < layout.header.size:
         raise ElfError("truncated ELF header")
-    kind, machine, _, _, offset, _, _, _, entry_size, count, _, _, _ = layout.header.unpack(raw)
+    kind, machine, _, _, offset, sections, _, _, entry_size, count, *section_sizes = layout.header.unpack(raw)
     architecture = ARCHITECTURES.get((machine, ident[4], ident[5])) or _other_architecture(machine, layout)
     segments: tuple[ProgramHeader, ...] = ()
     if kind in {ET_EXEC, ET_DYN} and count:
         if entry_size != layout.program_header.size or count > MAX_PROGRAM_HEADERS:
             raise ElfError("damaged ELF header: the loader refuses program headers of this size or number")
         segments = _read_program_headers(data, layout, offset, count)
-    return Header(layout, kind, machine, architecture, ident[7], segments)
+    return Header(
+        layout, kind, machine, architecture, ident[7], segments, (sections, section_sizes[0], section_sizes[1])
+    )
 
 
 def _read_program_headers(data: Bytes, layout: Layout, offset: int, count: int) -> tuple[ProgramHeader, ...]:

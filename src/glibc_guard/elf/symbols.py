@@ -36,40 +36,54 @@ class Strings:
         return decode(self._data[offset:end]) if end >= 0 else self._image.string(self._start + offset)
 
 
-def read_undefined(
+def read_symbols(
     image: Image,
     dynamic: Dynamic,
     layout: Layout,
     needs: Sequence[VersionNeed],
     definitions: Sequence[VersionDefinition],
-) -> tuple[UndefinedSymbol, ...]:
-    """Return the symbols that another object must provide, each tied to its version and library, in table order."""
+    *,
+    of_library: bool,
+) -> tuple[tuple[UndefinedSymbol, ...], frozenset[str]]:
+    """Return the symbols that another object must provide, in table order, each tied to its version and library.
+
+    The second result is the names that the object itself defines; empty unless it is ``of_library``, since the table
+    may be large and nobody links against the others.
+    """
     table = dynamic.get(DT_SYMTAB)
-    count = _symbol_count(image, dynamic, layout)
+    relocated = _relocated_indexes(image, dynamic, layout)
+    count = max(_hashed_count(image, dynamic, layout), max(relocated, default=-1) + 1)
+    if count > MAX_SYMBOLS:
+        raise ElfError(f"more than {MAX_SYMBOLS} dynamic symbols: a count in the object lies")
     if table is None or count == 0:
-        return ()
+        return (), frozenset()
     raw = image.read(table, count * layout.symbol.size)
     versions = _version_indexes(image, dynamic, layout, count)
     by_index: dict[int, tuple[str, str | None]] = {d.index: (d.version, None) for d in definitions}
     by_index |= {need.index: (need.version, need.library) for need in needs}
     strings = Strings(image, dynamic)
-    symbols = []
-    for index in _undefined_indexes(raw, layout):
+    undefined: list[UndefinedSymbol] = []
+    sections = _section_indexes(raw, layout)
+    for index in (index for index, section in enumerate(sections) if not section and index):
         fields = layout.symbol.unpack_from(raw, index * layout.symbol.size)
         info = fields[1] if layout.bits == 64 else fields[3]
         binding = BINDINGS.get(info >> 4)
         if binding is None or binding == "local":  # the loader binds a local reference to the object itself
             continue
         version, library = by_index.get(versions[index] & INDEX_MASK, (None, None)) if versions else (None, None)
-        symbols.append(UndefinedSymbol(strings[fields[0]], binding, version, library))
-    return tuple(symbols)
+        undefined.append(UndefinedSymbol(strings[fields[0]], binding, version, library, index in relocated))
+    if not of_library:
+        return tuple(undefined), frozenset()
+    names = memoryview(raw).cast("I")[:: layout.symbol.size // 4].tolist()
+    if not _is_native(layout.order):
+        names = _integers("I", array("I", names).tobytes(), layout.order).tolist()
+    return tuple(undefined), frozenset(strings[names[index]] for index, section in enumerate(sections) if section)
 
 
-def _undefined_indexes(raw: bytes, layout: Layout) -> list[int]:
+def _section_indexes(raw: bytes, layout: Layout) -> list[int]:
     # st_shndx is 0 in either byte order, so that the column can be looked at without decoding the entries.
     column, stride = (3, 12) if layout.bits == 64 else (7, 8)
-    sections = memoryview(raw).cast("H")[column::stride].tolist()
-    return [index for index, section in enumerate(sections) if not section and index]
+    return memoryview(raw).cast("H")[column::stride].tolist()
 
 
 def _version_indexes(image: Image, dynamic: Dynamic, layout: Layout, count: int) -> array[int] | None:
@@ -77,20 +91,16 @@ def _version_indexes(image: Image, dynamic: Dynamic, layout: Layout, count: int)
     return None if start is None else _integers("H", image.read(start, 2 * count), layout.order)
 
 
-def _symbol_count(image: Image, dynamic: Dynamic, layout: Layout) -> int:
-    """How many entries the symbol table has: no entry says it, so it follows from who refers to them.
+def _hashed_count(image: Image, dynamic: Dynamic, layout: Layout) -> int:
+    """How many entries the hash tables know of: what the object defines, and what lies before that.
 
-    The hash tables cover what the object defines; a relocation may refer to an undefined symbol that an empty
-    DT_GNU_HASH does not count (GNU ld writes such tables for programs), so both are asked.
+    No entry of the dynamic segment says how long the symbol table is. An empty DT_GNU_HASH (GNU ld writes one for
+    programs) does not count undefined symbols, so the relocations have to be asked as well.
     """
-    counts = [_count_by_relocations(image, dynamic, layout)]
     if (table := dynamic.get(DT_GNU_HASH)) is not None:  # DT_HASH beside it is not looked at (_dl_setup_hash)
-        counts.append(_count_by_gnu_hash(image, table, layout))
-    elif (table := dynamic.get(DT_HASH)) is not None:
-        counts.append(_count_by_hash(image, table, layout))
-    if max(counts) > MAX_SYMBOLS:
-        raise ElfError(f"more than {MAX_SYMBOLS} dynamic symbols: a count in the object lies")
-    return max(counts)
+        return _count_by_gnu_hash(image, table, layout)
+    table = dynamic.get(DT_HASH)
+    return 0 if table is None else _count_by_hash(image, table, layout)
 
 
 def _count_by_hash(image: Image, table: int, layout: Layout) -> int:
@@ -122,16 +132,10 @@ def _words_from(image: Image, address: int, layout: Layout) -> Iterator[tuple[in
             address += 4
 
 
-def _count_by_relocations(image: Image, dynamic: Dynamic, layout: Layout) -> int:
-    highest = 0
-    for indexes in relocated_symbols(image, dynamic, layout):
-        highest = max(highest, *indexes) if indexes else highest
-    return highest + 1 if highest else 0
-
-
-def relocated_symbols(image: Image, dynamic: Dynamic, layout: Layout) -> Iterator[Sequence[int]]:
-    """Yield, for each relocation table, the symbol index of every relocation: what the loader will look up."""
+def _relocated_indexes(image: Image, dynamic: Dynamic, layout: Layout) -> frozenset[int]:
+    """Return the index of every symbol that a relocation refers to: what the loader will look up."""
     plt_has_addend = dynamic.get(DT_PLTREL) != DT_REL
+    found: set[int] = set()
     for start_tag, size_tag, addend in (
         (DT_RELA, DT_RELASZ, True),
         (DT_REL, DT_RELSZ, False),
@@ -139,7 +143,9 @@ def relocated_symbols(image: Image, dynamic: Dynamic, layout: Layout) -> Iterato
     ):
         start, size = dynamic.get(start_tag), dynamic.get(size_tag)
         if start is not None and size:
-            yield _symbol_column(image.read(start, min(size, image.mapped_after(start))), layout, addend=addend)
+            raw = image.read(start, min(size, image.mapped_after(start)))
+            found.update(_symbol_column(raw, layout, addend=addend))
+    return frozenset(found - {0})
 
 
 def _symbol_column(raw: bytes, layout: Layout, *, addend: bool) -> Sequence[int]:
@@ -155,6 +161,10 @@ def _symbol_column(raw: bytes, layout: Layout, *, addend: bool) -> Sequence[int]
 
 def _integers(code: str, raw: bytes, order: str) -> array[int]:
     values = array(code, raw)
-    if (order == "<") != (sys.byteorder == "little"):
+    if not _is_native(order):
         values.byteswap()
     return values
+
+
+def _is_native(order: str) -> bool:
+    return (order == "<") == (sys.byteorder == "little")

@@ -25,13 +25,15 @@ def read_needs(image: Image, dynamic: Dynamic, order: str) -> tuple[VersionNeed,
     if start is None:
         return ()
     needs: list[VersionNeed] = []
-    for address, (version, _, file, aux, _) in _chain(image, start, order + VERNEED, link=4):
+    for address, (version, _, file, aux, _) in chain(image, start, order + VERNEED, link=4):
         if version != 1:
             raise ElfError(f"unsupported version {version} of Verneed record: the loader refuses it")
         library = dynamic.string(image, file)
-        for _, (name_hash, flags, other, name, _) in _chain(image, address + aux, order + VERNAUX, link=4):
+        for _, (name_hash, flags, other, name, _) in chain(image, address + aux, order + VERNAUX, link=4):
             weak = bool(flags & VER_FLG_WEAK)
-            needs.append(VersionNeed(library, dynamic.string(image, name), name_hash, weak, other & INDEX_MASK))
+            wanted = dynamic.string(image, name)
+            matches = elf_hash(wanted.encode("utf-8")) == name_hash
+            needs.append(VersionNeed(library, wanted, name_hash, matches, weak, other & INDEX_MASK))
             _check_bound(len(needs))
     return tuple(needs)
 
@@ -43,14 +45,24 @@ def read_definitions(image: Image, dynamic: Dynamic, order: str) -> tuple[Versio
         return ()
     definitions: list[VersionDefinition] = []
     auxiliary = struct.Struct(order + VERDAUX)
-    for address, (_, flags, index, _, name_hash, aux, _) in _chain(image, start, order + VERDEF, link=6):
+    for address, (_, flags, index, _, name_hash, aux, _) in chain(image, start, order + VERDEF, link=6):
         name, _ = auxiliary.unpack(image.read(address + aux, auxiliary.size))
         base = bool(flags & VER_FLG_BASE)
         definitions.append(VersionDefinition(dynamic.string(image, name), name_hash, index & INDEX_MASK, base))
     return tuple(definitions)
 
 
-def _chain(image: Image, address: int, record: str, link: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+def elf_hash(name: bytes) -> int:
+    """Return the hash that the gABI defines for symbol and version names."""
+    value = 0
+    for byte in name:
+        value = (value << 4) + byte
+        high = value & 0xF0000000
+        value = (value ^ (high >> 24)) & ~high & 0xFFFFFFFF
+    return value
+
+
+def chain(image: Image, address: int, record: str, link: int) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Yield address and fields of each record; field number ``link`` is the distance to the next, 0 at the end."""
     layout = struct.Struct(record)
     for _ in range(MAX_RECORDS):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from glibc_guard.model import Artifact, Finding, Target
-from glibc_guard.rules import coverage, libraries, symbol_versions, wheel_tag
-from glibc_guard.rules.floor import carried_names
+from glibc_guard.rules import contents, coverage, libraries, loader, symbol_versions, symbols, wheel_tag
+from glibc_guard.rules.linkage import Linkage
 from glibc_guard.rules.subject import Subject
 
 ObjectRule: TypeAlias = Callable[[Subject], Iterator[Finding]]
@@ -15,8 +15,24 @@ ObjectRule: TypeAlias = Callable[[Subject], Iterator[Finding]]
 OBJECT_RULES: Final[tuple[ObjectRule, ...]] = (
     symbol_versions.symbol_version_too_new,
     symbol_versions.private_symbol,
+    symbol_versions.loader_marker,
+    symbol_versions.weak_version_need,
     symbol_versions.glibc_on_musl,
+    symbol_versions.carried_version,
+    symbols.symbol_missing,
+    symbols.forbidden_symbol,
     libraries.library_not_allowed,
+    libraries.library_missing,
+    libraries.orphan_version_need,
+    libraries.runpath_escapes,
+    loader.relr_without_marker,
+    loader.executable_stack,
+    loader.isa_level_too_high,
+    loader.page_alignment,
+    loader.wrong_interpreter,
+    loader.static_glibc,
+    loader.static_tls,
+    loader.inconsistent_elf,
 )
 
 
@@ -24,16 +40,16 @@ def judge(artifact: Artifact, targets: Sequence[Target], *, allow_empty: bool) -
     """Return what is wrong with the contents of ``artifact``; a need that fails several targets names the first."""
     found: dict[tuple[str | None, ...], Finding] = {}
     for target in targets:
-        carried = carried_names(artifact.objects, target.arch)
-        for item in artifact.objects:
-            if item.architecture == target.arch:
-                subject = Subject(item, target, carried)
-                for finding in (finding for rule in OBJECT_RULES for finding in rule(subject)):
-                    found.setdefault(_identity(finding), finding)
+        linkage = Linkage.of(artifact.objects, target.arch)
+        for item in linkage.objects:
+            subject = Subject(item, artifact, linkage, target)
+            for finding in (finding for rule in OBJECT_RULES for finding in rule(subject)):
+                found.setdefault(_identity(finding), finding)
     return (
         *coverage.unreadable(artifact),
         *(() if allow_empty else coverage.nothing_to_check(artifact)),
         *wheel_tag.wrong_architecture(artifact, targets),
+        *contents.record_mismatch(artifact),
         *found.values(),
     )
 
@@ -46,4 +62,12 @@ def judge_tag(
 
 
 def _identity(finding: Finding) -> tuple[str | None, ...]:
-    return finding.rule, finding.object, finding.symbol, finding.version, finding.library
+    return (
+        finding.rule,
+        finding.severity,
+        finding.object,
+        finding.symbol,
+        finding.version,
+        finding.library,
+        None if finding.symbol or finding.version or finding.library else finding.message,
+    )

@@ -8,7 +8,10 @@ from typing import Final
 CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "symbol-version-too-new": ("error", "a symbol version above what the target provides"),
     "private-symbol": ("error", "a symbol of `GLIBC_PRIVATE`, bound to one exact build of glibc"),
-    "library-not-allowed": ("error", "a needed library that the target does not promise and the artifact does not carry"),
+    "library-not-allowed": (
+        "error",
+        "a needed library that the target does not promise and the artifact does not carry",
+    ),
     "wrong-architecture": ("error", "an object built for another architecture than the wheel's tag or the target"),
     "wheel-tag-dishonest": ("error, warning", "the tag of a wheel promises more than its contents keep"),
     "unreadable": ("error", "a member that is damaged, encrypted or of unknown architecture; exit status 3"),

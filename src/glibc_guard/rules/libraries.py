@@ -1,28 +1,113 @@
-"""library-not-allowed: a needed library that the system does not promise and the artifact does not carry."""
+"""Needed libraries: promised by the profile, carried by the artifact and within reach, or missing."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
-from glibc_guard.model import NOT_LOADED, Finding
+from glibc_guard.model import Finding, Severity
+from glibc_guard.rules.linkage import is_glibc_library, resolved
 from glibc_guard.rules.subject import Subject
+from glibc_guard.targets import manylinux
 
 MUSL_PREFIX: Final = "libc.musl-"  # "libc.musl-x86_64.so.1", the name that Alpine's toolchain writes
+GRAFTED: Final = re.compile(r"-[0-9a-f]{8}\.so(\.|$)")  # the name that auditwheel gives to a copy of a library
+#: Absolute folders that name no build machine: where distributions keep libraries.
+SYSTEM_FOLDERS: Final = re.compile(r"/(usr/)?lib(32|64|x32)?(/|$)")
 
 
 def library_not_allowed(subject: Subject) -> Iterator[Finding]:
-    """Yield a finding where an object built for musl is promised to a glibc system."""
-    if subject.target.libc != "glibc" or subject.object.kind in NOT_LOADED:
+    """Yield a finding for each needed library that the profile does not promise and the artifact does not carry.
+
+    A glibc release or a distribution as target has no list of libraries: there, only musl's own library is refused.
+    """
+    if not subject.loaded:
         return
-    for library in subject.object.needed:
-        if library.startswith(MUSL_PREFIX) and library not in subject.carried:
-            yield Finding(
-                rule="library-not-allowed",
-                severity="error",
-                object=subject.object.path,
-                message=f"needs {library}, the C library of musl: {subject.system} does not have it",
-                library=library,
-                target=subject.target.name,
-                hint="build it on glibc (a manylinux image), or promise musl: --target musllinux_1_2",
+    profile = manylinux.find(subject.target.name)
+    for library in dict.fromkeys(subject.object.needed):
+        if subject.linkage.carried(library) is not None or (profile and library in profile.libraries):
+            continue
+        if library.startswith(MUSL_PREFIX) and subject.target.libc == "glibc":
+            message = f"needs {library}, the C library of musl: {subject.system} does not have it"
+            hint = "build it on glibc (a manylinux image), or promise musl: --target musllinux_1_2"
+        elif profile is not None and not GRAFTED.search(library):
+            message = f"needs {library}, which {profile.platform} does not promise and the artifact does not carry"
+            hint = (
+                "carry it (auditwheel repair does), link it statically, or name the system that has it: "
+                "--target rhel8, ubuntu22.04, …"
             )
+        else:
+            continue
+        yield _finding(subject, "library-not-allowed", "error", message, hint, library)
+
+
+def library_missing(subject: Subject) -> Iterator[Finding]:
+    """Yield a finding for each library that the artifact carries, or should, and that the loader does not find."""
+    if not subject.loaded:
+        return
+    for library in dict.fromkeys(subject.object.needed):
+        inside = subject.linkage.carried(library)
+        if inside is None and GRAFTED.search(library):
+            message = f"needs {library}, a copy that a repair tool made: the artifact does not carry it"
+            yield _finding(subject, "library-missing", "error", message, "repair and pack the artifact again", library)
+        elif inside is not None and not subject.linkage.reaches(subject.object, library):
+            known = is_glibc_library(library)  # the system has one as well
+            by_another = subject.linkage.reached_by_another(subject.object, library)
+            certain = subject.artifact.wheel is not None and not known and not by_another
+            severity: Severity = "error" if certain else "warning"
+            message = f"needs {library}, which lies at {inside.path}: its search path does not lead there"
+            if by_another:
+                message += "; it loads only after another object that finds it"
+            hint = f"set its RUNPATH: patchelf --set-rpath '$ORIGIN/…' {subject.object.path.rpartition('/')[2]}"
+            yield _finding(subject, "library-missing", severity, message, hint, library)
+
+
+def orphan_version_need(subject: Subject) -> Iterator[Finding]:
+    """Yield a finding for each version need on a library that is not loaded: the loader dies of an assertion.
+
+    ``_dl_check_map_versions``: ``assert (needed != NULL)``. It happens when a tool removes DT_NEEDED and leaves the need.
+    """
+    if not subject.loaded or subject.target.libc != "glibc":
+        return
+    names, complete = subject.linkage.closure(subject.object)
+    loaded = {*names, *subject.object.needed, subject.object.soname}
+    for library in dict.fromkeys(need.library for need in subject.object.version_needs):
+        if library in loaded or (library.startswith("ld") and is_glibc_library(library) and names):
+            continue
+        message = f"has version needs on {library}, which it does not load: the loader ends with an assertion"
+        hint = f"put the library back among the needed ones: patchelf --add-needed {library}"
+        yield _finding(subject, "orphan-version-need", "error" if complete else "warning", message, hint, library)
+
+
+def runpath_escapes(subject: Subject) -> Iterator[Finding]:
+    """Yield a finding for each search path that leaves the artifact or names a folder of the machine that built it."""
+    item = subject.object
+    if not subject.loaded:
+        return
+    tag = "RUNPATH" if item.runpath is not None else "RPATH"
+    for entry in dict.fromkeys((item.runpath or item.rpath or "").split(":")):
+        complaint = _escape(entry, subject) if entry or (item.runpath or item.rpath) else None
+        if complaint is not None:
+            message = f"{tag} entry “{entry}” {complaint}"
+            hint = "build with -Wl,-rpath,'$ORIGIN/…', or take it out: patchelf --remove-rpath"
+            yield _finding(subject, "runpath-escapes", "warning", message, hint, None)
+
+
+def _escape(entry: str, subject: Subject) -> str | None:
+    if entry.startswith(("$ORIGIN", "${ORIGIN}")):
+        # A single file, or an installed package, may be part of a larger tree.
+        closed = subject.artifact.kind in {"wheel", "zip", "tar", "conda"}
+        leaves = closed and resolved(entry, subject.object.path) is None
+        return "leaves the artifact" if leaves else None
+    if entry.startswith(("$LIB", "$PLATFORM")) or (entry.startswith("/") and SYSTEM_FOLDERS.match(entry)):
+        return None
+    if entry.startswith("/"):
+        return "names a folder that only the machine that built it is sure to have"
+    return "is searched in whatever folder the program is started from"
+
+
+def _finding(  # noqa: PLR0913, PLR0917  # a finding has that many parts
+    subject: Subject, rule: str, severity: Severity, message: str, hint: str, library: str | None
+) -> Finding:
+    return Finding(rule, severity, subject.object.path, message, library=library, target=subject.target.name, hint=hint)

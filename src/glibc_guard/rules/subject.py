@@ -3,28 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from glibc_guard.model import ElfObject, Target, VersionNeed
-from glibc_guard.rules.floor import system_needs
+from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Target, VersionNeed
+from glibc_guard.rules.linkage import Linkage
+from glibc_guard.targets import glibc_symbols
+from glibc_guard.targets.symbol_version import significant_numbers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subject:
-    """One object, the target of its architecture, and the names of the libraries that lie beside it."""
+    """One object, the artifact that it lies in, the libraries beside it, and the target of its architecture."""
 
     object: ElfObject
+    artifact: Artifact
+    linkage: Linkage
     target: Target
-    carried: frozenset[str]
 
     @property
+    def loaded(self) -> bool:
+        """Whether a dynamic loader ever maps the object."""
+        return self.object.kind not in NOT_LOADED
+
+    @cached_property
     def system_needs(self) -> tuple[VersionNeed, ...]:
-        """The version needs that the system must meet."""
-        return system_needs(self.object, self.carried)
+        """The version needs that the system must meet: those on libraries that the artifact does not carry."""
+        if not self.loaded:
+            return ()
+        return tuple(need for need in self.object.version_needs if self.linkage.carried(need.library) is None)
+
+    @property
+    def release(self) -> str | None:
+        """The glibc release of the target; None for musl."""
+        return self.target.ceilings.get("GLIBC") if self.target.libc == "glibc" else None
+
+    @cached_property
+    def symbols(self) -> glibc_symbols.SymbolTable:
+        """What every glibc release defines on the target's architecture."""
+        return glibc_symbols.load(self.target.arch)
+
+    def before(self, release: str) -> bool:
+        """Tell whether the target's glibc is older than ``release``."""
+        return (significant_numbers(self.release or "0") or ()) < (significant_numbers(release) or ())
 
     @property
     def system(self) -> str:
         """The target in words: "glibc 2.17 (manylinux_2_17_x86_64)"."""
-        glibc = self.target.ceilings.get("GLIBC")
         if self.target.libc == "musl":
             return f"musl ({self.target.name})"
-        return f"glibc {glibc}" if self.target.name == glibc else f"glibc {glibc} ({self.target.name})"
+        return (
+            f"glibc {self.release}"
+            if self.target.name == self.release
+            else f"glibc {self.release} ({self.target.name})"
+        )

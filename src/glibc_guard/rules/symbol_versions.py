@@ -1,4 +1,7 @@
-"""symbol-version-too-new and private-symbol: version needs that the system's libraries do not define."""
+"""Version needs that the libraries of the system do not meet: what the loader checks before it looks at any symbol.
+
+``_dl_check_map_versions`` of glibc's ``elf/dl-version.c`` is what this file retells.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from typing import Final
 
 from glibc_guard.model import Finding, UndefinedSymbol, VersionNeed
 from glibc_guard.rules.subject import Subject
+from glibc_guard.targets import glibc_symbols, manylinux
 from glibc_guard.targets.symbol_version import SymbolVersion, at_most, parse
 
 PRIVATE: Final = "GLIBC_PRIVATE"
+MARKER_PREFIX: Final = "GLIBC_ABI_"
+LOOKUP_TOLERANT: Final = "2.30"  # BZ 24741: the look-up no longer insists on the file that a version need names
 LOWEST: Final = SymbolVersion("GLIBC", ())
 WEAK_HINT: Final = (
     "the code may cope without this symbol, but the linker wrote the version need without the weak flag (GNU ld always "
@@ -18,24 +24,86 @@ WEAK_HINT: Final = (
 
 
 def symbol_version_too_new(subject: Subject) -> Iterator[Finding]:
-    """Yield a finding for each symbol whose version is newer than the target provides.
+    """Yield a finding for each symbol whose version the target does not provide.
 
-    A version node that no symbol refers to is checked by the loader like any other (``elf/dl-version.c``): it gives one
-    finding without a symbol.
+    A version node that no symbol refers to is checked like any other: it gives one finding without a symbol.
     """
-    for need in subject.system_needs:
-        version = parse(need.version)
-        ceiling = subject.target.ceilings.get(version.namespace) if version else None
-        if version is not None and ceiling is not None and not at_most(version.number, ceiling):
-            complaint = _beyond(subject, version.namespace, ceiling)
-            yield from _for_each_symbol(subject, need, "symbol-version-too-new", complaint)
+    for need in _ordinary_needs(subject):
+        complaint = _complaint(subject, need)
+        if complaint is None:
+            continue
+        symbols = _symbols_of(subject, need)
+        if not need.weak:
+            yield from _for_each(subject, need, symbols or [None], complaint)
+        elif subject.before(LOOKUP_TOLERANT):
+            looked_up: list[UndefinedSymbol | None] = [symbol for symbol in symbols if symbol.relocated]
+            fatal = (
+                f"{complaint}; its version need is weak, but before glibc {LOOKUP_TOLERANT} the look-up of it is fatal"
+            )
+            yield from _for_each(subject, need, looked_up, fatal)
+
+
+def weak_version_need(subject: Subject) -> Iterator[Finding]:
+    """Yield a note for each version that is missing and marked weak: the version check goes on without it."""
+    for need in _ordinary_needs(subject):
+        complaint = _complaint(subject, need) if need.weak else None
+        if complaint is not None:
+            yield Finding(
+                rule="weak-version-need",
+                severity="note",
+                object=subject.object.path,
+                message=f"{need.version} ({need.library}) {complaint}; the need is marked weak, so the loader goes on "
+                "without it (a program says so on stderr at every start)",
+                version=need.version,
+                library=need.library,
+                target=subject.target.name,
+            )
 
 
 def private_symbol(subject: Subject) -> Iterator[Finding]:
     """Yield a finding for each symbol of ``GLIBC_PRIVATE``, which is bound to one exact build of glibc."""
     for need in subject.system_needs:
         if need.version == PRIVATE:
-            yield from _for_each_symbol(subject, need, "private-symbol", "is internal to one exact build of glibc")
+            symbols = _symbols_of(subject, need) or [None]
+            hint = "link without it: such a symbol may change or go with any update of glibc"
+            yield from _for_each(
+                subject, need, symbols, "is internal to one exact build of glibc", rule="private-symbol", hint=hint
+            )
+
+
+def loader_marker(subject: Subject) -> Iterator[Finding]:
+    """Yield a finding for each marker (``GLIBC_ABI_DT_RELR`` and its kin) that the target's loader does not know."""
+    if subject.release is None:
+        return
+    known = {marker.version: marker for marker in glibc_symbols.extra().markers if marker.concerns(subject.target.arch)}
+    for need in subject.system_needs:
+        if not need.version.startswith(MARKER_PREFIX):
+            continue
+        marker = known.get(need.version)
+        if marker is not None and not subject.before(marker.release):
+            continue
+        since = f"glibc {marker.release} and later know" if marker else "no known glibc knows"
+        backported = f" (some distributions' builds from {marker.backported_to} on as well)" if (
+            marker and marker.backported_to and not subject.before(marker.backported_to)
+        ) else ""  # fmt: skip
+        yield Finding(
+            rule="loader-marker",
+            severity="error",
+            object=subject.object.path,
+            message=f"{need.version} ({need.library}) is a mark that only {since}{backported}, and the target is "
+            f"{subject.system}" if marker else f"{need.version} ({need.library}) is a mark that {since}",
+            version=need.version,
+            library=need.library,
+            target=subject.target.name,
+            hint=MARKER_HINTS.get(need.version),
+        )  # fmt: skip
+
+
+MARKER_HINTS: Final = {
+    "GLIBC_ABI_DT_RELR": "link without packed relative relocations: -Wl,-z,nopack-relative-relocs",
+    "GLIBC_ABI_GNU2_TLS": "compile with -mtls-dialect=gnu",
+    "GLIBC_ABI_DT_X86_64_PLT": "link with -Wl,-z,nomark-plt",
+}
 
 
 def glibc_on_musl(subject: Subject) -> Iterator[Finding]:
@@ -56,38 +124,58 @@ def glibc_on_musl(subject: Subject) -> Iterator[Finding]:
     )
 
 
-def _for_each_symbol(subject: Subject, need: VersionNeed, rule: str, complaint: str) -> Iterator[Finding]:
-    symbols: list[UndefinedSymbol | None] = [
-        symbol
-        for symbol in subject.object.undefined
-        if symbol.version == need.version and symbol.library == need.library
-    ]
-    for symbol in symbols or [None]:
-        yield Finding(
-            rule=rule,
-            severity="error",
-            object=subject.object.path,
-            message=_message(symbol, need, complaint),
-            symbol=symbol.name if symbol else None,
-            version=need.version,
-            library=need.library,
-            binding=symbol.binding if symbol else None,
-            target=subject.target.name,
-            hint=_hint(rule, symbol),
-        )
+def carried_version(subject: Subject) -> Iterator[Finding]:
+    """Yield a finding for each version that a library inside the artifact must define and does not.
+
+    A library without version definitions is accepted for any version (``match_symbol`` in ``elf/dl-version.c``).
+    """
+    for need in subject.object.version_needs:
+        provider = subject.linkage.provider(subject.object, need.library)
+        if provider is None or not provider.version_definitions or need.weak:
+            continue
+        if not any((need.hash, need.version) == (one.hash, one.version) for one in provider.version_definitions):
+            yield Finding(
+                rule="symbol-missing",
+                severity="error",
+                object=subject.object.path,
+                message=f"{need.version} of {need.library} is not defined by the {provider.path} that the artifact "
+                "carries",
+                version=need.version,
+                library=need.library,
+                target=subject.target.name,
+                hint="carry the release of that library that the object was linked with",
+            )
 
 
-def _hint(rule: str, symbol: UndefinedSymbol | None) -> str | None:
-    if rule == "private-symbol":
-        return "link without it: such a symbol may change or go with any update of glibc"
-    return WEAK_HINT if symbol is not None and symbol.binding == "weak" else None
+def is_met(subject: Subject, need: VersionNeed) -> bool:
+    """Tell whether the target defines the version that ``need`` asks for."""
+    if need.version == PRIVATE:
+        return True
+    return _complaint(subject, need) is None
 
 
-def _message(symbol: UndefinedSymbol | None, need: VersionNeed, complaint: str) -> str:
-    if symbol is None:
-        return f"{need.version} ({need.library}) {complaint}; no symbol uses it, yet the loader asks for it"
-    weak = "; the symbol is weak, its version need is not" if symbol.binding == "weak" else ""
-    return f"{symbol.name}@{need.version} ({need.library}) {complaint}{weak}"
+def _ordinary_needs(subject: Subject) -> Iterator[VersionNeed]:
+    if subject.release is not None:
+        for need in subject.system_needs:
+            if need.version != PRIVATE and not need.version.startswith(MARKER_PREFIX):
+                yield need
+
+
+def _complaint(subject: Subject, need: VersionNeed) -> str | None:
+    """Say why the target does not meet ``need``; None where it does."""
+    version = parse(need.version)
+    ceiling = subject.target.ceilings.get(version.namespace) if version else None
+    if version is not None and ceiling is not None and not at_most(version.number, ceiling):
+        return _beyond(subject, version.namespace, ceiling)
+    release = subject.release or ""
+    if need.library in subject.symbols.libraries:
+        if need.version not in subject.symbols.nodes(need.library, release):
+            return f"is no version that {need.library} of glibc {release} defines"
+    elif version is None and (missing := _unpromised_name(subject, need)) is not None:
+        return missing
+    if not need.hash_matches:
+        return "is stored with a wrong hash, so that no loader finds it"
+    return None
 
 
 def _beyond(subject: Subject, namespace: str, ceiling: str) -> str:
@@ -96,3 +184,52 @@ def _beyond(subject: Subject, namespace: str, ceiling: str) -> str:
     if ceiling == "0":
         return f"is not promised by {subject.target.name}: no version of {namespace} is"
     return f"is newer than {namespace}_{ceiling}, the newest in {subject.target.name}"
+
+
+def _unpromised_name(subject: Subject, need: VersionNeed) -> str | None:
+    """Judge a version that is a name and no number (``CXXABI_FLOAT128``) by the profile's list of such names."""
+    namespace, _, name = need.version.partition("_")
+    profile = manylinux.find(subject.target.name)
+    if profile is None or namespace not in profile.ceilings or name in profile.named_versions.get(namespace, ()):
+        return None
+    return f"is not promised by {subject.target.name}"
+
+
+def _symbols_of(subject: Subject, need: VersionNeed) -> list[UndefinedSymbol]:
+    return [
+        symbol
+        for symbol in subject.object.undefined
+        if symbol.version == need.version and symbol.library == need.library
+    ]
+
+
+def _for_each(
+    subject: Subject,
+    need: VersionNeed,
+    symbols: list[UndefinedSymbol] | list[UndefinedSymbol | None] | list[None],
+    complaint: str,
+    *,
+    rule: str = "symbol-version-too-new",
+    hint: str | None = None,
+) -> Iterator[Finding]:
+    for symbol in symbols:
+        weak = symbol is not None and symbol.binding == "weak" and not need.weak
+        yield Finding(
+            rule=rule,
+            severity="error",
+            object=subject.object.path,
+            message=_message(symbol, need, complaint)
+            + ("; the symbol is weak, its version need is not" if weak else ""),
+            symbol=symbol.name if symbol else None,
+            version=need.version,
+            library=need.library,
+            binding=symbol.binding if symbol else None,
+            target=subject.target.name,
+            hint=hint or (WEAK_HINT if weak else None),
+        )
+
+
+def _message(symbol: UndefinedSymbol | None, need: VersionNeed, complaint: str) -> str:
+    if symbol is None:
+        return f"{need.version} ({need.library}) {complaint}; no symbol uses it, yet the loader asks for it"
+    return f"{symbol.name}@{need.version} ({need.library}) {complaint}"

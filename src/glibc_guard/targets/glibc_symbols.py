@@ -13,7 +13,7 @@ import hashlib
 import importlib.resources
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -172,6 +172,10 @@ class SymbolTable:
     _nodes: Mapping[str, tuple[Definition, ...]]  # SONAME → version nodes, the oldest first
     _entries: Mapping[str, str]  # symbol → its definitions, still encoded
     _order: Mapping[str, int]  # release → position
+
+    def symbols(self) -> Iterable[str]:
+        """Every symbol that any release has."""
+        return self._entries.keys()
 
     def definitions(self, symbol: str) -> tuple[Definition, ...]:
         """Every definition of ``symbol`` in any release; empty where glibc never had it."""

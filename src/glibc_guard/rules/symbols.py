@@ -1,0 +1,168 @@
+"""symbol-missing: a symbol that the target does not have although every version node that is asked for is there.
+
+``_dl_lookup_symbol_x`` and ``do_lookup_x`` of glibc's ``elf/dl-lookup.c`` are what this file retells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from glibc_guard.model import Finding, Severity, UndefinedSymbol
+from glibc_guard.rules.subject import Subject
+from glibc_guard.rules.symbol_versions import LOOKUP_TOLERANT, PRIVATE, is_met
+from glibc_guard.targets import manylinux
+from glibc_guard.targets.glibc_symbols import Definition
+from glibc_guard.targets.symbol_version import significant_numbers
+
+COMPLETE_KINDS: Final = frozenset({"executable"})  # a program brings its whole process along, a module joins one
+
+
+def symbol_missing(subject: Subject) -> Iterator[Finding]:
+    """Yield a finding for each symbol that a relocation needs and that no library of the target defines."""
+    if subject.release is None or not subject.loaded:
+        return
+    met = {(need.library, need.version): is_met(subject, need) for need in subject.system_needs}
+    weak_needs = {(need.library, need.version) for need in subject.system_needs if need.weak}
+    for symbol in subject.object.undefined:
+        if not symbol.relocated or symbol.version == PRIVATE:
+            continue
+        if symbol.version is None:
+            yield from _unversioned(subject, symbol)
+        elif symbol.library is not None and (symbol.library, symbol.version) in met:
+            key = (symbol.library, symbol.version)
+            if met[key]:
+                yield from _versioned(subject, symbol, symbol.library, symbol.version)
+            elif key in weak_needs and symbol.binding != "weak" and not subject.before(LOOKUP_TOLERANT):
+                message = f"{symbol.name}@{symbol.version} ({symbol.library}) is not defined by {subject.system}"
+                yield _finding(subject, symbol, f"{message}; its version need is weak, the symbol is not")
+
+
+def forbidden_symbol(subject: Subject) -> Iterator[Finding]:
+    """Yield a finding for each symbol that not every system of the profile has in its copy of a library.
+
+    The lists are those of the manylinux policies: internals of zlib, and what Red Hat's glibc 2.17 lacks.
+    """
+    profile = manylinux.find(subject.target.name)
+    if profile is None or not subject.loaded:
+        return
+    for library, names in profile.forbidden_symbols.items():
+        if library not in subject.object.needed or subject.linkage.carried(library) is not None:
+            continue
+        for symbol in subject.object.undefined:
+            if symbol.name in names and symbol.library in {None, library} and not _found_by_number(subject, symbol):
+                message = f"{symbol.name} ({library}) is not in every system that {profile.platform} stands for"
+                yield _finding(subject, symbol, message)
+
+
+def _found_by_number(subject: Subject, symbol: UndefinedSymbol) -> bool:
+    # What is versioned and too new for the target is reported as that.
+    return any(
+        need.version == symbol.version and need.library == symbol.library and not is_met(subject, need)
+        for need in subject.system_needs
+    )
+
+
+def _versioned(subject: Subject, symbol: UndefinedSymbol, library: str, version: str) -> Iterator[Finding]:
+    if library not in subject.symbols.libraries:
+        return
+    definitions = [one for one in subject.symbols.definitions(symbol.name) if one.version == version]
+    for release in _releases_to_ask(subject, definitions):
+        providers = [one.library for one in definitions if _is_in(one, release)]
+        complaint = _lookup_fails(subject, symbol, library, providers, release)
+        if complaint is not None:
+            yield _finding(subject, symbol, f"{symbol.name}@{version} ({library}) {complaint}")
+            return
+
+
+def _lookup_fails(
+    subject: Subject, symbol: UndefinedSymbol, library: str, providers: list[str], release: str
+) -> str | None:
+    """Say why the look-up of a versioned symbol fails at ``release``; None where it does not.
+
+    Before 2.30 it stops at the file that the version need names, for weak references too; from then on any loaded
+    library will do, and a weak reference that nobody meets is 0.
+    """
+    if library in providers:
+        return None
+    if _older(release, LOOKUP_TOLERANT):
+        order = [name for name in subject.object.needed if name in {*providers, library}]
+        if order and order[0] in providers:
+            return None
+        where = (
+            f"; it is in {providers[0]} there, which glibc before {LOOKUP_TOLERANT} does not accept"
+            if providers
+            else ""
+        )
+        return f"is not in {library} of glibc {release}{where}"
+    if symbol.binding == "weak":
+        return None
+    names, complete = subject.linkage.closure(subject.object)
+    if any(provider in names for provider in providers) or (providers and not complete):
+        return None
+    if providers:
+        return f"is in {providers[0]} of glibc {release}, which is not among the needed libraries"
+    return f"is not in glibc {release}{'' if release == subject.release else ' and later'}, though its version is"
+
+
+def _unversioned(subject: Subject, symbol: UndefinedSymbol) -> Iterator[Finding]:
+    """Judge a reference without a version: any loaded library may meet it, with its base or default version."""
+    if symbol.binding == "weak" or any(symbol.name in item.defined for item in subject.linkage.objects):
+        return
+    definitions = subject.symbols.definitions(symbol.name)
+    names, complete = subject.linkage.closure(subject.object)
+    whole = complete and subject.object.kind in COMPLETE_KINDS
+    if not definitions:
+        if whole and not any(name in OPAQUE for name in names):
+            yield _finding(subject, symbol, f"{symbol.name} (without a version) is in none of the needed libraries")
+        return
+    for release in _releases_to_ask(subject, definitions):
+        providers = subject.symbols.provides_unversioned(symbol.name, release)
+        if providers and (not whole or names.intersection(providers)):
+            continue
+        first = min((one.first for one in definitions), key=lambda number: significant_numbers(number) or ())
+        if providers:
+            message = f"is in {providers[0]} of glibc {release}, which is not among the needed libraries"
+        elif _older(release, first):
+            message = f"is in glibc only since {first}, and the target is {subject.system}"
+        else:
+            message = f"is not offered to new programs by glibc {release} and later"
+        severity: Severity = "error" if complete else "warning"
+        yield _finding(subject, symbol, f"{symbol.name} (without a version) {message}", severity)
+        return
+
+
+#: Libraries outside glibc that programs get everywhere and whose symbols no table here lists.
+OPAQUE: Final = frozenset(
+    {"libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1", "libatomic.so.1", "libgfortran.so.5", "libz.so.1"}
+)
+
+
+def _releases_to_ask(subject: Subject, definitions: tuple[Definition, ...] | list[Definition]) -> list[str]:
+    """Return the target's release, and each later one that took something away: a target means every later release too."""
+    release = subject.release or ""
+    changes = {change for one in definitions for change in (one.removed, one.hidden) if change is not None}
+    later = [change for change in changes if _older(release, change)]
+    return [release, *sorted(later, key=lambda number: significant_numbers(number) or ())]
+
+
+def _is_in(definition: Definition, release: str) -> bool:
+    return not _older(release, definition.first) and (definition.removed is None or _older(release, definition.removed))
+
+
+def _older(release: str, than: str) -> bool:
+    return (significant_numbers(release) or ()) < (significant_numbers(than) or ())
+
+
+def _finding(subject: Subject, symbol: UndefinedSymbol, message: str, severity: Severity = "error") -> Finding:
+    return Finding(
+        rule="symbol-missing",
+        severity=severity,
+        object=subject.object.path,
+        message=message,
+        symbol=symbol.name,
+        version=symbol.version,
+        library=symbol.library,
+        binding=symbol.binding,
+        target=subject.target.name,
+    )
