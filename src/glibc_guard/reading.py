@@ -52,23 +52,37 @@ def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress 
                 found.setdefault(wheel, _Found()).add(result)
                 if progress is not None:
                     progress(path)
-            outer = Artifact(path, opened.kind, opened.size, digest.result(), 0, (), wheel=opened.wheel)
+            recorded = opened.record.problems() if opened.record else ()
+            outer = Artifact(
+                path, opened.kind, opened.size, digest.result(), 0, (), wheel=opened.wheel, record_problems=recorded
+            )
     except ArtifactError as error:
         return [Artifact(path, "unknown", _size(path), digest.result(), 0, (), (Unread(None, str(error)),))]
-    nested = [
-        _filled(Artifact(f"{path}/{wheel.path}", "wheel", wheel.size, wheel.sha256, 0, (), wheel=wheel.facts), inside)
-        for wheel, inside in found.items()
-        if wheel is not None
-    ]
+    nested = [_filled(_inner(path, wheel), inside) for wheel, inside in found.items() if wheel is not None]
     nothing_else = nested and not found[None].objects and not found[None].unread
     return nested if nothing_else else [_filled(outer, found[None]), *nested]
 
 
+def _inner(path: str, wheel: NestedWheel) -> Artifact:
+    return Artifact(
+        path=f"{path}/{wheel.path}",
+        kind="wheel",
+        size=wheel.size,
+        sha256=wheel.sha256,
+        members=0,
+        objects=(),
+        wheel=wheel.facts,
+        record_problems=wheel.record.problems(),
+    )
+
+
 def _filled(artifact: Artifact, found: _Found) -> Artifact:
     unread = found.unread if artifact.wheel else [*found.unread, *_not_judged(found.objects)]
+    native = {item.path for item in found.objects}
     return replace(
         artifact,
         members=found.members,
+        record_problems=tuple(problem for problem in artifact.record_problems if problem.path in native),
         objects=tuple(sorted(found.objects, key=lambda item: item.path)),
         unread=tuple(sorted(unread, key=lambda entry: entry.path or "")),
     )

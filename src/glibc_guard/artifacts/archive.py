@@ -26,7 +26,7 @@ from glibc_guard.artifacts.member import (
     unreadable,
 )
 from glibc_guard.artifacts.tar_archive import decompressed, tar_members
-from glibc_guard.artifacts.wheel import wheel_facts
+from glibc_guard.artifacts.wheel import Record, wheel_facts
 from glibc_guard.artifacts.zip_archive import zip_members
 from glibc_guard.model import ArtifactKind, WheelFacts
 
@@ -63,6 +63,7 @@ class OpenArtifact:
         self.kind = kind
         self.size = size  # bytes; None for a folder
         self.wheel: WheelFacts | None = None
+        self.record: Record | None = None  # of a wheel; complete when the last member was read
         self.file: DiskFile | None = None  # closed with the artifact
         self._members = members
 
@@ -112,9 +113,12 @@ def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenA
     if opener is None:
         raise ArtifactError(_what_else(start))
     if path.endswith(".whl") and opener is zip_members:
-        members = list(zip_members(file, limits))
+        record = Record()
+        members = list(zip_members(file, limits, record.read_whole))
         opened = OpenArtifact(path, "wheel", file.size, _with_nested(iter(members), limits, 1))
         opened.wheel = wheel_facts(Path(path).name, members)
+        record.load(members)
+        opened.record = record
         return opened
     kind: ArtifactKind = "deb" if opener is deb_members else "tar" if opener is _tar_members else "zip"
     depth = 1
@@ -177,15 +181,16 @@ def _inside(member: Member, content: Content, opener: Opener, limits: Limits, de
     data = content.read(0, member.size)
     content.verify()
     content.close()
-    members = opener(MemoryFile(data), limits)
     if member.path.endswith(".whl") and opener is zip_members:
-        known = list(members)
-        digest = hashlib.sha256(data).hexdigest()
-        wheel = NestedWheel(member.path, member.size, digest, wheel_facts(PurePosixPath(member.path).name, known))
-        for inner in _with_nested(iter(known), limits, depth - 1):
+        record = Record()
+        members = list(zip_members(MemoryFile(data), limits, record.read_whole))
+        record.load(members)
+        facts = wheel_facts(PurePosixPath(member.path).name, members)
+        wheel = NestedWheel(member.path, member.size, hashlib.sha256(data).hexdigest(), facts, record)
+        for inner in _with_nested(iter(members), limits, depth - 1):
             yield dataclasses.replace(inner, wheel=wheel)
     else:
-        for inner in _with_nested(members, limits, depth - 1):
+        for inner in _with_nested(opener(MemoryFile(data), limits), limits, depth - 1):
             yield dataclasses.replace(inner, path=f"{member.path}/{inner.path}")
 
 

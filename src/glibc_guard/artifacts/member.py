@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from glibc_guard.model import WheelFacts
+from glibc_guard.model import RecordProblem, WheelFacts
 
 #: Starts a new pass over the content, in pieces, from its first byte; raises ArtifactError where it is damaged.
 Pieces: TypeAlias = Callable[[], Iterator[bytes]]
@@ -33,6 +33,13 @@ class Content(Protocol):
         """Let go of what is held; the content is not read again."""
 
 
+class Problems(Protocol):
+    """What did not agree with the RECORD of a wheel, known when its members were read."""
+
+    def problems(self) -> tuple[RecordProblem, ...]:
+        """Return it, sorted by path."""
+
+
 @dataclass(frozen=True, slots=True)
 class NestedWheel:
     """A wheel inside another artifact: it makes its own promise, so that it is judged as an artifact of its own."""
@@ -41,6 +48,7 @@ class NestedWheel:
     size: int  # bytes
     sha256: str
     facts: WheelFacts
+    record: Problems
 
 
 @dataclass(frozen=True, slots=True)

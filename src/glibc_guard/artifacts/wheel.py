@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 from collections.abc import Iterable
 from email.parser import BytesHeaderParser
 
@@ -9,9 +12,42 @@ from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from glibc_guard.artifacts.member import ArtifactError, Member
-from glibc_guard.model import WheelFacts
+from glibc_guard.model import RecordProblem, WheelFacts
 
-METADATA_BYTES = 1024 * 1024
+METADATA_BYTES = 64 * 1024 * 1024  # RECORD has a line for each member
+
+
+class Record:
+    """The RECORD file of a wheel (PEP 376, PEP 427), held against the members that are read to their end."""
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self._entries: dict[str, tuple[str, str]] = {}
+        self._problems: dict[str, str] = {}
+
+    def load(self, members: Iterable[Member]) -> None:
+        """Read RECORD; raises ArtifactError where it is missing or damaged."""
+        text = _metadata(members, "RECORD").decode("utf-8", "replace")
+        for row in csv.reader(io.StringIO(text)):
+            if len(row) == 3:
+                self._entries[row[0]] = (row[1], row[2])
+
+    def read_whole(self, path: str, sha256: bytes, size: int) -> None:
+        """Compare a member; called for those that were read to their end: every native one, and few others."""
+        entry = self._entries.get(path)
+        if entry is None:
+            self._problems[path] = "is not listed in RECORD: an uninstaller or a verifier does not know of it"
+            return
+        algorithm, _, expected = entry[0].partition("=")
+        actual = base64.urlsafe_b64encode(sha256).rstrip(b"=").decode()
+        if algorithm == "sha256" and expected.rstrip("=") != actual:
+            self._problems[path] = f"has another hash than RECORD says: sha256={actual} instead of {entry[0]}"
+        elif entry[1].isdigit() and int(entry[1]) != size:
+            self._problems[path] = f"has {size} bytes, and RECORD says {entry[1]}"
+
+    def problems(self) -> tuple[RecordProblem, ...]:
+        """Return what did not agree, sorted by path."""
+        return tuple(RecordProblem(path, self._problems[path]) for path in sorted(self._problems))
 
 
 def wheel_facts(file_name: str, members: Iterable[Member]) -> WheelFacts:
@@ -29,12 +65,16 @@ def wheel_facts(file_name: str, members: Iterable[Member]) -> WheelFacts:
 
 
 def _metadata_tags(members: Iterable[Member]) -> tuple[str, ...]:
+    headers = BytesHeaderParser().parsebytes(_metadata(members, "WHEEL"))
+    return tuple(sorted(tag for line in headers.get_all("Tag", []) for tag in _expanded(str(line).strip())))
+
+
+def _metadata(members: Iterable[Member], wanted: str) -> bytes:
     for member in members:
         folder, _, name = member.path.partition("/")
-        if name == "WHEEL" and folder.endswith(".dist-info"):
-            headers = BytesHeaderParser().parsebytes(member.open().read(0, METADATA_BYTES))
-            return tuple(sorted(tag for line in headers.get_all("Tag", []) for tag in _expanded(str(line).strip())))
-    raise ArtifactError("damaged wheel: it holds no .dist-info/WHEEL file")
+        if name == wanted and folder.endswith(".dist-info"):
+            return member.open().read(0, METADATA_BYTES)
+    raise ArtifactError(f"damaged wheel: it holds no .dist-info/{wanted} file")
 
 
 def _expanded(compressed: str) -> tuple[str, ...]:

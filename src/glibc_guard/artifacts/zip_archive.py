@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import io
 import lzma
 import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
 
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import (
@@ -23,13 +25,17 @@ from glibc_guard.artifacts.member import (
 )
 
 LOCAL_HEADER: Final = struct.Struct("<4s5HIIIHH")
+ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
+
 ENCRYPTED: Final = 0x1
 STEP: Final = 64 * 1024  # compressed bytes a piece; one byte of deflate yields 1,032 at most
 DECOMPRESSION_ERRORS: Final = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError)
 
 
-def zip_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
+def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None = None) -> Iterator[Member]:
     """Yield every regular file of the archive, the largest first, so that threads end at about the same time.
+
+    ``read_whole`` is called with path, SHA-256 and size of each member that was read to its end.
 
     Raises:
         ArtifactError: there is no readable central directory, or a bound is exceeded.
@@ -43,22 +49,21 @@ def zip_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
         raise ArtifactError(f"the members inflate to more than {limits.inflated_bytes} bytes (limit inflated_bytes)")
     names = Counter(info.filename for info in files)
     for info in sorted(files, key=lambda info: info.file_size, reverse=True):
-        yield _member(file, archive, info, limits, doubled=names[info.filename] > 1)
+        if names[info.filename] > 1:
+            reason = "two members have this name: installers differ in which of them they take"
+            yield unreadable(info.filename, info.file_size, reason)
+        elif info.flag_bits & ENCRYPTED:
+            reason = "encrypted zip member: nothing can be said of its content"
+            yield unreadable(info.filename, info.file_size, reason)
+        else:
+            pieces = functools.partial(_pieces, file, archive, info, read_whole)
+            content = functools.partial(StreamedContent, pieces, limits.retained_bytes)
+            yield Member(info.filename, info.file_size, content)
 
 
-def _member(
-    file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits, *, doubled: bool
-) -> Member:
-    path, size = info.filename, info.file_size
-    if doubled:
-        return unreadable(path, size, "two members have this name: installers differ in which of them they take")
-    if info.flag_bits & ENCRYPTED:
-        return unreadable(path, size, "encrypted zip member: nothing can be said of its content")
-
-    return Member(path, size, lambda: StreamedContent(lambda: _pieces(file, archive, info), limits.retained_bytes))
-
-
-def _pieces(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+def _pieces(
+    file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo, read_whole: ReadWhole | None
+) -> Iterator[bytes]:
     """Inflate one member, and hold its size and checksum against the directory at the end."""
     start = _data_offset(file, info)
     if info.compress_type == zipfile.ZIP_STORED:
@@ -69,12 +74,15 @@ def _pieces(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo)
         pieces = _by_zipfile(archive, info)
     produced = 0
     checksum = 0
+    digest = hashlib.sha256() if read_whole is not None else None
     try:
         for piece in pieces:
             produced += len(piece)
             if produced > info.file_size:
                 raise ArtifactError(f"inflates to more than the {info.file_size} bytes that the zip directory declares")
             checksum = zlib.crc32(piece, checksum)
+            if digest is not None:
+                digest.update(piece)
             yield piece
     except DECOMPRESSION_ERRORS as error:
         raise ArtifactError(f"damaged zip member: {error}") from error
@@ -82,6 +90,8 @@ def _pieces(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo)
         raise ArtifactError(f"truncated zip member: {produced} of {info.file_size} bytes")
     if checksum != info.CRC:
         raise ArtifactError("bad checksum (CRC-32): the zip member is damaged")
+    if read_whole is not None and digest is not None:
+        read_whole(info.filename, digest.digest(), produced)
 
 
 def _data_offset(file: RandomAccess, info: zipfile.ZipInfo) -> int:

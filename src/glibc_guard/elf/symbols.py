@@ -64,7 +64,10 @@ def read_symbols(
     strings = Strings(image, dynamic)
     undefined: list[UndefinedSymbol] = []
     sections = _section_indexes(raw, layout)
-    for index in (index for index, section in enumerate(sections) if not section and index):
+    needed = {need.index for need in needs}
+    # A program's copy of a library's variable (R_*_COPY) is defined in the program, and still looked up by its version.
+    copied = {index for index in relocated if sections[index] and versions and versions[index] & INDEX_MASK in needed}
+    for index in (index for index, section in enumerate(sections) if index and (not section or index in copied)):
         fields = layout.symbol.unpack_from(raw, index * layout.symbol.size)
         info = fields[1] if layout.bits == 64 else fields[3]
         binding = BINDINGS.get(info >> 4)

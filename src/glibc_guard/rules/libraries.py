@@ -10,6 +10,7 @@ from glibc_guard.model import Finding, Severity
 from glibc_guard.rules.linkage import is_glibc_library, resolved
 from glibc_guard.rules.subject import Subject
 from glibc_guard.targets import manylinux
+from glibc_guard.targets.glibc_symbols import LOADERS
 
 MUSL_PREFIX: Final = "libc.musl-"  # "libc.musl-x86_64.so.1", the name that Alpine's toolchain writes
 GRAFTED: Final = re.compile(r"-[0-9a-f]{8}\.so(\.|$)")  # the name that auditwheel gives to a copy of a library
@@ -26,7 +27,9 @@ def library_not_allowed(subject: Subject) -> Iterator[Finding]:
         return
     profile = manylinux.find(subject.target.name)
     for library in dict.fromkeys(subject.object.needed):
-        if subject.linkage.carried(library) is not None or (profile and library in profile.libraries):
+        if subject.linkage.carried(library) is not None or library == LOADERS[subject.target.arch]:
+            continue
+        if profile is not None and library in profile.libraries:
             continue
         if library.startswith(MUSL_PREFIX) and subject.target.libc == "glibc":
             message = f"needs {library}, the C library of musl: {subject.system} does not have it"
@@ -66,7 +69,7 @@ def library_missing(subject: Subject) -> Iterator[Finding]:
 def orphan_version_need(subject: Subject) -> Iterator[Finding]:
     """Yield a finding for each version need on a library that is not loaded: the loader dies of an assertion.
 
-    ``_dl_check_map_versions``: ``assert (needed != NULL)``. It happens when a tool removes DT_NEEDED and leaves the need.
+    ``_dl_check_map_versions``: ``assert (needed != NULL)``. A tool that removes DT_NEEDED alone does that.
     """
     if not subject.loaded or subject.target.libc != "glibc":
         return
@@ -107,7 +110,5 @@ def _escape(entry: str, subject: Subject) -> str | None:
     return "is searched in whatever folder the program is started from"
 
 
-def _finding(  # noqa: PLR0913, PLR0917  # a finding has that many parts
-    subject: Subject, rule: str, severity: Severity, message: str, hint: str, library: str | None
-) -> Finding:
+def _finding(subject: Subject, rule: str, severity: Severity, message: str, hint: str, library: str | None) -> Finding:
     return Finding(rule, severity, subject.object.path, message, library=library, target=subject.target.name, hint=hint)

@@ -1,4 +1,4 @@
-"""How the loader finds the libraries of an artifact: which needed name leads to which object inside, and which leaves it."""
+"""How the loader finds the libraries of an artifact: which needed name leads to which object inside it."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Linkage:
         return cls(tuple(item for item in objects if item.architecture == arch and item.kind not in NOT_LOADED))
 
     def carried(self, name: str) -> ElfObject | None:
-        """Return an object that answers to the needed ``name``, wherever it lies; None where the system must have it."""
+        """Return an object that answers to ``name``, wherever it lies; None where the system must have it."""
         return self._by_name.get(name)
 
     def provider(self, item: ElfObject, name: str) -> ElfObject | None:
-        """Return the object that ``item`` gets for ``name``: the one on its search path, else any that answers to it."""
+        """Return the object that ``item`` gets for ``name``: on its search path, else any that answers to it."""
         return self._on_search_path(item, name) or self.carried(name)
 
     def reaches(self, item: ElfObject, name: str) -> bool:
@@ -56,7 +56,7 @@ class Linkage:
         )
 
     def reached_by_another(self, item: ElfObject, name: str) -> bool:
-        """Tell whether another object finds ``name``: loaded first, it leaves the library in the process for ``item``."""
+        """Tell whether another object finds ``name``: loaded first, it leaves the library there for ``item``."""
         return any(other is not item and self._on_search_path(other, name) is not None for other in self._users(name))
 
     def closure(self, item: ElfObject) -> tuple[frozenset[str], bool]:
@@ -119,7 +119,7 @@ class Linkage:
         if found is None:
             return False
         folder = posixpath.dirname(found.path).lstrip("/")
-        return folder in DEFAULT_FOLDERS or posixpath.dirname(folder) in {"lib", "usr/lib"} and "-linux-" in folder
+        return folder in DEFAULT_FOLDERS or (posixpath.dirname(folder) in {"lib", "usr/lib"} and "-linux-" in folder)
 
     def _parents(self, item: ElfObject) -> Iterator[ElfObject]:
         names = {posixpath.basename(item.path), item.soname}
@@ -150,8 +150,8 @@ def resolved(entry: str, path: str) -> str | None:
 
 
 def is_glibc_library(name: str) -> bool:
-    """Tell whether ``name`` is a library that glibc itself brings: what those load in their turn is known to be glibc."""
-    return name.split(".so")[0] in GLIBC_STEMS or name.startswith(("ld-linux", "ld64.so", "libnss_"))
+    """Tell whether ``name`` is a library that glibc itself brings: those load nothing but each other."""
+    return name.partition(".so")[0] in GLIBC_STEMS or name.startswith(("ld-linux", "ld64.so", "libnss_"))
 
 
 GLIBC_STEMS: Final = frozenset({

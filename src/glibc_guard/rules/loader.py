@@ -29,7 +29,7 @@ def relr_without_marker(subject: Subject) -> Iterator[Finding]:
     """Yield a finding where packed relative relocations are refused or silently skipped.
 
     Since 2.36 an object with DT_RELR, version needs and a needed ``libc.so.*`` must ask for the marker
-    (``elf/dl-version.c``, commit 57292f5741); an older loader does not know DT_RELR and leaves the pointers as they are.
+    (``elf/dl-version.c``, commit 57292f5741); an older loader does not know DT_RELR and leaves the pointers alone.
     """
     item = subject.object
     if not item.relative_relocations or subject.target.libc != "glibc":
@@ -48,7 +48,7 @@ def relr_without_marker(subject: Subject) -> Iterator[Finding]:
 
 
 def executable_stack(subject: Subject) -> Iterator[Finding]:
-    """Yield a finding where the stack must be executable: glibc 2.41 refuses to ``dlopen`` such a library (0ca8785a28)."""
+    """Yield a finding where the stack must be executable: since 2.41 ``dlopen`` refuses such a library (0ca8785a28)."""
     if not subject.object.executable_stack or not subject.loaded or subject.target.libc != "glibc":
         return
     hint = "link with -Wl,-z,noexecstack; assembly files need a .note.GNU-stack section, nested functions another shape"
@@ -113,8 +113,8 @@ def static_tls(subject: Subject) -> Iterator[Finding]:
     """Yield a note for a library in the static TLS model: loaded late, it may find the room used up."""
     if subject.object.kind == "shared" and subject.object.static_tls:
         message = (
-            "uses the static TLS model (DF_STATIC_TLS): loaded late, it may fail with “cannot allocate memory in static "
-            "TLS block”"
+            "uses the static TLS model (DF_STATIC_TLS): loaded late, it may fail with “cannot allocate memory in "
+            "static TLS block”"
         )
         yield _finding(subject, "static-tls", "note", message, "compile with -ftls-model=global-dynamic")
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from glibc_guard.model import Finding, UndefinedSymbol, VersionNeed
@@ -34,7 +34,7 @@ def symbol_version_too_new(subject: Subject) -> Iterator[Finding]:
             continue
         symbols = _symbols_of(subject, need)
         if not need.weak:
-            yield from _for_each(subject, need, symbols or [None], complaint)
+            yield from _for_each(subject, need, [*symbols] or [None], complaint)
         elif subject.before(LOOKUP_TOLERANT):
             looked_up: list[UndefinedSymbol | None] = [symbol for symbol in symbols if symbol.relocated]
             fatal = (
@@ -64,10 +64,15 @@ def private_symbol(subject: Subject) -> Iterator[Finding]:
     """Yield a finding for each symbol of ``GLIBC_PRIVATE``, which is bound to one exact build of glibc."""
     for need in subject.system_needs:
         if need.version == PRIVATE:
-            symbols = _symbols_of(subject, need) or [None]
+            symbols: list[UndefinedSymbol | None] = [*_symbols_of(subject, need)]
             hint = "link without it: such a symbol may change or go with any update of glibc"
             yield from _for_each(
-                subject, need, symbols, "is internal to one exact build of glibc", rule="private-symbol", hint=hint
+                subject,
+                need,
+                symbols or [None],
+                "is internal to one exact build of glibc",
+                rule="private-symbol",
+                hint=hint,
             )
 
 
@@ -206,7 +211,7 @@ def _symbols_of(subject: Subject, need: VersionNeed) -> list[UndefinedSymbol]:
 def _for_each(
     subject: Subject,
     need: VersionNeed,
-    symbols: list[UndefinedSymbol] | list[UndefinedSymbol | None] | list[None],
+    symbols: Sequence[UndefinedSymbol | None],
     complaint: str,
     *,
     rule: str = "symbol-version-too-new",

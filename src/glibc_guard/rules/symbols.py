@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from glibc_guard.model import Finding, Severity, UndefinedSymbol
+from glibc_guard.rules.linkage import is_glibc_library
 from glibc_guard.rules.subject import Subject
 from glibc_guard.rules.symbol_versions import LOOKUP_TOLERANT, PRIVATE, is_met
 from glibc_guard.targets import manylinux
@@ -41,26 +42,19 @@ def symbol_missing(subject: Subject) -> Iterator[Finding]:
 def forbidden_symbol(subject: Subject) -> Iterator[Finding]:
     """Yield a finding for each symbol that not every system of the profile has in its copy of a library.
 
-    The lists are those of the manylinux policies: internals of zlib, and what Red Hat's glibc 2.17 lacks.
+    The lists are those of the manylinux policies, and concern zlib: what they say of glibc the tables know better.
     """
     profile = manylinux.find(subject.target.name)
     if profile is None or not subject.loaded:
         return
     for library, names in profile.forbidden_symbols.items():
-        if library not in subject.object.needed or subject.linkage.carried(library) is not None:
+        carried = subject.linkage.carried(library) is not None
+        if is_glibc_library(library) or library not in subject.object.needed or carried:
             continue
         for symbol in subject.object.undefined:
-            if symbol.name in names and symbol.library in {None, library} and not _found_by_number(subject, symbol):
+            if symbol.name in names and symbol.library in {None, library} and symbol.binding != "weak":
                 message = f"{symbol.name} ({library}) is not in every system that {profile.platform} stands for"
                 yield _finding(subject, symbol, message)
-
-
-def _found_by_number(subject: Subject, symbol: UndefinedSymbol) -> bool:
-    # What is versioned and too new for the target is reported as that.
-    return any(
-        need.version == symbol.version and need.library == symbol.library and not is_met(subject, need)
-        for need in subject.system_needs
-    )
 
 
 def _versioned(subject: Subject, symbol: UndefinedSymbol, library: str, version: str) -> Iterator[Finding]:
@@ -78,31 +72,28 @@ def _versioned(subject: Subject, symbol: UndefinedSymbol, library: str, version:
 def _lookup_fails(
     subject: Subject, symbol: UndefinedSymbol, library: str, providers: list[str], release: str
 ) -> str | None:
-    """Say why the look-up of a versioned symbol fails at ``release``; None where it does not.
-
-    Before 2.30 it stops at the file that the version need names, for weak references too; from then on any loaded
-    library will do, and a weak reference that nobody meets is 0.
-    """
+    """Say why the look-up of a versioned symbol fails at ``release``; None where it does not."""
     if library in providers:
         return None
     if _older(release, LOOKUP_TOLERANT):
-        order = [name for name in subject.object.needed if name in {*providers, library}]
-        if order and order[0] in providers:
-            return None
-        where = (
-            f"; it is in {providers[0]} there, which glibc before {LOOKUP_TOLERANT} does not accept"
-            if providers
-            else ""
-        )
-        return f"is not in {library} of glibc {release}{where}"
-    if symbol.binding == "weak":
+        return _strict_lookup_fails(subject, library, providers, release)
+    if symbol.binding == "weak":  # it is 0 then
         return None
     names, complete = subject.linkage.closure(subject.object)
-    if any(provider in names for provider in providers) or (providers and not complete):
-        return None
-    if providers:
+    if not providers:
+        return f"is not in glibc {release}{'' if release == subject.release else ' and later'}, though its version is"
+    if complete and not names.intersection(providers):
         return f"is in {providers[0]} of glibc {release}, which is not among the needed libraries"
-    return f"is not in glibc {release}{'' if release == subject.release else ' and later'}, though its version is"
+    return None
+
+
+def _strict_lookup_fails(subject: Subject, library: str, providers: list[str], release: str) -> str | None:
+    """Say why the look-up fails where it stops at the file that the version need names, for weak references too."""
+    in_order = [name for name in subject.object.needed if name in {*providers, library}]
+    if in_order and in_order[0] in providers:
+        return None
+    elsewhere = f"; it is in {providers[0]} there, and glibc before {LOOKUP_TOLERANT} does not look further"
+    return f"is not in {library} of glibc {release}{elsewhere if providers else ''}"
 
 
 def _unversioned(subject: Subject, symbol: UndefinedSymbol) -> Iterator[Finding]:
@@ -139,7 +130,7 @@ OPAQUE: Final = frozenset(
 
 
 def _releases_to_ask(subject: Subject, definitions: tuple[Definition, ...] | list[Definition]) -> list[str]:
-    """Return the target's release, and each later one that took something away: a target means every later release too."""
+    """Return the target's release, and each later one that took something away: a target means those too."""
     release = subject.release or ""
     changes = {change for one in definitions for change in (one.removed, one.hidden) if change is not None}
     later = [change for change in changes if _older(release, change)]

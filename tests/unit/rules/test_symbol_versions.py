@@ -90,7 +90,7 @@ def test_a_node_without_a_symbol_is_found(tmp_path: Path) -> None:
     data = bytearray(library("reallocarray(0, 1, 2)", glibc="2.29"))
     versions = version_symbol_table(bytes(data))
     data[versions.start : versions.stop] = (1).to_bytes(2, "little") * (len(versions) // 2)
-    (finding,) = judged(written(tmp_path, bytes(data)), "2.17").findings
+    (finding,) = of_rule(judged(written(tmp_path, bytes(data)), "2.17"), "symbol-version-too-new")
     assert (finding.symbol, finding.version) == (None, "GLIBC_2.26")
     assert "no symbol uses it" in finding.message
 
