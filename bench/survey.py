@@ -115,11 +115,10 @@ def floor_in_words(floor: dict[str, str]) -> str:
 
 def row(wheel: Wheel, ours: Judgement, theirs: SecondOpinion) -> str:
     """Return the row of one wheel."""
-    keeps = {True: "keeps its tag", False: "**does not keep its tag**", None: "no promise to hold it against"}
-    answer = theirs.answer if theirs.answer == "pure Python" else f"{theirs.answer}: {keeps[theirs.keeps_the_tag]}"
+    keeps = {True: ", the tag is kept", False: ", the tag is **not kept**", None: ""}[theirs.keeps_the_tag]
     verdict = ours.verdict if ours.verdict == "pass" else f"**{ours.verdict}**"
     wrong = "; ".join(ours.differences(wheel))
-    return f"| `{wheel.file}` | {verdict} | {floor_in_words(ours.floor)} | {answer} | {wrong or 'yes'} |"
+    return f"| `{wheel.file}` | {verdict} | {floor_in_words(ours.floor)} | {theirs.answer}{keeps} | {wrong or 'yes'} |"
 
 
 def remarks(wheel: Wheel, ours: Judgement, theirs: SecondOpinion) -> Iterator[str]:

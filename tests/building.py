@@ -26,6 +26,8 @@ TRIPLES: Final = {
     "riscv64": "riscv64-linux-gnu",
     "loongarch64": "loongarch64-linux-gnu",
 }
+#: The oldest glibc that zig can link for on these.
+OLDEST: Final = {"ppc64le": "2.19", "riscv64": "2.27", "loongarch64": "2.36"}
 CACHE: Final = Path(os.environ.get("GLIBC_GUARD_CACHE") or Path.home() / ".cache" / "glibc-guard")
 
 
@@ -42,7 +44,9 @@ def compile_with_zig(
 
     Results are kept outside the checkout, since a first build for a release takes seconds.
     """
-    triple = TRIPLES[arch] + f".{glibc}" if glibc else TRIPLES[arch].replace("gnu", "musl")
+    if glibc is not None:
+        glibc = max(glibc, OLDEST.get(arch, glibc), key=lambda release: tuple(map(int, release.split("."))))
+    triple = f"{TRIPLES[arch]}.{glibc}" if glibc else TRIPLES[arch].replace("gnu", "musl")
     command = [sys.executable, "-m", "ziglang", "c++" if suffix == ".cc" else "cc", "-target", triple, "-O1"]
     return _cached(command, flags, {f"source{suffix}": source.encode(), **(beside or {})}, name, version("ziglang"))
 

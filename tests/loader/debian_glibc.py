@@ -53,7 +53,8 @@ def debian_glibc(suite: str, architecture: str = "amd64") -> Glibc:
     before = sorted(folder.glob(f"{suite}-{architecture}-*"))
     root = before[-1] if before else _download(suite, architecture, folder)
     triplet = _TRIPLETS[architecture]
-    (loader,) = {path.resolve() for path in root.glob(f"**/{triplet}/{_LOADERS[architecture]}")}
+    # Not the file that the link leads to: a loader calls itself by the name by which it was started.
+    loader = min(root.glob(f"**/{triplet}/{_LOADERS[architecture]}"))
     libraries = tuple(path for path in (root / "lib" / triplet, root / "usr/lib" / triplet) if path.is_dir())
     emulator = None if platform.machine() == _MACHINES[architecture] else tool(_EMULATORS[architecture], "qemu-user")
     return Glibc(f"Debian {root.name}", root.name.split("-")[2], loader, libraries, emulator)

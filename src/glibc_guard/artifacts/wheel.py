@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 from collections.abc import Iterable
-from email.parser import BytesHeaderParser
 
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -65,8 +64,10 @@ def wheel_facts(file_name: str, members: Iterable[Member]) -> WheelFacts:
 
 
 def _metadata_tags(members: Iterable[Member]) -> tuple[str, ...]:
-    headers = BytesHeaderParser().parsebytes(_metadata(members, "WHEEL"))
-    return tuple(sorted(tag for line in headers.get_all("Tag", []) for tag in _expanded(str(line).strip())))
+    # Line by line and not by a parser of headers: some tools leave an empty line before the tags.
+    lines = _metadata(members, "WHEEL").decode("utf-8", "replace").splitlines()
+    tags = (line.partition(":")[2].strip() for line in lines if line.lower().startswith("tag:"))
+    return tuple(sorted(expanded for tag in tags for expanded in _expanded(tag)))
 
 
 def _metadata(members: Iterable[Member], wanted: str) -> bytes:

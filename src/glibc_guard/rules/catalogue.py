@@ -12,7 +12,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "loader-marker": ("error", "`GLIBC_ABI_DT_RELR` and its kin, which the target's loader does not know"),
     "weak-version-need": ("note", "a missing version that is marked weak: the loader goes on"),
     "relr-without-marker": ("error", "packed relocations (DT_RELR) that a loader refuses or silently skips"),
-    "library-not-allowed": ("error", "a needed library that the profile does not promise and the artifact does not carry"),
+    "library-not-allowed": (
+        "error",
+        "a needed library that the profile does not promise and the artifact does not carry",
+    ),
     "library-missing": ("error, warning", "a library that the artifact carries, or should, out of the loader's reach"),
     "orphan-version-need": ("error, warning", "a version need on a library that is not loaded: the loader dies of it"),
     "runpath-escapes": ("warning", "a search path that leaves the artifact or names a build machine's folder"),

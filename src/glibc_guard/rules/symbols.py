@@ -92,8 +92,10 @@ def _strict_lookup_fails(subject: Subject, library: str, providers: list[str], r
     in_order = [name for name in subject.object.needed if name in {*providers, library}]
     if in_order and in_order[0] in providers:
         return None
-    elsewhere = f"; it is in {providers[0]} there, and glibc before {LOOKUP_TOLERANT} does not look further"
-    return f"is not in {library} of glibc {release}{elsewhere if providers else ''}"
+    if not providers:
+        return f"is not in glibc {release}, though its version is"
+    elsewhere = f"it is in {providers[0]} there, and glibc before {LOOKUP_TOLERANT} does not look further"
+    return f"is not in {library} of glibc {release}; {elsewhere}"
 
 
 def _unversioned(subject: Subject, symbol: UndefinedSymbol) -> Iterator[Finding]:

@@ -10,10 +10,17 @@ from typing import Final
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Finding, Severity, Target, WheelFacts
 from glibc_guard.targets.manylinux import lowest_profile
 
-ARCHITECTURE_ALIASES: Final = {"i386": "i686", "i486": "i686", "i586": "i686", "amd64": "x86_64", "arm64": "aarch64"}
+#: No ELF header tells ARMv6 from ARMv7.
+ARCHITECTURE_ALIASES: Final = {
+    "armv6l": "armv7l",
+    "i386": "i686",
+    "i486": "i686",
+    "i586": "i686",
+    "amd64": "x86_64",
+    "arm64": "aarch64",
+}
 PLATFORM: Final = re.compile(r"(?:linux|manylinux(?:1|2010|2014|_\d+_\d+)|musllinux_\d+_\d+)_(?P<arch>\w+)")
 EXTENSION_MODULE: Final = re.compile(r"\.(?:cpython-\w+-[\w-]+|abi3(?:t)?)\.so$")
-VERSION_RULES: Final = frozenset({"symbol-version-too-new", "symbol-missing", "loader-marker"})
 
 
 def wrong_architecture(artifact: Artifact, targets: Sequence[Target]) -> Iterator[Finding]:
@@ -57,12 +64,12 @@ def wheel_tag_dishonest(
 def _broken_promises(
     targets: Sequence[Target], findings: Iterable[Finding], floor: Mapping[str, str]
 ) -> Iterator[Finding]:
-    broken = Counter(finding.target for finding in findings if finding.rule in VERSION_RULES)
+    broken = Counter(finding.target for finding in findings if finding.rule == "symbol-version-too-new")
     for target in targets:
         count = broken[target.name]
         if target.origin == "wheel tag" and count:
             honest = lowest_profile(floor, target.arch)
-            kept = f"the contents keep {honest.platform}: " if honest else ""
+            kept = f"the contents keep {honest.platform}: " if honest and honest.platform != target.name else ""
             yield Finding(
                 rule="wheel-tag-dishonest",
                 severity="error",

@@ -338,3 +338,12 @@ def test_a_wheel_without_its_metadata(tmp_path: Path) -> None:
     path.write_bytes(zip_bytes(FILES))
     with pytest.raises(ArtifactError, match=r"no \.dist-info/WHEEL"):
         contents(path)
+
+
+def test_tags_behind_an_empty_line_count(tmp_path: Path) -> None:
+    wheel = "Wheel-Version: 1.0\r\nRoot-Is-Purelib: false\r\n\r\nTag: py3-none-manylinux1_x86_64\r\n"
+    path = tmp_path / "sample-1.0-py3-none-manylinux1_x86_64.whl"
+    path.write_bytes(zip_bytes({"sample-1.0.dist-info/WHEEL": wheel.encode(), "sample-1.0.dist-info/RECORD": b""}))
+    with open_artifact(str(path), Limits()) as opened:
+        assert opened.wheel is not None
+        assert opened.wheel.metadata_tags == ("py3-none-manylinux1_x86_64",)

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from building import compile_with_gcc, compile_with_zig, library, make_wheel
-from glibc_guard.config import Settings
-from glibc_guard.guard import check
-from glibc_guard.model import ArtifactReport, Finding
+from unit.rules.judging import judged, of_rule, written
 
 ARCHITECTURES = ("x86_64", "i686", "aarch64", "ppc64le", "s390x", "armv7l")
 WEAK = """
@@ -21,21 +19,6 @@ CXX = """
 #include <charconv>
 extern "C" int f(const char *text, int size) { double d = 0; std::from_chars(text, text + size, d); return (int)d; }
 """
-
-
-def judged(path: Path, *targets: str) -> ArtifactReport:
-    (report,) = check([str(path)], Settings(targets=targets or ("auto",))).artifacts
-    return report
-
-
-def of_rule(report: ArtifactReport, rule: str) -> list[Finding]:
-    return [finding for finding in report.findings if finding.rule == rule]
-
-
-def written(tmp_path: Path, data: bytes, name: str = "object") -> Path:
-    path = tmp_path / name
-    path.write_bytes(data)
-    return path
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
