@@ -86,7 +86,7 @@ class Result:
     def spread(self) -> str:
         """The fastest and the slowest run."""
         seconds = [run.seconds for run in self.runs]
-        return f"{min(seconds):.2f} to {max(seconds):.2f}"
+        return f"{min(seconds):.3f} to {max(seconds):.3f}"
 
 
 def measure(command: Sequence[str | Path]) -> Run:
@@ -160,7 +160,7 @@ def table(results: Sequence[Result]) -> str:
     ]
     for result in results:
         ratio = result.seconds / results[0].seconds
-        lines.append(f"| {result.name} | {result.seconds:.2f} | {result.spread} | {ratio:.1f} | {result.memory:.0f} |")
+        lines.append(f"| {result.name} | {result.seconds:.3f} | {result.spread} | {ratio:.2f} | {result.memory:.0f} |")
     return "\n".join(lines)
 
 

@@ -45,16 +45,24 @@ def read(path: Path) -> ElfObject:
     return read_object(str(path), len(content.data), content)
 
 
-def findings_of(item: ElfObject, release: str) -> tuple[Finding, ...]:
-    """Judge one object by itself, for a plain glibc release."""
-    artifact = Artifact(item.path, "elf", item.size, None, 1, (item,))
+def findings_of(item: ElfObject, release: str, artifact: Artifact | None = None) -> tuple[Finding, ...]:
+    """Judge one object for a plain glibc release, by itself or as part of ``artifact``."""
+    whole = artifact or Artifact(item.path, "elf", item.size, None, 1, (item,))
     target = Target(release, "option", item.architecture, "glibc", {"GLIBC": release})
-    return judge(artifact, (target,), allow_empty=True)
+    return tuple(finding for finding in judge(whole, (target,), allow_empty=True) if finding.object == item.path)
 
 
-def compare(item: ElfObject, glibc: Glibc, verdict: LoaderVerdict, agreement: Agreement, *, stubs: bool) -> None:
+def compare(
+    item: ElfObject,
+    glibc: Glibc,
+    verdict: LoaderVerdict,
+    agreement: Agreement,
+    *,
+    stubs: bool,
+    artifact: Artifact | None = None,
+) -> None:
     """Compare the missing versions and the missing symbols of one object, and file each difference."""
-    findings = findings_of(item, glibc.release)
+    findings = findings_of(item, glibc.release, artifact)
     agreement.objects += 1
     if verdict.fatal is not None and not verdict.missing_libraries:
         _compare_refusal(item, verdict, findings, agreement)
@@ -62,7 +70,8 @@ def compare(item: ElfObject, glibc: Glibc, verdict: LoaderVerdict, agreement: Ag
     versions = {(f.library, f.version) for f in findings if f.rule in VERSION_RULES and f.library and f.version}
     symbols = {(f.symbol, f.version) for f in findings if f.rule in SYMBOL_RULES and f.symbol}
     agreement.refused += bool(versions & set(verdict.missing_versions))
-    context = _Context(item, glibc, verdict, findings, stubs)
+    linkage = Linkage.of(artifact.objects if artifact else (item,), item.architecture)
+    context = _Context(item, glibc, verdict, findings, linkage, stubs)
     for library, version in sorted(versions ^ set(verdict.missing_versions)):
         ours = (library, version) in versions
         _file(
@@ -115,6 +124,7 @@ class _Context:
     glibc: Glibc
     verdict: LoaderVerdict
     findings: tuple[Finding, ...]
+    linkage: Linkage
     stubs: bool
 
     def explain_version(self, library: str, version: str, *, ours: bool) -> str | None:
@@ -179,7 +189,7 @@ class _Context:
             return "a symbol of a library outside of glibc"
         if version is None and not definitions and self.item.kind == "shared":
             return "an unversioned symbol that glibc never had: the program that loads the library brings it"
-        _, complete = Linkage.of((self.item,), self.item.architecture).closure(self.item)
+        _, complete = self.linkage.closure(self.item)
         if version is None and not definitions and not complete:
             return "an unversioned symbol of a library outside of glibc"
         if version is None and self.item.kind == "shared":

@@ -40,7 +40,15 @@ class Linkage:
 
     def provider(self, item: ElfObject, name: str) -> ElfObject | None:
         """Return the object that ``item`` gets for ``name``: on its search path, else any that answers to it."""
-        return self._on_search_path(item, name) or self.carried(name)
+        return self.on_search_path(item, name) or self.carried(name)
+
+    def on_search_path(self, item: ElfObject, name: str) -> ElfObject | None:
+        """Return the object for ``name`` in the folders that ``item`` itself names."""
+        for folder in self.folders(item):
+            found = self._by_path.get(posixpath.normpath(posixpath.join(folder, name)))
+            if found is not None:
+                return found
+        return None
 
     def reaches(self, item: ElfObject, name: str) -> bool:
         """Tell whether the loader finds the carried library ``name`` when it loads ``item`` by itself.
@@ -48,16 +56,16 @@ class Linkage:
         That is by RUNPATH or RPATH of ``item``, by an inherited RPATH of an object that needs it (RPATH is passed on,
         RUNPATH is not), or because it lies where the loader looks anyway.
         """
-        if self._on_search_path(item, name) is not None or self._in_default_folder(name):
+        if self.on_search_path(item, name) is not None or self._in_default_folder(name):
             return True
         return any(
-            parent.rpath is not None and parent.runpath is None and self._on_search_path(parent, name) is not None
+            parent.rpath is not None and parent.runpath is None and self.on_search_path(parent, name) is not None
             for parent in self._parents(item)
         )
 
     def reached_by_another(self, item: ElfObject, name: str) -> bool:
         """Tell whether another object finds ``name``: loaded first, it leaves the library there for ``item``."""
-        return any(other is not item and self._on_search_path(other, name) is not None for other in self._users(name))
+        return any(other is not item and self.on_search_path(other, name) is not None for other in self._users(name))
 
     def closure(self, item: ElfObject) -> tuple[frozenset[str], bool]:
         """Return every library name that is loaded with ``item``, and whether that is all.
@@ -106,13 +114,6 @@ class Linkage:
     @cached_property
     def _by_path(self) -> dict[str, ElfObject]:
         return {posixpath.normpath(item.path): item for item in self.objects}
-
-    def _on_search_path(self, item: ElfObject, name: str) -> ElfObject | None:
-        for folder in self.folders(item):
-            found = self._by_path.get(posixpath.normpath(posixpath.join(folder, name)))
-            if found is not None:
-                return found
-        return None
 
     def _in_default_folder(self, name: str) -> bool:
         found = self.carried(name)
