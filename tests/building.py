@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import os
 import shutil
 import subprocess
@@ -112,12 +114,12 @@ def make_wheel(
         f"{info}/WHEEL": wheel.encode(),
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
     }
-    record = (
-        "".join(f"{path},{_record_hash(data)},{len(data)}\n" for path, data in members.items()) + f"{info}/RECORD,,\n"
-    )
+    record = io.StringIO()
+    rows = [(path, _record_hash(data), len(data)) for path, data in members.items()]
+    csv.writer(record, lineterminator="\n").writerows([*rows, (f"{info}/RECORD", "", "")])
     path = folder / f"{name}-1.0-{tag}.whl"
     with zipfile.ZipFile(path, "w", compression) as archive:
-        for member, data in {**members, f"{info}/RECORD": record.encode()}.items():
+        for member, data in {**members, f"{info}/RECORD": record.getvalue().encode()}.items():
             archive.writestr(member, data)
     return path
 

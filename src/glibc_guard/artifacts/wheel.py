@@ -27,9 +27,11 @@ class Record:
     def load(self, members: Iterable[Member]) -> None:
         """Read RECORD; raises ArtifactError where it is missing or damaged."""
         text = _metadata(members, "RECORD").decode("utf-8", "replace")
-        for row in csv.reader(io.StringIO(text)):
-            if len(row) == 3:
-                self._entries[row[0]] = (row[1], row[2])
+        try:
+            rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+        except csv.Error as error:
+            raise ArtifactError(f"damaged wheel: its RECORD is no table of names and hashes: {error}") from error
+        self._entries = {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
 
     def read_whole(self, path: str, sha256: bytes, size: int) -> None:
         """Compare a member; called for those that were read to their end: every native one, and few others."""

@@ -35,6 +35,7 @@ class Distribution:
     name: str
     aliases: tuple[str, ...]
     ceilings: Mapping[str, Mapping[str, str]]  # architecture → namespace → the newest version
+    x86_64_level: int  # x86-64-v1 … v4: what it demands of a processor, and so promises to programs
     end_of_life: date
     sources: tuple[str, ...]
     note: str | None
@@ -125,6 +126,7 @@ def _distribution(entry: DistributionEntry, table: Distributions) -> Distributio
             }
             for architecture in entry.architectures
         },
+        x86_64_level=entry.x86_64_level,
         end_of_life=entry.end_of_life,
         sources=entry.sources,
         note=entry.note,

@@ -141,7 +141,8 @@ def _distribution_target(distribution: Distribution, architecture: str) -> Targe
         raise TargetError(
             f"{distribution.name} does not exist for {architecture}, only for {', '.join(distribution.architectures)}"
         )
-    return Target(distribution.id, "option", architecture, "glibc", distribution.ceilings[architecture])
+    level = distribution.x86_64_level if architecture == "x86_64" else 1
+    return Target(distribution.id, "option", architecture, "glibc", distribution.ceilings[architecture], level)
 
 
 def _without_duplicates(targets: Iterable[Target]) -> tuple[Target, ...]:

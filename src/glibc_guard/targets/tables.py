@@ -62,6 +62,7 @@ class DistributionEntry(Table, frozen=True):
     gcc: Number
     end_of_life: date
     sources: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    x86_64_level: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
     note: Text | None = None
 
 

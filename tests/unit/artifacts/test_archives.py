@@ -347,3 +347,13 @@ def test_tags_behind_an_empty_line_count(tmp_path: Path) -> None:
     with open_artifact(str(path), Limits()) as opened:
         assert opened.wheel is not None
         assert opened.wheel.metadata_tags == ("py3-none-manylinux1_x86_64",)
+
+
+def test_a_damaged_record(tmp_path: Path) -> None:
+    path = tmp_path / "sample-1.0-py3-none-any.whl"
+    record = b"x" * 200_000 + b",sha256=x,1\n"
+    path.write_bytes(
+        zip_bytes({"sample-1.0.dist-info/WHEEL": b"Tag: py3-none-any", "sample-1.0.dist-info/RECORD": record})
+    )
+    with pytest.raises(ArtifactError, match="RECORD is no table"):
+        contents(path)

@@ -186,3 +186,13 @@ def test_findings_of_a_wheel_name_the_object(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, {"pkg/m.so": with_stack_flags(compile_with_zig(CALLER, *SHARED), 7)})
     (finding,) = judged(wheel).findings
     assert (finding.rule, finding.object) == ("executable-stack", "pkg/m.so")
+
+
+def test_a_distribution_promises_the_level_that_it_demands(tmp_path: Path) -> None:
+    note = """
+    asm(".pushsection .note.gnu.property,\\"a\\",@note\\n.p2align 3\\n.long 4,16,5\\n.asciz \\"GNU\\"\\n"
+        ".long 0xc0008002,4,3,0\\n.popsection");
+    """
+    data = compile_with_gcc(note + "int f(void) { return 1; }", *SHARED, "-nostdlib")
+    assert rules_of(tmp_path, data, "rhel8") == {("isa-level-too-high", "error")}
+    assert rules_of(tmp_path, data, "rhel9") == set()

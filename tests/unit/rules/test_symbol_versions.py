@@ -163,3 +163,9 @@ def test_sections_do_not_matter(tmp_path: Path) -> None:
     stripped = judged(written(tmp_path, bytes(data)), "2.17")
     assert stripped.findings == whole.findings
     assert dataclasses.replace(stripped, sha256="") == dataclasses.replace(whole, sha256="")
+
+
+def test_libstdcxx_is_held_against_the_distribution(tmp_path: Path) -> None:
+    path = written(tmp_path, compile_with_gcc(CXX, "-shared", "-fPIC", "-std=c++17", suffix=".cc"))
+    assert "GLIBCXX_3.4.29" in {finding.version for finding in judged(path, "rhel8").findings}
+    assert judged(path, "debian12").findings == ()
