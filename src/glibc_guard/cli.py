@@ -149,6 +149,12 @@ def _exit_status_for_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("glibc-guard: interrupted", err=True)
         sys.exit(130)
+    except Exception as error:
+        if os.environ.get("GLIBC_GUARD_DEBUG"):
+            raise
+        message = f"a fault of its own, please report this with GLIBC_GUARD_DEBUG=1 set: {error!r}"
+        click.echo(f"glibc-guard: {plain(message)}", err=True)
+        sys.exit(EXIT_UNREADABLE)
 
 
 def _color(no_color: bool) -> bool:  # noqa: FBT001  # click passes flags by name

@@ -121,6 +121,8 @@ def _read_member(member: Member) -> Result:
             return found
     except (ArtifactError, ElfError) as error:
         return Unread(member.path, str(error))
+    except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: unread, never a pass or a crash
+        return Unread(member.path, f"glibc-guard itself failed on it, please report this: {error!r}")
 
 
 def _not_judged(objects: list[ElfObject]) -> Iterator[Unread]:
