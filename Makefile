@@ -43,7 +43,10 @@ lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, sh
 	scripts/shellcheck.sh
 
 bench: $(VENV)/.ready ## side by side with the peers, on real wheels (downloads them)
-	$(RUN) bench/compare.py
+	$(RUN) -m bench.compare --write
+
+survey: $(VENV)/.ready ## all wheels of bench/wheels.toml beside auditwheel, into docs/real-wheels.md
+	$(RUN) -m bench.survey --write
 
 lock: $(VENV)/.ready ## renew the hash-locked requirements
 	$(RUN) scripts/update_action_lock.py
@@ -63,4 +66,4 @@ $(VENV)/.ready: tests/requirements.txt pyproject.toml
 $(DEMO_VENV)/.ready: scripts/action/requirements.txt pyproject.toml
 	scripts/make_environment.sh $(PYTHON) $(DEMO_VENV) scripts/action/requirements.txt
 
-.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench lock data clean
+.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench survey lock data clean

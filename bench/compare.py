@@ -26,7 +26,6 @@ from typing import Final
 
 from bench.fetch_wheels import fetch, listed
 from bench.pages import replace_between_markers
-
 from glibc_guard import __version__
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -176,13 +175,13 @@ def goals(name: str, results: Sequence[Result]) -> Iterator[tuple[str, bool]]:
     yield f"{name}: peak memory {ours.memory:.0f} MiB (goal: below {MEMORY_GOAL})", ours.memory < MEMORY_GOAL
 
 
-def circumstances(runs: int) -> str:
-    """Say where, when and how this was measured."""
-    load = os.getloadavg()[0]
+def circumstances(runs: int, load_before: float) -> str:
+    """Say where, when and how this was measured; called at the end, since others may have come to use the machine."""
+    kernel = platform.release().partition("-")[0]
     return (
         f"Measured on {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d} by `make bench` ({runs} runs each, in "
-        f"turns, after one to warm up): {os.cpu_count()} processors, {_processor()}, load average {load:.1f} at "
-        f"the start, Linux {platform.release().partition('-')[0]}, CPython {platform.python_version()}, glibc-guard "
+        f"turns, after one to warm up): {os.cpu_count()} processors, {_processor()}, load average {load_before:.1f} "
+        f"before and {os.getloadavg()[0]:.1f} after, Linux {kernel}, CPython {platform.python_version()}, glibc-guard "
         f"{__version__}, auditwheel {version('auditwheel')}, {_first_line('objdump', '--version')}, "
         f"{_first_line('unzip', '-v').split(' of ')[0]}."
     )
@@ -208,7 +207,8 @@ def main() -> int:
     for tool in ("unzip", "objdump"):
         if shutil.which(tool) is None:
             raise SystemExit(f"{tool} is not installed: apt-get install unzip binutils")
-    lines = [circumstances(options.runs), ""]
+    load_before = os.getloadavg()[0]
+    lines: list[str] = []
     met: list[tuple[str, bool]] = []
     pinned = {wheel.file: wheel for wheel in listed()}
     for file in WHEELS:
@@ -226,6 +226,7 @@ def main() -> int:
         lines += [f"### One binary of {small.stat().st_size:,} bytes", "", table(results), ""]
         print(table(results))
     lines += [f"- {'met' if reached else '**missed**'}: {goal}" for goal, reached in met]
+    lines = [circumstances(options.runs, load_before), "", *lines]
     print("\n".join(lines))
     if options.write:
         replace_between_markers(PAGE, "\n".join(lines))

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from bench.fetch_wheels import CACHE, Wheel, fetch, listed
 from bench.pages import replace_between_markers
-
 from glibc_guard.targets import manylinux
 from glibc_guard.targets.errors import TargetError
 

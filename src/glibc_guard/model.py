@@ -135,6 +135,7 @@ class Artifact:
     unread: tuple[Unread, ...] = ()
     wheel: WheelFacts | None = None
     record_problems: tuple[RecordProblem, ...] = ()
+    nested_wheels: int = 0  # wheels inside, which are artifacts of their own
 
 
 # --- what a system provides -----------------------------------------------------------------------

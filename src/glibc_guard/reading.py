@@ -59,8 +59,7 @@ def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress 
     except ArtifactError as error:
         return [Artifact(path, "unknown", _size(path), digest.result(), 0, (), (Unread(None, str(error)),))]
     nested = [_filled(_inner(path, wheel), inside) for wheel, inside in found.items() if wheel is not None]
-    nothing_else = nested and not found[None].objects and not found[None].unread
-    return nested if nothing_else else [_filled(outer, found[None]), *nested]
+    return [_filled(replace(outer, nested_wheels=len(nested)), found[None]), *nested]
 
 
 def _inner(path: str, wheel: NestedWheel) -> Artifact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from glibc_guard.config import FailOn
@@ -20,7 +21,7 @@ from glibc_guard.model import (
 )
 from glibc_guard.rules import coverage
 from glibc_guard.rules.floor import floor, system_versions
-from glibc_guard.rules.linkage import Linkage
+from glibc_guard.rules.linkage import Linkage, is_musl_library
 from glibc_guard.targets import Resolution
 from glibc_guard.targets.distros import downloads_lost, runs_on
 from glibc_guard.targets.symbol_version import parse
@@ -47,7 +48,7 @@ def artifact_report(
         verdict=_verdict(findings, fail_on),
         targets=resolution.targets,
         floor=needed,
-        runs_on=_distributions(objects),
+        runs_on=() if {target.libc for target in resolution.targets} == {"musl"} else _distributions(objects),
         downloads_lost=_downloads_lost(objects),
         coverage=Coverage(artifact.members, len(artifact.objects), len(artifact.unread)),
         objects=tuple(objects),
@@ -92,10 +93,16 @@ def _verdict(findings: Sequence[Finding], fail_on: FailOn) -> Verdict:
 
 
 def _distributions(objects: Sequence[ObjectSummary]) -> tuple[RunsOn, ...]:
+    """Tell where the version needs are met; an object that needs musl's C library runs on none of them."""
     by_arch: dict[str, list[ObjectSummary]] = {}
     for item in objects:
         by_arch.setdefault(item.arch, []).append(item)
-    return tuple(entry for arch in sorted(by_arch) for entry in runs_on(_joined(by_arch[arch]), arch))
+    found: list[RunsOn] = []
+    for arch in sorted(by_arch):
+        of_musl = any(is_musl_library(name) for item in by_arch[arch] for name in item.needed)
+        entries = runs_on(_joined(by_arch[arch]), arch)
+        found.extend(replace(entry, loads=entry.loads and not of_musl) for entry in entries)
+    return tuple(found)
 
 
 def _joined(objects: Sequence[ObjectSummary]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from bench.fetch_wheels import FetchError, Wheel, fetch, listed
 
 ROOT = Path(__file__).parents[2]

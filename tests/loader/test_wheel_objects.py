@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from bench.fetch_wheels import FetchError, fetch, listed
 
+from bench.fetch_wheels import FetchError, fetch, listed
 from glibc_guard.artifacts import Limits
 from glibc_guard.reading import read_artifact
 from glibc_guard.rules.linkage import Linkage

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from glibc_guard.model import RecordProblem, WheelFacts
+
+WINDOW: Final = 4 * 1024 * 1024  # bytes
 
 #: Starts a new pass over the content, in pieces, from its first byte; raises ArtifactError where it is damaged.
 Pieces: TypeAlias = Callable[[], Iterator[bytes]]
@@ -150,8 +154,9 @@ class PlainContent:
 class StreamedContent:
     """Content that can only be produced from its start, such as a deflated zip member.
 
-    The first ``retained`` bytes are kept, since all tables that a loader reads lie there in most objects; what lies
-    beyond is dropped as the stream moves on, and a request that goes back beyond it costs another pass.
+    The first ``retained`` bytes are kept, since all tables that a loader reads lie there in most objects, and so are
+    the latest WINDOW bytes, since patchelf puts tables close together at the end. A request that goes back between the
+    two costs another pass.
     """
 
     def __init__(self, pieces: Pieces, retained: int) -> None:
@@ -160,8 +165,8 @@ class StreamedContent:
         self._retained = retained
         self._head = bytearray()
         self._pieces = pieces()
-        self._piece = b""  # the latest piece, and where it starts
-        self._piece_start = 0
+        self._window: deque[tuple[int, bytes]] = deque()  # the latest pieces, each with its offset
+        self._produced = 0
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end of the content."""
@@ -180,31 +185,30 @@ class StreamedContent:
 
     def close(self) -> None:
         """Let go of what is kept."""
-        self._head, self._piece, self._pieces = bytearray(), b"", iter(())
+        self._head, self._pieces = bytearray(), iter(())
+        self._window.clear()
 
     def _read_beyond(self, position: int, end: int) -> bytes:
-        if position < self._piece_start:
-            self._pieces, self._piece, self._piece_start = self._start_pass(), b"", 0
-        found: list[bytes] = []
-        while position < end:
-            relative = position - self._piece_start
-            if relative < len(self._piece):
-                found.append(self._piece[relative : end - self._piece_start])
-                position += len(found[-1])
-            elif not self._advance():
-                break
+        if self._window and position < self._window[0][0]:
+            self._pieces, self._produced = self._start_pass(), 0
+            self._window.clear()
+        while self._produced < end and self._advance(position):
+            pass
+        found = (piece[max(0, position - start) : end - start] for start, piece in self._window if start < end)
         return b"".join(found)
 
-    def _advance(self) -> bool:
+    def _advance(self, wanted_from: int = sys.maxsize) -> bool:
+        """Produce a piece, and let go of those that lie behind the window and before ``wanted_from``."""
         piece = next(self._pieces, None)
         if piece is None:
             return False
-        self._piece_start += len(self._piece)
-        self._piece = piece
-        missing = min(self._retained, self._piece_start + len(piece)) - len(self._head)
+        start, self._produced = self._produced, self._produced + len(piece)
+        self._window.append((start, piece))
+        while len(self._window) > 1 and self._window[1][0] <= min(wanted_from, self._produced - WINDOW):
+            self._window.popleft()
+        missing = min(self._retained, self._produced) - len(self._head)
         if missing > 0:
-            start = len(self._head) - self._piece_start
-            self._head += piece[start : start + missing]
+            self._head += piece[len(self._head) - start :][:missing]
         return True
 
 

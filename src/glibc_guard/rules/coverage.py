@@ -19,7 +19,7 @@ def unreadable(artifact: Artifact) -> Iterator[Finding]:
 
 def nothing_to_check(artifact: Artifact) -> Iterator[Finding]:
     """Yield a finding where native code was to be expected and none was found."""
-    if artifact.unread or _may_be_empty(artifact) or _loaded(artifact):
+    if artifact.unread or artifact.nested_wheels or _may_be_empty(artifact) or _loaded(artifact):
         return
     found = f"{artifact.members} {'file' if artifact.members == 1 else 'files'}"
     others = [item for item in artifact.objects if item.kind in NOT_LOADED]
@@ -36,7 +36,10 @@ def nothing_to_check(artifact: Artifact) -> Iterator[Finding]:
 
 def remarks(artifact: Artifact) -> Iterator[str]:
     """Yield what a reader should know of an artifact that passes because it holds no native code."""
-    if _may_be_empty(artifact) and not _loaded(artifact) and not artifact.unread:
+    if artifact.nested_wheels:
+        wheels = "1 wheel" if artifact.nested_wheels == 1 else f"{artifact.nested_wheels} wheels"
+        yield f"holds {wheels}, judged separately by what each promises itself"
+    elif _may_be_empty(artifact) and not _loaded(artifact) and not artifact.unread:
         what = "source distribution" if artifact.kind == "sdist" else "pure Python"
         if artifact.wheel is not None and not _is_pure(artifact):
             what = "no Linux wheel"

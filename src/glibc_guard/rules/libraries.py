@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from glibc_guard.model import Finding, Severity
-from glibc_guard.rules.linkage import is_glibc_library, resolved
+from glibc_guard.rules.linkage import is_glibc_library, is_musl_library, resolved
 from glibc_guard.rules.subject import Subject
 from glibc_guard.targets import manylinux
 from glibc_guard.targets.glibc_symbols import LOADERS
 
-MUSL_PREFIX: Final = "libc.musl-"  # "libc.musl-x86_64.so.1", the name that Alpine's toolchain writes
 GRAFTED: Final = re.compile(r"-[0-9a-f]{8}\.so(\.|$)")  # the name that auditwheel gives to a copy of a library
 #: Absolute folders that name no build machine: where distributions keep libraries.
 SYSTEM_FOLDERS: Final = re.compile(r"/(usr/)?lib(32|64|x32)?(/|$)")
@@ -31,7 +30,7 @@ def library_not_allowed(subject: Subject) -> Iterator[Finding]:
             continue
         if profile is not None and library in profile.libraries:
             continue
-        if library.startswith(MUSL_PREFIX) and subject.target.libc == "glibc":
+        if is_musl_library(library) and subject.target.libc == "glibc":
             message = f"needs {library}, the C library of musl: {subject.system} does not have it"
             hint = "build it on glibc (a manylinux image), or promise musl: --target musllinux_1_2"
         elif profile is not None and not GRAFTED.search(library):

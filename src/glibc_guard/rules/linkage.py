@@ -72,6 +72,20 @@ class Linkage:
 
         It is not all where a library outside the artifact may load further ones that nobody here knows.
         """
+        if item.path not in self._closures:
+            self._closures[item.path] = self._closure(item)
+        return self._closures[item.path]
+
+    @cached_property
+    def defined(self) -> frozenset[str]:
+        """Every symbol name that a library of the artifact defines."""
+        return frozenset().union(*(item.defined for item in self.objects))
+
+    @cached_property
+    def _closures(self) -> dict[str, tuple[frozenset[str], bool]]:
+        return {}
+
+    def _closure(self, item: ElfObject) -> tuple[frozenset[str], bool]:
         names: set[str] = set()
         complete = True
         waiting = list(item.needed)
@@ -148,6 +162,14 @@ def resolved(entry: str, path: str) -> str | None:
             folder = posixpath.normpath(posixpath.join(posixpath.dirname(path), f".{entry[len(token) :]}"))
             return None if folder == ".." or folder.startswith("../") else folder
     return None
+
+
+def is_musl_library(name: str) -> bool:
+    """Tell whether ``name`` is the C library of musl: ``libc.so``, or ``libc.musl-x86_64.so.1`` as Alpine writes it.
+
+    With glibc, ``libc.so`` is a text for the linker, which never ends up as a needed library.
+    """
+    return name == "libc.so" or name.startswith("libc.musl-")
 
 
 def is_glibc_library(name: str) -> bool:

@@ -100,7 +100,7 @@ def _strict_lookup_fails(subject: Subject, library: str, providers: list[str], r
 
 def _unversioned(subject: Subject, symbol: UndefinedSymbol) -> Iterator[Finding]:
     """Judge a reference without a version: any loaded library may meet it, with its base or default version."""
-    if symbol.binding == "weak" or any(symbol.name in item.defined for item in subject.linkage.objects):
+    if symbol.binding == "weak" or symbol.name in subject.linkage.defined:
         return
     definitions = subject.symbols.definitions(symbol.name)
     names, complete = subject.linkage.closure(subject.object)

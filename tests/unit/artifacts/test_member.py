@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glibc_guard.artifacts.member import StreamedContent
+from glibc_guard.artifacts.member import WINDOW, StreamedContent
 
 
 @given(
@@ -26,18 +26,36 @@ def test_any_order_of_reads_gives_the_right_bytes(
         assert content.read(offset, size) == data[offset : offset + size]
 
 
-def test_reading_forwards_takes_one_pass() -> None:
-    passes: list[int] = []
+def counted(size: int, step: int, passes: list[int]) -> StreamedContent:
+    data = bytes(number % 251 for number in range(size))
 
     def pieces() -> Iterator[bytes]:
         passes.append(1)
-        yield from (bytes([number]) * 10 for number in range(20))
+        yield from (data[offset : offset + step] for offset in range(0, size, step))
 
-    content = StreamedContent(pieces, retained=25)
-    assert content.read(100, 20) == b"\x0a" * 10 + b"\x0b" * 10
-    assert content.read(0, 25) == b"\x00" * 10 + b"\x01" * 10 + b"\x02" * 5
-    assert content.read(115, 10) == b"\x0b" * 5 + b"\x0c" * 5
+    return StreamedContent(pieces, retained=25)
+
+
+def test_reading_forwards_and_back_within_the_window_takes_one_pass() -> None:
+    passes: list[int] = []
+    content = counted(3 * WINDOW, 64 * 1024, passes)
+    assert content.read(2 * WINDOW, 5) == bytes((2 * WINDOW + number) % 251 for number in range(5))
+    assert content.read(0, 25) == bytes(range(25))
+    assert content.read(2 * WINDOW - 100_000, 3) == bytes((2 * WINDOW - 100_000 + number) % 251 for number in range(3))
     content.verify()
     assert len(passes) == 1
-    assert content.read(30, 5) == b"\x03" * 5
+
+
+def test_reading_back_behind_the_window_takes_another_pass() -> None:
+    passes: list[int] = []
+    content = counted(3 * WINDOW, 64 * 1024, passes)
+    content.verify()
+    assert content.read(100, 5) == bytes(range(100, 105))
     assert len(passes) == 2
+
+
+def test_a_range_longer_than_the_window_is_whole() -> None:
+    passes: list[int] = []
+    content = counted(3 * WINDOW, 64 * 1024, passes)
+    assert len(content.read(1000, 3 * WINDOW)) == 3 * WINDOW - 1000
+    assert len(passes) == 1

@@ -94,7 +94,9 @@ def test_wheels_inside_another_artifact_keep_their_own_promise(tmp_path: Path) -
     folder = empty_folder(tmp_path)
     make_wheel(folder, {"m.so": library("reallocarray(0, 1, 2)", glibc="2.29")}, tag="py3-none-manylinux_2_29_x86_64")
     make_wheel(folder, {"m.so": library("reallocarray(0, 1, 2)", glibc="2.29")}, tag="py3-none-manylinux_2_17_x86_64")
-    reports = check([str(folder)], Settings()).artifacts
+    outer, *reports = check([str(folder)], Settings()).artifacts
+    assert (outer.path, outer.verdict) == (str(folder), "pass")
+    assert outer.notes[-1] == "holds 2 wheels, judged separately by what each promises itself"
     assert {(Path(report.path).name, report.verdict) for report in reports} == {
         ("sample-1.0-py3-none-manylinux_2_29_x86_64.whl", "pass"),
         ("sample-1.0-py3-none-manylinux_2_17_x86_64.whl", "fail"),

@@ -155,6 +155,17 @@ def test_a_library_of_musl_is_not_for_glibc(tmp_path: Path) -> None:
     assert "the C library of musl" in finding.message
 
 
+@pytest.mark.parametrize("soname", ["libc.so", "libc.musl-armhf.so.1"])
+def test_musl_by_its_other_names(tmp_path: Path, soname: str) -> None:
+    stub = compile_with_gcc("int x(void) { return 0; }", "-shared", "-fPIC", "-nostdlib", f"-Wl,-soname,{soname}")
+    source = "int x(void); int f(void) { return x(); }"
+    user = compile_with_gcc(source, "-shared", "-fPIC", "-nostdlib", "./lib.so", beside={"lib.so": stub})
+    for target in ("2.17", "manylinux2014", "rhel8"):
+        report = judged(written(tmp_path, user), target)
+        assert "the C library of musl" in of_rule(report, "library-not-allowed")[0].message
+        assert not any(entry.loads for entry in report.runs_on)
+
+
 def test_sections_do_not_matter(tmp_path: Path) -> None:
     data = bytearray(library("reallocarray(0, 1, 2)", glibc="2.29"))
     whole = judged(written(tmp_path, bytes(data)), "2.17")
