@@ -75,7 +75,8 @@ class ElfObject:
     defined: frozenset[str] = frozenset()  # names of what a library (an object with a SONAME) provides to others
     executable_stack: bool = False  # asked for by PT_GNU_STACK, or by the lack of it where the default is executable
     isa_level: int = 0  # x86-64-v1 … v4 as declared needed by the GNU property note; 0 where nothing is declared
-    page_size: int = 0  # bytes: the largest page size with which every PT_LOAD can be mapped; 0 without PT_LOAD
+    page_size: int = 0  # bytes: the largest with which addresses and file offsets of all PT_LOAD agree; 0 without any
+    segment_alignment: int = 0  # bytes: the least p_align of the PT_LOADs; 0 without any
     relative_relocations: bool = False  # DT_RELR
     static_tls: bool = False  # DF_STATIC_TLS
     glibc_start_files: bool = False  # linked with glibc's crt1.o, which leaves an NT_GNU_ABI_TAG note

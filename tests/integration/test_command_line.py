@@ -218,3 +218,10 @@ def test_interruption_ends_cleanly(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert b"Traceback" not in stderr
     assert b"interrupted" in stderr
+
+
+def test_the_working_folder_holds_what_is_checked_and_not_what_runs(tmp_path: Path, new: Path) -> None:
+    for name in ("copy.py", "struct.py", "click.py", "json.py"):
+        (tmp_path / name).write_text("raise SystemExit('loaded from the working folder')")
+    done = run("check", new.name, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")

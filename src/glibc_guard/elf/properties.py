@@ -26,19 +26,18 @@ def executable_stack(segments: Sequence[ProgramHeader], architecture: str) -> bo
     return bool(flags[-1] & PF_X) if flags else architecture in EXECUTABLE_BY_DEFAULT
 
 
-def largest_page_size(segments: Sequence[ProgramHeader]) -> int:
-    """Return the largest page size, in bytes, with which every PT_LOAD can be mapped; 0 without one.
+def page_size(segments: Sequence[ProgramHeader]) -> int:
+    """Return the largest page size, in bytes, with which addresses and file offsets of all PT_LOADs agree.
 
-    The loader refuses a segment whose alignment is no multiple of the page size, or whose address and offset differ
-    modulo its alignment (``elf/dl-map-segments.h`` and ``_dl_map_object_from_fd`` of ``elf/dl-load.c``).
+    A segment is mapped by whole pages (``elf/dl-load.c``: "address/offset not page-aligned").
     """
-    return min((_page_size(segment) for segment in segments if segment.type == PT_LOAD), default=0)
+    places = (segment.vaddr - segment.offset for segment in segments if segment.type == PT_LOAD)
+    return min((math.gcd(place, LARGEST_PAGE) for place in places), default=0)
 
 
-def _page_size(segment: ProgramHeader) -> int:
-    congruent = math.gcd(segment.vaddr - segment.offset, LARGEST_PAGE)  # a power of two
-    align = segment.align or LARGEST_PAGE
-    return align if congruent % align == 0 else min(align, congruent)
+def segment_alignment(segments: Sequence[ProgramHeader]) -> int:
+    """Return the least p_align of the PT_LOADs, in bytes, which glibc before 2.35 held against the page size too."""
+    return min((segment.align or LARGEST_PAGE for segment in segments if segment.type == PT_LOAD), default=0)
 
 
 def isa_level(image: Image, segments: Sequence[ProgramHeader], order: str, bits: int) -> int:

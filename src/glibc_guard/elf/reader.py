@@ -83,7 +83,8 @@ def _properties(image: Image, header: Header) -> dict[str, Any]:
         "isa_level": properties.isa_level(image, header.segments, order, bits)
         if header.architecture == "x86_64"
         else 0,
-        "page_size": properties.largest_page_size(header.segments),
+        "page_size": properties.page_size(header.segments),
+        "segment_alignment": properties.segment_alignment(header.segments),
         "glibc_start_files": properties.has_glibc_start_files(image, header.segments, order),
     }
 

@@ -96,7 +96,7 @@ def _artifact(printer: _Printer, artifact: ArtifactReport) -> None:
         printer.line(plain(path) if path is not None else "the artifact as a whole", "bold", indent=2)
         for group in groups:
             _group(printer, group)
-    if artifact.verdict != "pass":
+    if artifact.verdict != "pass" and lost(artifact.runs_on):
         _distributions(printer, artifact)
     for entry in artifact.ignored:
         until = f" until {entry.until}" if entry.until else ""
@@ -153,7 +153,7 @@ def _distributions(printer: _Printer, artifact: ArtifactReport) -> None:
             share = f"{percent(artifact.downloads_lost)} of x86_64 package downloads come from older systems"
             _wrapped(printer, "reach lost", share, indent=2)
     elif artifact.runs_on:
-        _wrapped(printer, "loads on", "every distribution in the table", indent=2)
+        _wrapped(printer, "version needs met by", "every distribution in the table", indent=2)
 
 
 def _wrapped(printer: _Printer, label: str, value: str, *, indent: int) -> None:

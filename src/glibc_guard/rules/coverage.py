@@ -29,7 +29,7 @@ def nothing_to_check(artifact: Artifact) -> Iterator[Finding]:
         rule="nothing-to-check",
         severity="error",
         object=None,
-        message=f"no program and no shared library in {found}: nothing was checked",
+        message=f"nothing was checked: no program and no shared library in {found}",
         hint="was the build step skipped, or the wrong folder named? If this is meant, pass --allow-empty",
     )
 

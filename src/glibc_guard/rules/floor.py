@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from glibc_guard.model import NOT_LOADED, ElfObject
 from glibc_guard.rules.linkage import Linkage
+from glibc_guard.targets import glibc_symbols
 from glibc_guard.targets.symbol_version import highest, parse
 
 
@@ -16,7 +17,25 @@ def floor(versions: Iterable[str]) -> dict[str, str]:
 
 
 def system_versions(item: ElfObject, linkage: Linkage) -> list[str]:
-    """Return the versions that ``item`` needs of libraries that the artifact does not carry."""
+    """Return the versions that ``item`` needs of libraries that the artifact does not carry.
+
+    A symbol without a version that came late to glibc counts as a need for the release that brought it.
+    """
     if item.kind in NOT_LOADED:
         return []
-    return [need.version for need in item.version_needs if linkage.carried(need.library) is None]
+    needs = [need.version for need in item.version_needs if linkage.carried(need.library) is None]
+    return [*needs, *(f"GLIBC_{release}" for release in _releases_of_unversioned(item, linkage))]
+
+
+def _releases_of_unversioned(item: ElfObject, linkage: Linkage) -> set[str]:
+    if item.architecture not in glibc_symbols.ARCHITECTURES or not linkage.closure(item)[1]:
+        return set()
+    table = glibc_symbols.load(item.architecture)
+    found: set[str] = set()
+    for symbol in item.undefined:
+        if symbol.version is None and symbol.relocated and symbol.binding != "weak":
+            definitions = () if symbol.name in linkage.defined else table.definitions(symbol.name)
+            first = min((one.first for one in definitions), key=table.releases.index, default=table.releases[0])
+            if first != table.releases[0]:
+                found.add(first)
+    return found

@@ -56,7 +56,7 @@ def executable_stack(subject: Subject) -> Iterator[Finding]:
         message = "asks for an executable stack: glibc 2.41 and later refuse to load such a library into a program"
         yield _finding(subject, "executable-stack", "error", message, hint)
     else:
-        message = "asks for an executable stack: hardened systems refuse to start it"
+        message = "asks for an executable stack: systems that forbid it (SELinux) refuse to start the program"
         yield _finding(subject, "executable-stack", "warning", message, hint)
 
 
@@ -73,17 +73,22 @@ def isa_level_too_high(subject: Subject) -> Iterator[Finding]:
 
 
 def page_alignment(subject: Subject) -> Iterator[Finding]:
-    """Yield a finding where segments cannot be mapped with a page size that kernels of the architecture use."""
-    size = subject.object.page_size
+    """Yield a finding where segments cannot be mapped with a page size that kernels of the architecture use.
+
+    Until 2.34 the loader also insisted that p_align be a multiple of the page size (BZ 28688, commit 163f625cf9).
+    """
+    item = subject.object
+    size = min(item.page_size, item.segment_alignment) if subject.before("2.35") else item.page_size
     needed = LARGE_PAGES.get(subject.target.arch, PAGE_SIZE)
     if not size or not subject.loaded or size % needed == 0:
         return
     if size % PAGE_SIZE:
-        message = "has segments that are not aligned to a page of 4 KiB: every loader refuses it"
+        who = "every loader" if item.page_size % PAGE_SIZE else "glibc before 2.35"
+        message = f"has segments that are not aligned to a page of 4 KiB: {who} refuses it"
         yield _finding(subject, "page-alignment", "error", message, "link it again; a tool has damaged the layout")
     else:
         message = (
-            f"has segments aligned to {size // 1024} KiB: a kernel with pages of {needed // 1024} KiB cannot map it"
+            f"has segments aligned to {size // 1024} KiB: a kernel with pages of {want} KiB cannot map it"
         )
         yield _finding(subject, "page-alignment", "warning", message, f"link with -Wl,-z,max-page-size={needed}")
 
@@ -122,7 +127,7 @@ def static_tls(subject: Subject) -> Iterator[Finding]:
 def inconsistent_elf(subject: Subject) -> Iterator[Finding]:
     """Yield a finding for each place where tools are shown another story than the loader follows."""
     for told in subject.object.inconsistencies:
-        hint = "rebuild the object, or strip it again with a current tool; judged is what the loader sees"
+        hint = "rebuild the object, and leave out the tool that rewrote it; judged is what the loader sees"
         yield _finding(subject, "inconsistent-elf", "error", told, hint)
 
 

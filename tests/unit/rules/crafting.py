@@ -48,6 +48,13 @@ def wrong_hash(data: bytes, version: str) -> bytes:
     return put(data, version_entry(data, version), "<I", 0x0BADBAD)
 
 
+def need_renamed(data: bytes, version: str, other: str) -> bytes:
+    """Let the need for ``version`` ask for ``other``, which another need asks for already."""
+    entry, model = version_entry(data, version), version_entry(data, other)
+    data = put(data, entry, "<I", *struct.unpack_from("<I", data, model))  # vna_hash
+    return put(data, entry + 8, "<I", *struct.unpack_from("<I", data, model + 8))  # vna_name
+
+
 def unversioned(data: bytes, *symbols: str) -> bytes:
     """Take the versions from the references to ``symbols``: their entries of the version symbol table become 1."""
     table = section(data, ".gnu.version")

@@ -107,8 +107,15 @@ def test_page_sizes(tmp_path: Path, arch: str, page: int, expected: set[tuple[st
 
 def test_a_segment_that_no_kernel_maps(tmp_path: Path) -> None:
     data = library("malloc(1)")
-    damaged = put(data, program_header(data, "PT_LOAD") + 48, "<Q", 0x10)  # p_align
-    assert rules_of(tmp_path, damaged, "2.17") == {("page-alignment", "error")}
+    declared = put(data, program_header(data, "PT_LOAD") + 48, "<Q", 0x10)  # p_align
+    assert rules_of(tmp_path, declared, "2.17") == {("page-alignment", "error")}
+    assert "glibc before 2.35 refuses it" in judged(written(tmp_path, declared), "2.34").findings[0].message
+    assert rules_of(tmp_path, declared, "2.35") == set()
+    second = [n for n in range(8) if data[64 + 56 * n : 64 + 56 * n + 4] == b"\x01\0\0\0"][1]
+    place = 64 + 56 * second
+    shifted = put(data, place + 8, "<Q", int.from_bytes(data[place + 8 : place + 16], "little") + 16)  # p_offset
+    (finding,) = of_rule(judged(written(tmp_path, shifted), "2.41"), "page-alignment")
+    assert "every loader refuses it" in finding.message
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "i686", "aarch64", "armv7l", "ppc64le", "s390x", "riscv64", "loongarch64"])
