@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from glibc_guard.config import Ignore
 from glibc_guard.globs import glob_matches
 from glibc_guard.model import Finding, IgnoredFinding
+from glibc_guard.rules.coverage import UNREADABLE_RULES
 
 
 @dataclass(slots=True)
@@ -55,8 +56,10 @@ def _expired(entry: Ignore, today: datetime.date) -> bool:
 
 
 def _matches(entry: Ignore, finding: Finding) -> bool:
+    # What could not be read is set aside only by name: no wildcard makes a pass of it.
+    by_name = finding.rule in UNREADABLE_RULES
     return (
-        glob_matches(entry.rule, finding.rule)
+        (entry.rule == finding.rule if by_name else glob_matches(entry.rule, finding.rule))
         and (entry.symbol is None or glob_matches(entry.symbol, finding.symbol or ""))
         and (entry.object is None or glob_matches(entry.object, finding.object or ""))
     )

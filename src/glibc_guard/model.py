@@ -72,7 +72,7 @@ class ElfObject:
     version_needs: tuple[VersionNeed, ...] = ()
     version_definitions: tuple[VersionDefinition, ...] = ()
     undefined: tuple[UndefinedSymbol, ...] = ()
-    defined: frozenset[str] = frozenset()  # names of what a library (an object with a SONAME) provides to others
+    defined: frozenset[str] = frozenset()  # names of what a shared object provides to others
     executable_stack: bool = False  # asked for by PT_GNU_STACK, or by the lack of it where the default is executable
     isa_level: int = 0  # x86-64-v1 … v4 as declared needed by the GNU property note; 0 where nothing is declared
     page_size: int = 0  # bytes: the largest with which addresses and file offsets of all PT_LOAD agree; 0 without any
@@ -136,6 +136,7 @@ class Artifact:
     unread: tuple[Unread, ...] = ()
     wheel: WheelFacts | None = None
     record_problems: tuple[RecordProblem, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()  # symbolic and hard links: path → path of what it leads to, both inside
     nested_wheels: int = 0  # wheels inside, which are artifacts of their own
 
 

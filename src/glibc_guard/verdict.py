@@ -70,7 +70,7 @@ def floor_of(artifact: Artifact) -> dict[str, str]:
 
 
 def _linkages(artifact: Artifact) -> dict[str, Linkage]:
-    return {arch: Linkage.of(artifact.objects, arch) for arch in {item.architecture for item in artifact.objects}}
+    return {arch: Linkage.of(artifact, arch) for arch in {item.architecture for item in artifact.objects}}
 
 
 def _summary(item: ElfObject, linkage: Linkage) -> ObjectSummary:

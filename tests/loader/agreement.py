@@ -70,7 +70,7 @@ def compare(
     versions = {(f.library, f.version) for f in findings if f.rule in VERSION_RULES and f.library and f.version}
     symbols = {(f.symbol, f.version) for f in findings if f.rule in SYMBOL_RULES and f.symbol}
     agreement.refused += bool(versions & set(verdict.missing_versions))
-    linkage = Linkage.of(artifact.objects if artifact else (item,), item.architecture)
+    linkage = Linkage.of(artifact, item.architecture) if artifact else Linkage((item,), kind="elf")
     context = _Context(item, glibc, verdict, findings, linkage, stubs)
     for library, version in sorted(versions ^ set(verdict.missing_versions)):
         ours = (library, version) in versions

@@ -39,7 +39,7 @@ def test_objects_of_a_wheel(name: str, tmp_path: Path, capsys: pytest.CaptureFix
     with zipfile.ZipFile(path) as archive:
         for item in artifact.objects:
             archive.extract(item.path, tmp_path)
-    linkage = Linkage.of(artifact.objects, "x86_64")
+    linkage = Linkage.of(artifact, "x86_64")
     for release in RELEASES:
         agreement = Agreement()
         glibc = stub_glibc(release)

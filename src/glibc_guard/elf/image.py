@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 NAME_BYTES: Final = 64 * 1024  # no name that a linker writes is longer; C++ names of 10 KB exist
 STRING_STEP: Final = 4096
+MAX_ZEROS: Final = 1024 * 1024  # bytes of .bss in one table
 
 
 class ElfError(Exception):
@@ -37,7 +38,7 @@ class Image:
     """Reads by virtual address through the PT_LOAD segments."""
 
     def __init__(self, data: Bytes, segments: tuple[ProgramHeader, ...]) -> None:
-        """Map ``segments``, the PT_LOAD entries in file order; where two overlap the later one wins, as with mmap."""
+        """Map ``segments``, the PT_LOAD entries, which do not share a page."""
         self._data = data
         self._segments = segments[::-1]
 
@@ -90,6 +91,8 @@ class Image:
 
     def _from_file(self, segment: ProgramHeader, into: int, length: int) -> bytes:
         in_file = max(0, min(length, segment.filesz - into))
+        if length - in_file > MAX_ZEROS:
+            raise ElfError("a table lies in memory that no file fills: a size in the object lies")
         found = self._data.read(segment.offset + into, in_file) if in_file else b""
         if len(found) < in_file:
             raise ElfError("truncated: a segment reaches beyond the end of the file")

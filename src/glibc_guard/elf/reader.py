@@ -18,10 +18,11 @@ from glibc_guard.model import ElfObject, ObjectKind
 ET_REL, ET_EXEC, ET_DYN, ET_CORE = 1, 2, 3, 4
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH = 1, 14, 15, 29
-DT_FLAGS, DT_RELR, DT_FLAGS_1 = 30, 36, 0x6FFFFFFB
+DT_FLAGS, DT_RELR, DT_FLAGS_1, DT_FILTER = 30, 36, 0x6FFFFFFB, 0x7FFFFFFF
 DF_STATIC_TLS, DF_1_PIE = 0x10, 0x08000000
 ELFOSABI_NONE, ELFOSABI_GNU = 0, 3
 MAX_PROGRAM_HEADERS: Final = 4096
+PAGE_SIZE: Final = 4096  # bytes; no architecture has smaller pages
 
 #: (e_machine, class, byte order) → the name that platform tags use.
 ARCHITECTURES: Final = {
@@ -58,22 +59,47 @@ def read_object(path: str, size: int, data: Bytes) -> ElfObject:
         ElfError: the loader could not map it or follow its tables, or the architecture is unknown to this project.
     """
     header = _read_header(data)
-    kind = _kind_without_dynamic(header)
+    kind = _kind_without_dynamic(data, header)
     if kind is not None:
         return ElfObject(path, size, header.architecture, kind)
     if header.architecture.startswith("EM_"):
         return ElfObject(path, size, header.architecture, "shared")
     loads = tuple(segment for segment in header.segments if segment.type == PT_LOAD)
+    _check_segments(loads, size)
     image = Image(data, loads)
-    interpreter = _interpreter(data, header.segments)
-    facts = ElfObject(path, size, header.architecture, "static", interpreter=interpreter, **_properties(image, header))
+    facts = ElfObject(
+        path,
+        size,
+        header.architecture,
+        "static",
+        interpreter=_interpreter(data, header.segments),
+        **_properties(image, header),
+    )
     tables = [segment for segment in header.segments if segment.type == PT_DYNAMIC]
     if not tables:
+        if header.type == ET_DYN:
+            raise ElfError("it has no dynamic segment: no loader maps such a shared object")
         return facts
     address = tables[-1].vaddr  # of several the loader takes the last
+    if not tables[-1].filesz and not image.mapped_after(address):
+        return replace(facts, kind="debug")  # objcopy --only-keep-debug keeps the headers and drops the content
     dynamic = read_dynamic(image, address, header.layout)
+    read = _with_dynamic(facts, header, image, dynamic)
     told = inconsistencies(data, image, dynamic, header.layout, address, header.section_table)
-    return replace(_with_dynamic(facts, header, image, dynamic), inconsistencies=told)
+    return replace(read, inconsistencies=told)
+
+
+def _check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
+    """Refuse what the loader could not map as it stands: segments beyond the file, or over each other."""
+    if not loads:
+        raise ElfError("it has no loadable segment")
+    mapped_until = 0
+    for segment in sorted(loads, key=lambda segment: segment.vaddr):
+        if segment.filesz and segment.offset + segment.filesz > size:
+            raise ElfError(f"truncated: a segment reaches to byte {segment.offset + segment.filesz} of {size}")
+        if segment.vaddr // PAGE_SIZE * PAGE_SIZE < mapped_until:
+            raise ElfError("two segments share a page of memory: the later one hides what tools read of the other")
+        mapped_until = -(-(segment.vaddr + max(segment.filesz, segment.memsz)) // PAGE_SIZE) * PAGE_SIZE
 
 
 def _properties(image: Image, header: Header) -> dict[str, Any]:
@@ -93,11 +119,14 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
     needs = read_needs(image, dynamic, header.layout.order)
     definitions = read_definitions(image, dynamic, header.layout.order)
     soname = _one_string(image, dynamic, DT_SONAME)
-    needed = tuple(dynamic.string(image, offset) for offset in dynamic.every(DT_NEEDED))
-    undefined, defined = read_symbols(image, dynamic, header.layout, needs, definitions, of_library=soname is not None)
+    # A filter (DT_FILTER) loads the library that it stands for like a needed one (elf/dl-deps.c).
+    offsets = (*dynamic.every(DT_NEEDED), *dynamic.every(DT_FILTER))
+    needed = tuple(dynamic.string(image, offset) for offset in offsets)
+    kind = _dynamic_kind(header, dynamic, facts.interpreter, soname, needed)
+    undefined, defined = read_symbols(image, dynamic, header.layout, needs, definitions, of_library=kind == "shared")
     return replace(
         facts,
-        kind=_dynamic_kind(header, dynamic, facts.interpreter, soname, needed),
+        kind=kind,
         soname=soname,
         needed=needed,
         rpath=_one_string(image, dynamic, DT_RPATH),
@@ -119,6 +148,8 @@ def _read_header(data: Bytes) -> Header:
     raw = data.read(16, layout.header.size)
     if len(raw) < layout.header.size:
         raise ElfError("truncated ELF header")
+    if ident[6] != 1 or any(ident[9:]):
+        raise ElfError("damaged ELF header: the loader refuses its version or padding")
     kind, machine, _, _, offset, sections, _, _, entry_size, count, *section_sizes = layout.header.unpack(raw)
     architecture = ARCHITECTURES.get((machine, ident[4], ident[5])) or _other_architecture(machine, layout)
     segments: tuple[ProgramHeader, ...] = ()
@@ -154,8 +185,9 @@ def _other_architecture(machine: int, layout: Layout) -> str:
     return f"{names.get(machine, f'EM_{machine}')} ({layout.bits} bit, {order} endian)"
 
 
-def _kind_without_dynamic(header: Header) -> ObjectKind | None:
-    if header.machine in DEVICE_MACHINES or header.os_abi not in {ELFOSABI_NONE, ELFOSABI_GNU}:
+def _kind_without_dynamic(data: Bytes, header: Header) -> ObjectKind | None:
+    """Tell the kind of an object that no loader of Linux maps; None for all others."""
+    if header.machine in DEVICE_MACHINES:
         return "device"
     if header.type == ET_REL:
         return "relocatable"
@@ -163,9 +195,10 @@ def _kind_without_dynamic(header: Header) -> ObjectKind | None:
         return "core"
     if header.type not in {ET_EXEC, ET_DYN}:
         raise ElfError(f"unknown ELF type {header.type}: the loader maps only ET_EXEC and ET_DYN")
-    dynamic = [segment for segment in header.segments if segment.type == PT_DYNAMIC]
-    if dynamic and not dynamic[-1].filesz:  # objcopy --only-keep-debug keeps the headers and drops the content
-        return "debug"
+    foreign = header.os_abi not in {ELFOSABI_NONE, ELFOSABI_GNU}
+    # The kernel does not look at EI_OSABI of a program; the loader refuses a library of another system.
+    if foreign and "/ld" not in (_interpreter(data, header.segments) or "").replace("/libexec/", "/"):
+        return "device"
     return None
 
 

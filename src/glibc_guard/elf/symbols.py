@@ -47,8 +47,8 @@ def read_symbols(
 ) -> tuple[tuple[UndefinedSymbol, ...], frozenset[str]]:
     """Return the symbols that another object must provide, in table order, each tied to its version and library.
 
-    The second result is the names that the object itself defines; empty unless it is ``of_library``, since the table
-    may be large and nobody links against the others.
+    The second result is the names that the object itself defines; empty unless it is ``of_library``: nobody links
+    against a program.
     """
     table = dynamic.get(DT_SYMTAB)
     relocated = _relocated_indexes(image, dynamic, layout)
@@ -57,14 +57,16 @@ def read_symbols(
         raise ElfError(f"more than {MAX_SYMBOLS} dynamic symbols: a count in the object lies")
     if table is None or count == 0:
         return (), frozenset()
+    if count * layout.symbol.size > image.mapped_after(table):
+        raise ElfError(f"{count} dynamic symbols do not fit into their segment: a count in the object lies")
     raw = image.read(table, count * layout.symbol.size)
     versions = _version_indexes(image, dynamic, layout, count)
-    by_index: dict[int, tuple[str, str | None]] = {d.index: (d.version, None) for d in definitions}
-    by_index |= {need.index: (need.version, need.library) for need in needs}
+    by_index: dict[int, tuple[str, str | None]] = {need.index: (need.version, need.library) for need in needs}
+    by_index |= {d.index: (d.version, None) for d in definitions if not d.base}  # after the needs, as the loader does
     strings = Strings(image, dynamic)
     undefined: list[UndefinedSymbol] = []
     sections = _section_indexes(raw, layout)
-    needed = {need.index for need in needs}
+    needed = {need.index for need in needs} - {definition.index for definition in definitions}
     # A program's copy of a library's variable (R_*_COPY) is defined in the program, and still looked up by its version.
     copied = {index for index in relocated if sections[index] and versions and versions[index] & INDEX_MASK in needed}
     for index in (index for index, section in enumerate(sections) if index and (not section or index in copied)):

@@ -40,7 +40,7 @@ def judge(artifact: Artifact, targets: Sequence[Target], *, allow_empty: bool) -
     """Return what is wrong with the contents of ``artifact``; a need that fails several targets names the first."""
     found: dict[tuple[str | None, ...], Finding] = {}
     for target in targets:
-        linkage = Linkage.of(artifact.objects, target.arch)
+        linkage = Linkage.of(artifact, target.arch)
         for item in linkage.objects:
             subject = Subject(item, artifact, linkage, target)
             for finding in (finding for rule in OBJECT_RULES for finding in rule(subject)):

@@ -19,12 +19,20 @@ def floor(versions: Iterable[str]) -> dict[str, str]:
 def system_versions(item: ElfObject, linkage: Linkage) -> list[str]:
     """Return the versions that ``item`` needs of libraries that the artifact does not carry.
 
-    A symbol without a version that came late to glibc counts as a need for the release that brought it.
+    A symbol without a version that came late to glibc, and a marker (``GLIBC_ABI_DT_RELR``), count as a need for the
+    release that brought them.
     """
     if item.kind in NOT_LOADED:
         return []
-    needs = [need.version for need in item.version_needs if linkage.carried(need.library) is None]
-    return [*needs, *(f"GLIBC_{release}" for release in _releases_of_unversioned(item, linkage))]
+    needs = [need.version for need in item.version_needs if not linkage.brings(item, need.library)]
+    late = _releases_of_unversioned(item, linkage) | _releases_of_markers(needs, item.architecture)
+    return [*needs, *(f"GLIBC_{release}" for release in late)]
+
+
+def _releases_of_markers(versions: Iterable[str], architecture: str) -> set[str]:
+    wanted = {version for version in versions if version.startswith("GLIBC_ABI_")}
+    markers = glibc_symbols.extra().markers if wanted else ()
+    return {marker.release for marker in markers if marker.version in wanted and marker.concerns(architecture)}
 
 
 def _releases_of_unversioned(item: ElfObject, linkage: Linkage) -> set[str]:
@@ -34,7 +42,7 @@ def _releases_of_unversioned(item: ElfObject, linkage: Linkage) -> set[str]:
     found: set[str] = set()
     for symbol in item.undefined:
         if symbol.version is None and symbol.relocated and symbol.binding != "weak":
-            definitions = () if symbol.name in linkage.defined else table.definitions(symbol.name)
+            definitions = () if linkage.defines(item, symbol.name) else table.definitions(symbol.name)
             first = min((one.first for one in definitions), key=table.releases.index, default=table.releases[0])
             if first != table.releases[0]:
                 found.add(first)

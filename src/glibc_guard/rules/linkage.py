@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from glibc_guard.model import NOT_LOADED, ElfObject
+from glibc_guard.model import NOT_LOADED, Artifact, ArtifactKind, ElfObject
 
-#: Folders that the loader searches without being told (glibc ``elf/rtld.c``, ``ld.so(8)``), as packages place files.
+#: Folders that the loader searches without being told (``ld.so(8)``), relative to the root of a system.
 DEFAULT_FOLDERS: Final = ("lib", "lib64", "usr/lib", "usr/lib64")
 #: What the libraries of gcc and glibc load in their turn; of other libraries outside the artifact nothing is known.
 KNOWN_DEPENDENCIES: Final = {
@@ -28,22 +29,36 @@ class Linkage:
     """The objects of one architecture in an artifact, as each other's libraries."""
 
     objects: tuple[ElfObject, ...]
+    links: tuple[tuple[str, str], ...] = ()
+    kind: ArtifactKind = "folder"
 
     @classmethod
-    def of(cls, objects: Iterable[ElfObject], arch: str) -> Linkage:
+    def of(cls, artifact: Artifact, arch: str) -> Linkage:
         """Take the objects of ``arch`` that a loader maps."""
-        return cls(tuple(item for item in objects if item.architecture == arch and item.kind not in NOT_LOADED))
+        mapped = (item for item in artifact.objects if item.architecture == arch and item.kind not in NOT_LOADED)
+        return cls(tuple(mapped), artifact.links, artifact.kind)
 
     def carried(self, name: str) -> ElfObject | None:
-        """Return an object that answers to ``name``, wherever it lies; None where the system must have it."""
-        return self._by_name.get(name)
+        """Return an object that answers to ``name``, wherever it lies; None where the system must have it.
+
+        glibc itself never counts: the program that loads the object, or the loader that PT_INTERP names, has brought
+        the system's own before.
+        """
+        return None if is_core_library(name) else self._by_name.get(name)
+
+    def brings(self, item: ElfObject, name: str) -> bool:
+        """Tell whether ``item`` gets the library ``name`` from the artifact, and not from the system."""
+        return self.carried(name) is not None and (self.reaches(item, name) or self.reached_by_another(item, name))
 
     def provider(self, item: ElfObject, name: str) -> ElfObject | None:
         """Return the object that ``item`` gets for ``name``: on its search path, else any that answers to it."""
         return self.on_search_path(item, name) or self.carried(name)
 
     def on_search_path(self, item: ElfObject, name: str) -> ElfObject | None:
-        """Return the object for ``name`` in the folders that ``item`` itself names."""
+        """Return the object for ``name`` in the folders that ``item`` itself names; ``name`` may be a path as well."""
+        if "/" in name:
+            path = resolved(name, _installed(item.path))
+            return self._by_path.get(path) if path is not None else None
         for folder in self.folders(item):
             found = self._by_path.get(posixpath.normpath(posixpath.join(folder, name)))
             if found is not None:
@@ -58,7 +73,7 @@ class Linkage:
         """
         if self.on_search_path(item, name) is not None or self._in_default_folder(name):
             return True
-        return any(
+        return item.runpath is None and any(
             parent.rpath is not None and parent.runpath is None and self.on_search_path(parent, name) is not None
             for parent in self._parents(item)
         )
@@ -76,9 +91,18 @@ class Linkage:
             self._closures[item.path] = self._closure(item)
         return self._closures[item.path]
 
+    def defines(self, item: ElfObject, symbol: str) -> bool:
+        """Tell whether the artifact brings ``symbol`` into the process of ``item``.
+
+        For a program that is what its own libraries define; what a module joins may have loaded any of the others.
+        """
+        if item.kind != "executable":
+            return symbol in self._defined
+        libraries = (self.provider(item, name) for name in self.closure(item)[0])
+        return any(library is not None and symbol in library.defined for library in libraries)
+
     @cached_property
-    def defined(self) -> frozenset[str]:
-        """Every symbol name that a library of the artifact defines."""
+    def _defined(self) -> frozenset[str]:
         return frozenset().union(*(item.defined for item in self.objects))
 
     @cached_property
@@ -110,16 +134,16 @@ class Linkage:
         """Yield the folders inside the artifact that RUNPATH, or without it RPATH, of ``item`` names."""
         path = item.runpath if item.runpath is not None else item.rpath
         for entry in (path or "").split(":"):
-            folder = resolved(entry, item.path)
+            folder = resolved(entry, _installed(item.path))
             if folder is not None:
                 yield folder
 
     @cached_property
     def _by_name(self) -> dict[str, ElfObject]:
         found: dict[str, ElfObject] = {}
-        for item in self.objects:
+        for path, item in self._by_path.items():
             if item.kind == "shared":
-                found.setdefault(posixpath.basename(item.path), item)
+                found.setdefault(posixpath.basename(path), item)
         for item in self.objects:
             if item.kind == "shared" and item.soname is not None:
                 found.setdefault(item.soname, item)
@@ -127,14 +151,24 @@ class Linkage:
 
     @cached_property
     def _by_path(self) -> dict[str, ElfObject]:
-        return {posixpath.normpath(item.path): item for item in self.objects}
+        found = {posixpath.normpath(_installed(item.path)): item for item in self.objects}
+        for path, target in self.links:
+            item = found.get(posixpath.normpath(_installed(target)))
+            if item is not None:
+                found.setdefault(posixpath.normpath(_installed(path)), item)
+        return found
 
     def _in_default_folder(self, name: str) -> bool:
+        """Tell whether ``name`` lies where the loader looks without being told, once the artifact is installed.
+
+        That is known of Debian packages, and of trees with a ``usr`` folder; a wheel is never installed there.
+        """
         found = self.carried(name)
-        if found is None:
+        if found is None or self.kind in {"wheel", "conda", "elf"}:
             return False
         folder = posixpath.dirname(found.path).lstrip("/")
-        return folder in DEFAULT_FOLDERS or (posixpath.dirname(folder) in {"lib", "usr/lib"} and "-linux-" in folder)
+        default = folder in DEFAULT_FOLDERS or (posixpath.dirname(folder) in {"lib", "usr/lib"} and "-linux-" in folder)
+        return default and (self.kind == "deb" or folder.startswith("usr/"))
 
     def _parents(self, item: ElfObject) -> Iterator[ElfObject]:
         names = {posixpath.basename(item.path), item.soname}
@@ -162,6 +196,16 @@ def resolved(entry: str, path: str) -> str | None:
             folder = posixpath.normpath(posixpath.join(posixpath.dirname(path), f".{entry[len(token) :]}"))
             return None if folder == ".." or folder.startswith("../") else folder
     return None
+
+
+def _installed(path: str) -> str:
+    """Return where an installer puts a member of a wheel: PEP 427 spreads ``NAME.data/platlib`` into site-packages."""
+    return re.sub(r"^[^/]+\.data/(?:platlib|purelib)/", "", path)
+
+
+def is_core_library(name: str) -> bool:
+    """Tell whether ``name`` is a part of glibc that every process has in one copy, the system's."""
+    return is_glibc_library(name) and not name.startswith(("libcrypt.", "libnsl."))
 
 
 def is_musl_library(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -23,6 +24,10 @@ INTERPRETERS: Final = {
     "riscv64": ("/lib/ld-linux-riscv64-lp64d.so.1", "/lib/ld-musl-riscv64.so.1"),
     "loongarch64": ("/lib64/ld-linux-loongarch-lp64d.so.1", "/lib/ld-musl-loongarch64.so.1"),
 }
+
+
+#: ``elf/dl-hwcaps.c``
+HARDWARE_FOLDER: Final = re.compile(r"(?:^|/)glibc-hwcaps/x86-64-v([234])/")
 
 
 def relr_without_marker(subject: Subject) -> Iterator[Finding]:
@@ -66,7 +71,8 @@ def isa_level_too_high(subject: Subject) -> Iterator[Finding]:
     glibc 2.33 and later refuse it on an older processor (``elf/dl-prop.h``, ``sysdeps/x86/dl-prop.h``).
     """
     level, promised = subject.object.isa_level, subject.target.isa_level
-    if level > promised:
+    chosen_by_level = HARDWARE_FOLDER.search(subject.object.path)  # the loader looks there on such processors only
+    if level > promised and not (chosen_by_level and int(chosen_by_level[1]) >= level):
         message = f"declares x86-64-v{level} as needed, and {subject.system} runs on x86-64-v{promised} processors"
         hint = f"compile with -march=x86-64{'' if promised == 1 else f'-v{promised}'}, and pick faster code at run time"
         yield _finding(subject, "isa-level-too-high", "error", message, hint)
@@ -78,7 +84,9 @@ def page_alignment(subject: Subject) -> Iterator[Finding]:
     Until 2.34 the loader also insisted that p_align be a multiple of the page size (BZ 28688, commit 163f625cf9).
     """
     item = subject.object
-    size = min(item.page_size, item.segment_alignment) if subject.before("2.35") else item.page_size
+    # The kernel, which maps programs, never looked at p_align.
+    strict = item.kind == "shared" and subject.before("2.35")
+    size = min(item.page_size, item.segment_alignment) if strict else item.page_size
     needed = LARGE_PAGES.get(subject.target.arch, PAGE_SIZE)
     if not size or not subject.loaded or size % needed == 0:
         return
@@ -87,9 +95,8 @@ def page_alignment(subject: Subject) -> Iterator[Finding]:
         message = f"has segments that are not aligned to a page of 4 KiB: {who} refuses it"
         yield _finding(subject, "page-alignment", "error", message, "link it again; a tool has damaged the layout")
     else:
-        message = (
-            f"has segments aligned to {size // 1024} KiB: a kernel with pages of {want} KiB cannot map it"
-        )
+        have, wanted = size // 1024, needed // 1024
+        message = f"has segments aligned to {have} KiB: a kernel with pages of {wanted} KiB cannot map it"
         yield _finding(subject, "page-alignment", "warning", message, f"link with -Wl,-z,max-page-size={needed}")
 
 

@@ -30,7 +30,7 @@ class Subject:
         """The version needs that the system must meet: those on libraries that the artifact does not carry."""
         if not self.loaded:
             return ()
-        return tuple(need for need in self.object.version_needs if self.linkage.carried(need.library) is None)
+        return tuple(need for need in self.object.version_needs if not self.linkage.brings(self.object, need.library))
 
     @property
     def release(self) -> str | None:

@@ -16,6 +16,7 @@ from glibc_guard.targets.symbol_version import SymbolVersion, at_most, parse
 PRIVATE: Final = "GLIBC_PRIVATE"
 MARKER_PREFIX: Final = "GLIBC_ABI_"
 LOOKUP_TOLERANT: Final = "2.30"  # BZ 24741: the look-up no longer insists on the file that a version need names
+LIBXCRYPT: Final = "2.28"  # RHEL 8; the distributions with an older glibc ship its own libcrypt
 LOWEST: Final = SymbolVersion("GLIBC", ())
 WEAK_HINT: Final = (
     "the code may cope without this symbol, but the linker wrote the version need without the weak flag (GNU ld always "
@@ -135,6 +136,8 @@ def carried_version(subject: Subject) -> Iterator[Finding]:
     A library without version definitions is accepted for any version (``match_symbol`` in ``elf/dl-version.c``).
     """
     for need in subject.object.version_needs:
+        if not subject.linkage.brings(subject.object, need.library):
+            continue
         provider = subject.linkage.provider(subject.object, need.library)
         if provider is None or not provider.version_definitions or need.weak:
             continue
@@ -178,6 +181,8 @@ def _complaint(subject: Subject, need: VersionNeed) -> str | None:
             return f"is no version that {need.library} of glibc {release} defines"
     elif version is None and (missing := _unpromised_name(subject, need)) is not None:
         return missing
+    if need.library == "libcrypt.so.1" and need.version.startswith("XCRYPT_") and subject.before(LIBXCRYPT):
+        return f"is a version of libxcrypt, and glibc {release} comes with its own libcrypt"
     if not need.hash_matches:
         return "is stored with a wrong hash, so that no loader finds it"
     return None

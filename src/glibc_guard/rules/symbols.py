@@ -30,6 +30,8 @@ def symbol_missing(subject: Subject) -> Iterator[Finding]:
             continue
         if symbol.version is None:
             yield from _unversioned(subject, symbol)
+        elif symbol.library is None:
+            yield from _of_any_library(subject, symbol, symbol.version)
         elif symbol.library is not None and (symbol.library, symbol.version) in met:
             key = (symbol.library, symbol.version)
             if met[key]:
@@ -69,6 +71,16 @@ def _versioned(subject: Subject, symbol: UndefinedSymbol, library: str, version:
             return
 
 
+def _of_any_library(subject: Subject, symbol: UndefinedSymbol, version: str) -> Iterator[Finding]:
+    """Judge a reference whose version is one that the object itself defines: no file is named, any library will do."""
+    if symbol.binding == "weak" or subject.linkage.defines(subject.object, symbol.name):
+        return
+    if subject.symbols.providers(symbol.name, version, subject.release or ""):
+        return
+    if subject.linkage.closure(subject.object)[1]:
+        yield _finding(subject, symbol, f"{symbol.name}@{version} is in none of the needed libraries")
+
+
 def _lookup_fails(
     subject: Subject, symbol: UndefinedSymbol, library: str, providers: list[str], release: str
 ) -> str | None:
@@ -100,7 +112,7 @@ def _strict_lookup_fails(subject: Subject, library: str, providers: list[str], r
 
 def _unversioned(subject: Subject, symbol: UndefinedSymbol) -> Iterator[Finding]:
     """Judge a reference without a version: any loaded library may meet it, with its base or default version."""
-    if symbol.binding == "weak" or symbol.name in subject.linkage.defined:
+    if symbol.binding == "weak" or subject.linkage.defines(subject.object, symbol.name):
         return
     definitions = subject.symbols.definitions(symbol.name)
     names, complete = subject.linkage.closure(subject.object)

@@ -25,14 +25,11 @@ EXTENSION_MODULE: Final = re.compile(r"\.(?:cpython-\w+-[\w-]+|abi3(?:t)?)\.so$"
 
 def wrong_architecture(artifact: Artifact, targets: Sequence[Target]) -> Iterator[Finding]:
     """Yield a finding for each object of another architecture than the wheel's tag or every target names."""
-    promised = _promised_architectures(artifact.wheel) if artifact.wheel else {target.arch for target in targets}
+    tagged = _promised_architectures(artifact.wheel) if artifact.wheel else set()
+    promised = tagged or {target.arch for target in targets}
     for item in artifact.objects:
         if promised and item.kind not in NOT_LOADED and item.architecture not in promised:
-            by = (
-                f"the wheel is tagged {_in_words(promised)}"
-                if artifact.wheel
-                else f"the target is {_in_words(promised)}"
-            )
+            by = f"the wheel is tagged {_in_words(promised)}" if tagged else f"the target is {_in_words(promised)}"
             yield Finding(
                 rule="wrong-architecture",
                 severity="error",

@@ -123,10 +123,19 @@ def test_libstdcxx_is_held_against_the_profile(tmp_path: Path) -> None:
 
 
 def test_a_vendored_libstdcxx_does_not_raise_the_floor(tmp_path: Path) -> None:
-    module = compile_with_gcc(CXX, "-shared", "-fPIC", "-std=c++17", suffix=".cc")
     runtime = compile_with_gcc("int x;", "-shared", "-fPIC", "-Wl,-soname,libstdc++.so.6", name="libstdc++.so.6")
-    wheel = make_wheel(tmp_path, {"m.so": module, "m.libs/libstdc++.so.6": runtime})
-    assert "GLIBCXX" not in judged(wheel).floor
+    for flags, met in ((("-Wl,-rpath,$ORIGIN/m.libs",), True), ((), False)):
+        module = compile_with_gcc(CXX, "-shared", "-fPIC", "-std=c++17", *flags, suffix=".cc")
+        wheel = make_wheel(tmp_path, {"m.so": module, "m.libs/libstdc++.so.6": runtime})
+        assert ("GLIBCXX" not in judged(wheel).floor) is met
+
+
+def test_a_vendored_glibc_meets_nothing(tmp_path: Path) -> None:
+    """The interpreter that loads the module has loaded the system's glibc before."""
+    libc = compile_with_gcc("int x;", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libc.so.6")
+    module = library("reallocarray(0, 1, 2)", glibc="2.29")
+    wheel = make_wheel(tmp_path, {"m.so": module, "tests/a.bin": libc, "lib/libc.so.6": libc})
+    assert {finding.symbol for finding in of_rule(judged(wheel), "symbol-version-too-new")} == {"reallocarray"}
 
 
 def test_musl_has_no_glibc(tmp_path: Path) -> None:
