@@ -112,7 +112,7 @@ def fail(message: str) -> int:
 
 def main() -> int:
     """Run the gate and return the exit status of the step."""
-    temporary = Path(os.environ.get("RUNNER_TEMP") or tempfile.gettempdir())
+    temporary = Path(os.environ.get("RUNNER_TEMP") or tempfile.mkdtemp(prefix="glibc-guard."))
     folder = dependencies_folder(LOCK, temporary)
     if not folder.is_dir():
         try:

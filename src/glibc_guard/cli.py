@@ -18,7 +18,7 @@ from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load
 from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, exit_status
 from glibc_guard.model import Report
-from glibc_guard.output import FORMATS, OutputError, destinations, render, write
+from glibc_guard.output import FORMATS, OutputError, destinations, refuse_overwriting, render, write
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
 from glibc_guard.targets import TargetError
@@ -84,11 +84,13 @@ def check_command(  # noqa: PLR0913  # one parameter an option
 ) -> None:
     """Judge wheels, archives, packages, folders and ELF files; the gate."""
     with _exit_status_for_errors():
+        folder = _working_folder()
         wanted = destinations(formats, outputs)
-        settings = load(config, Path.cwd())
+        refuse_overwriting(paths, [path for _, path in wanted if path is not None], folder)
+        settings = load(config, folder)
         settings = dataclasses.replace(
             settings,
-            targets=targets or settings.targets,
+            targets=tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets,
             fail_on=fail_on or settings.fail_on,
             allow_empty=allow_empty or settings.allow_empty,
             jobs=jobs or settings.jobs,
@@ -157,9 +159,20 @@ def _exit_status_for_errors() -> Iterator[None]:
         sys.exit(EXIT_UNREADABLE)
 
 
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError("the working folder does not exist any more: change to another one") from error
+
+
 def _color(no_color: bool) -> bool:  # noqa: FBT001  # click passes flags by name
-    return sys.stdout.isatty() and not no_color and not os.environ.get("NO_COLOR")
+    return _is_terminal() and not no_color and not os.environ.get("NO_COLOR")
 
 
 def _width() -> int | None:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if _is_terminal() else None
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()

@@ -77,6 +77,8 @@ def _refuse_missing(paths: Sequence[str]) -> None:
     if not paths:
         raise UsageError("nothing to check: name at least one wheel, archive, folder or ELF file")
     for path in paths:
+        if not path:
+            raise UsageError("a path is empty: is a variable not set?")
         if not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder{_hint_for_glob(path)}")
 

@@ -36,6 +36,17 @@ def destinations(formats: Sequence[str], outputs: Sequence[str]) -> list[tuple[s
     return list(zip(formats, files, strict=True))
 
 
+def refuse_overwriting(artifacts: Sequence[str], outputs: Sequence[Path], working_folder: Path) -> None:
+    """Raise OutputError where a report would go over what is checked, or over another report."""
+    checked = [(working_folder / path).resolve() for path in artifacts]
+    targets = [(working_folder / path).resolve() for path in outputs]
+    for path, target in zip(outputs, targets, strict=True):
+        if any(target == one for one in checked):
+            raise OutputError(f"{path}: is checked itself; write the report to another file")
+        if targets.count(target) > 1:
+            raise OutputError(f"{path}: is named twice; give each report a file of its own")
+
+
 def render(report: Report, name: str, *, color: bool, width: int | None) -> bytes:
     """Return the report in the format ``name``: one of FORMATS, or "needs" for what `show` prints."""
     if name == "json":
@@ -58,17 +69,20 @@ def write(data: bytes, path: Path | None) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    if path is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
-        return
     try:
+        if path is None:
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+            return
         if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to rename
             path.write_bytes(data)
             return
         _replace(path, data)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except BrokenPipeError:  # the reader has seen enough: `glibc-guard check … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, AttributeError) as error:  # AttributeError: standard output is closed
+        reason = getattr(error, "strerror", None) or "it is closed"
+        raise OutputError(f"{path or 'standard output'}: cannot be written: {reason}") from error
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -11,11 +12,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from glibc_guard.artifacts import ELF_MAGIC, ArtifactError, Limits, Member, NestedWheel, OpenArtifact, open_artifact
+from glibc_guard.artifacts import (
+    ELF_MAGIC,
+    ArtifactError,
+    Content,
+    Limits,
+    Member,
+    NestedWheel,
+    OpenArtifact,
+    open_artifact,
+    printable,
+)
 from glibc_guard.elf import ElfError, read_object
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Unread
 
 ELF_HEADER_BYTES: Final = 52  # of a 32-bit object; nothing shorter is one
+LIBRARY_NAME: Final = re.compile(r"\.so(\.\d+)*$")
+OTHER_BINARIES: Final = (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\0asm")
+LINKER_SCRIPT: Final = re.compile(rb"GNU ld script|\b(?:INPUT|GROUP|OUTPUT_FORMAT)\s*\(")
+LINKER_SCRIPT_BYTES: Final = 4096
 HASH_STEP: Final = 1024 * 1024
 WAITING: Final = 256  # members that are handed to the threads ahead of their results
 
@@ -54,17 +69,26 @@ def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress 
                     progress(path)
             recorded = opened.record.problems() if opened.record else ()
             outer = Artifact(
-                path, opened.kind, opened.size, digest.result(), 0, (), wheel=opened.wheel, record_problems=recorded
+                path=printable(path),
+                kind=opened.kind,
+                size=opened.size,
+                sha256=digest.result(),
+                members=0,
+                objects=(),
+                wheel=opened.wheel,
+                record_problems=recorded,
+                links=tuple(opened.links),
             )
     except ArtifactError as error:
-        return [Artifact(path, "unknown", _size(path), digest.result(), 0, (), (Unread(None, str(error)),))]
+        unread = (Unread(None, str(error)),)
+        return [Artifact(printable(path), "unknown", _size(path), digest.result(), 0, (), unread)]
     nested = [_filled(_inner(path, wheel), inside) for wheel, inside in found.items() if wheel is not None]
     return [_filled(replace(outer, nested_wheels=len(nested)), found[None]), *nested]
 
 
 def _inner(path: str, wheel: NestedWheel) -> Artifact:
     return Artifact(
-        path=f"{path}/{wheel.path}",
+        path=f"{printable(path)}/{wheel.path}",
         kind="wheel",
         size=wheel.size,
         sha256=wheel.sha256,
@@ -113,8 +137,11 @@ def _results(opened: OpenArtifact, pool: Executor, outer: _Found) -> Iterator[tu
 def _read_member(member: Member) -> Result:
     try:
         with contextlib.closing(member.open()) as content:
-            if member.size < ELF_HEADER_BYTES or content.read(0, len(ELF_MAGIC)) != ELF_MAGIC:
-                return None
+            start = content.read(0, len(ELF_MAGIC))
+            if start != ELF_MAGIC:
+                return _impostor(member, start, content)
+            if member.size < ELF_HEADER_BYTES:
+                return Unread(member.path, "truncated ELF header")
             found = read_object(member.path, member.size, content)
             content.verify()
             return found
@@ -122,6 +149,21 @@ def _read_member(member: Member) -> Result:
         return Unread(member.path, str(error))
     except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: unread, never a pass or a crash
         return Unread(member.path, f"glibc-guard itself failed on it, please report this: {error!r}")
+
+
+def _impostor(member: Member, start: bytes, content: Content) -> Unread | None:
+    """Tell of a member that is called like a shared library of Linux and is none; None for all others.
+
+    Text for the linker ("INPUT (…)") is called so too, and so are modules for macOS and for WebAssembly.
+    """
+    if not LIBRARY_NAME.search(member.path) or start in OTHER_BINARIES:
+        return None
+    if member.size and LINKER_SCRIPT.search(content.read(0, LINKER_SCRIPT_BYTES)):
+        return None
+    size = f"{member.size} bytes" if member.size else "empty"
+    return Unread(
+        member.path, f"named like a shared library, but it is none ({size}): was it copied without its content?"
+    )
 
 
 def _not_judged(objects: list[ElfObject]) -> Iterator[Unread]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -26,6 +26,7 @@ from glibc_guard.targets import Resolution
 from glibc_guard.targets.distros import downloads_lost, runs_on
 from glibc_guard.targets.symbol_version import parse
 
+COMPILER: Final = {"GLIBCXX": "libstdc++", "CXXABI": "libstdc++", "GCC": "libgcc"}
 WORST_FIRST: Final[tuple[Verdict, ...]] = ("unreadable", "fail", "pass")
 
 
@@ -54,8 +55,18 @@ def artifact_report(
         objects=tuple(objects),
         findings=tuple(sorted(findings, key=_worst_first)),
         ignored=tuple(ignored),
-        notes=(*resolution.notes, *coverage.remarks(artifact)),
+        notes=(*resolution.notes, *coverage.remarks(artifact), *_not_judged(resolution, needed)),
     )
+
+
+def _not_judged(resolution: Resolution, needed: Mapping[str, str]) -> list[str]:
+    """Say what a plain glibc release as target leaves open."""
+    names = [COMPILER[name] for name in needed if name in COMPILER]
+    open_targets = [target.name for target in resolution.targets if set(target.ceilings) == {"GLIBC"}]
+    if not names or not open_targets:
+        return []
+    libraries = " and ".join(sorted(set(names)))
+    return [f"{open_targets[0]} is a release of glibc alone: the versions of {libraries} are not judged"]
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from building import library, make_wheel
+from building import compile_with_gcc, library, make_wheel
 
 NEW = library("reallocarray(0, 1, 2)", glibc="2.29")
 OLD = library("malloc(1)", glibc="2.17")
@@ -74,6 +74,9 @@ def test_a_text_file_is_one_clear_line(tmp_path: Path) -> None:
         (["check", ".", "--output", "a", "--output", "b"], "--output b has no --format"),
         (["check", ".", "--format", "json", "--format", "text"], "two reports cannot share standard output"),
         (["check", ".", "--config", "missing.toml"], "missing.toml: cannot be read"),
+        (["check", "m.so", "--format", "json", "--output", "m.so"], "m.so: is checked itself"),
+        (["check", "m.so", "--format", "json", "--output", "r", "--format", "text", "--output", "./r"], "named twice"),
+        (["check", ""], "a path is empty"),
         (["check", ".", "--frobnicate"], "No such option"),
         (["explode"], "No such command"),
         (["show"], "Missing argument"),
@@ -225,3 +228,51 @@ def test_the_working_folder_holds_what_is_checked_and_not_what_runs(tmp_path: Pa
         (tmp_path / name).write_text("raise SystemExit('loaded from the working folder')")
     done = run("check", new.name, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_targets_may_be_separated_by_commas(new: Path) -> None:
+    assert (
+        json.loads(run("check", new, "--target", "2.28,rhel9", "--format", "json").stdout)["artifacts"][0]["targets"][
+            2
+        ]["name"]
+        == "rhel9"
+    )
+
+
+def test_a_working_folder_that_is_gone(tmp_path: Path, old: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f'cd "{gone}" && rmdir "{gone}" && exec "{sys.executable}" -m glibc_guard check "{old}"'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(["sh", "-c", script], check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert "the working folder does not exist any more" in done.stderr
+
+
+@pytest.mark.parametrize("where", [">/dev/full", ">&-"])
+def test_standard_output_that_takes_nothing(new: Path, where: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    script = f'exec "{sys.executable}" -m glibc_guard check "{new}" {where}'
+    done = subprocess.run(["sh", "-c", script], check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert "standard output: cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_names_that_are_not_text(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/caf\xe9.so"
+    with open(path, "wb") as file:  # noqa: PTH123  # a name of bytes
+        file.write(NEW)
+    done = run("check", os.fsdecode(path), "--target", "2.17", "--format", "json")
+    assert done.returncode == 1
+    assert "caf\\xe9.so" in json.loads(done.stdout)["artifacts"][0]["path"]
+
+
+def test_a_release_of_glibc_alone_says_what_it_leaves_open(tmp_path: Path) -> None:
+    module = compile_with_gcc(
+        "#include <string>\nstd::string f(int n) { return std::to_string(n); }", "-shared", "-fPIC", suffix=".cc"
+    )
+    (tmp_path / "m.so").write_bytes(module)
+    shown = run("check", tmp_path / "m.so", "--target", "2.36").stdout
+    assert "2.36 is a release of glibc alone: the versions of" in shown
+    assert "libstdc++" in shown

@@ -2,6 +2,16 @@
 
 from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact
 from glibc_guard.artifacts.limits import Limits
-from glibc_guard.artifacts.member import ArtifactError, Content, Member, NestedWheel
+from glibc_guard.artifacts.member import ArtifactError, Content, Member, NestedWheel, printable
 
-__all__ = ["ELF_MAGIC", "ArtifactError", "Content", "Limits", "Member", "NestedWheel", "OpenArtifact", "open_artifact"]
+__all__ = [
+    "ELF_MAGIC",
+    "ArtifactError",
+    "Content",
+    "Limits",
+    "Member",
+    "NestedWheel",
+    "OpenArtifact",
+    "open_artifact",
+    "printable",
+]

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -23,6 +24,7 @@ from glibc_guard.artifacts.member import (
     NestedWheel,
     PlainContent,
     RandomAccess,
+    printable,
     unreadable,
 )
 from glibc_guard.artifacts.tar_archive import decompressed, tar_members
@@ -33,6 +35,7 @@ from glibc_guard.model import ArtifactKind, WheelFacts
 ELF_MAGIC: Final = b"\x7fELF"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 COMPRESSION_MAGICS: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+LIBRARY_NAME: Final = re.compile(r"\.so(\.|$)")
 TAR_MAGIC: Final = slice(257, 262)  # "ustar" in the first header
 START_BYTES: Final = 512
 # No ".jar": it carries libraries for many systems, and the Java program takes the one that fits.
@@ -64,6 +67,7 @@ class OpenArtifact:
         self.size = size  # bytes; None for a folder
         self.wheel: WheelFacts | None = None
         self.record: Record | None = None  # of a wheel; complete when the last member was read
+        self.links: list[tuple[str, str]] = []  # of libraries; complete when the last member was given
         self.file: DiskFile | None = None  # closed with the artifact
         self._members = members
 
@@ -81,7 +85,10 @@ class OpenArtifact:
         for member in self._members:
             if self.kind == "tar":
                 self.kind = _kind_of_tar(self.path, member.path)
-            yield member
+            if member.link is None:
+                yield member
+            elif LIBRARY_NAME.search(member.path):
+                self.links.append((member.path, member.link))
 
 
 def open_artifact(path: str, limits: Limits) -> OpenArtifact:
@@ -92,6 +99,8 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
     """
     if Path(path).is_dir():
         return OpenArtifact(path, "folder", None, _with_nested(folder_members(Path(path)), limits, 1))
+    if Path(path).exists() and not Path(path).is_file():
+        raise ArtifactError("neither a file nor a folder, but a pipe, a socket or a device")
     try:
         file = DiskFile(Path(path))
         start = file.read_at(0, START_BYTES)
@@ -107,12 +116,15 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
 
 
 def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenArtifact:
-    if start.startswith(ELF_MAGIC):
-        return OpenArtifact(path, "elf", file.size, iter([Member(path, file.size, lambda: PlainContent(file))]))
     opener = _opener(start)
+    if path.lower().endswith(".whl") and opener is not zip_members:
+        raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")
+    if start.startswith(ELF_MAGIC):
+        only = Member(printable(path), file.size, lambda: PlainContent(file))
+        return OpenArtifact(path, "elf", file.size, iter([only]))
     if opener is None:
         raise ArtifactError(_what_else(start))
-    if path.endswith(".whl") and opener is zip_members:
+    if path.lower().endswith(".whl"):
         record = Record()
         members = list(zip_members(file, limits, record.read_whole))
         opened = OpenArtifact(path, "wheel", file.size, _with_nested(iter(members), limits, 1))
@@ -133,9 +145,18 @@ def _opener(start: bytes) -> Opener | None:
         return zip_members
     if is_deb(start):
         return deb_members
-    if start.startswith(COMPRESSION_MAGICS) or start[TAR_MAGIC] == b"ustar":
+    if start.startswith(COMPRESSION_MAGICS) or start[TAR_MAGIC] == b"ustar" or _is_old_tar(start):
         return _tar_members
     return None
+
+
+def _is_old_tar(start: bytes) -> bool:
+    """Recognise a tar of Unix V7, which has no magic, by the checksum of its first header."""
+    try:
+        checksum = int(start[148:156].strip(b" \0"), 8)
+    except ValueError:
+        return False
+    return len(start) == START_BYTES and checksum == sum(start[:148]) + 8 * 0x20 + sum(start[156:])
 
 
 def _tar_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
@@ -148,13 +169,16 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
     for count, member in enumerate(members, 1):
         if count > limits.members:
             raise ArtifactError(f"more than {limits.members} members (limit members)")
-        if not member.path.lower().endswith(ARCHIVE_SUFFIXES):
+        if member.link is not None or not member.path.lower().endswith(ARCHIVE_SUFFIXES):
             yield member
             continue
         try:
             content = member.open()
             opener = _opener(content.read(0, START_BYTES))
-            if opener is None:
+            if opener is None and _claims_to_be_an_archive(member.path, content.read(0, START_BYTES)):
+                reason = "named like an archive, but it is none that can be opened: check what it holds by itself"
+                yield unreadable(member.path, member.size, reason)
+            elif opener is None:
                 yield dataclasses.replace(member, open=functools.partial(_same, content))
             elif depth == 0:
                 yield unreadable(
@@ -166,6 +190,11 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
                 yield from _inside(member, content, opener, limits, depth)
         except ArtifactError as error:
             yield unreadable(member.path, member.size, str(error))
+
+
+def _claims_to_be_an_archive(path: str, start: bytes) -> bool:
+    """Tell a damaged archive, or one of an unknown kind, from a text that is only called like one."""
+    return bool(start) and (path.lower().endswith(".whl") or not _is_text(start))
 
 
 def _same(content: Content) -> Content:
@@ -207,8 +236,11 @@ def _what_else(start: bytes) -> str:
     for magic, name in OTHER_FORMATS.items():
         if start.startswith(magic):
             return f"{name}; expected a wheel, an archive, a Debian or conda package, a folder or an ELF file"
-    text = not set(start) - set(range(0x20, 0x7F)) - {9, 10, 13}
     return (
-        f"{'a text file' if text else 'a file of unknown format'}; expected a wheel, an archive (zip, tar), "
+        f"{'a text file' if _is_text(start) else 'a file of unknown format'}; expected a wheel, an archive (zip, tar), "
         "a Debian or conda package, a folder or an ELF file"
     )
+
+
+def _is_text(start: bytes) -> bool:
+    return not set(start) - set(range(0x20, 0x7F)) - {9, 10, 13}

@@ -1,4 +1,4 @@
-"""Folders: every regular file below them, links left out, since what they point to is read where it lies."""
+"""Folders: every regular file below them, and the links between those files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from glibc_guard.artifacts.member import ArtifactError, DiskFile, Member, PlainContent, printable, unreadable
+from glibc_guard.artifacts.member import ArtifactError, DiskFile, Member, PlainContent, linked, printable, unreadable
 
 
 class FileContent(PlainContent):
@@ -28,22 +28,36 @@ class FileContent(PlainContent):
 
 
 def folder_members(folder: Path) -> Iterator[Member]:
-    """Yield every regular file below ``folder``, sorted, with paths relative to it."""
+    """Yield every regular file below ``folder``, sorted, with paths relative to it.
+
+    A link to a file inside is told as a link, and one that leads out of the folder is read like the file itself.
+    """
     failures: list[OSError] = []
+    inside = folder.resolve()
     for root, folders, files in os.walk(folder, onerror=failures.append):
         folders.sort()
         for name in sorted(files):
-            path = Path(root, name)
-            relative = printable(path.relative_to(folder).as_posix())
-            try:
-                status = path.lstat()
-            except OSError as error:
-                yield unreadable(relative, 0, f"cannot be read: {error.strerror or error}")
-                continue
-            if stat.S_ISREG(status.st_mode):
-                yield Member(relative, status.st_size, functools.partial(FileContent, path))
+            member = _member(Path(root, name), folder, inside)
+            if member is not None:
+                yield member
         while failures:
             failure = failures.pop()
-            yield unreadable(
-                printable(os.path.relpath(str(failure.filename), folder)), 0, f"cannot be read: {failure.strerror}"
-            )
+            path = printable(os.path.relpath(str(failure.filename), folder))
+            yield unreadable(path, 0, f"cannot be read: {failure.strerror}")
+
+
+def _member(path: Path, folder: Path, inside: Path) -> Member | None:
+    relative = printable(path.relative_to(folder).as_posix())
+    try:
+        if path.is_symlink():
+            target = path.resolve()
+            if target.is_relative_to(inside):
+                return linked(relative, printable(target.relative_to(inside).as_posix()))
+        status = path.stat()
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        if path.is_symlink():  # it leads nowhere, on this machine at least
+            return None
+        return unreadable(relative, 0, f"cannot be read: {error}")
+    return (
+        Member(relative, status.st_size, functools.partial(FileContent, path)) if stat.S_ISREG(status.st_mode) else None
+    )

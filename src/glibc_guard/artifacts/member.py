@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeAlias
 
 from glibc_guard.model import RecordProblem, WheelFacts
 
+MAX_PASSES: Final = 16
 WINDOW: Final = 4 * 1024 * 1024  # bytes
 
 #: Starts a new pass over the content, in pieces, from its first byte; raises ArtifactError where it is damaged.
@@ -63,12 +64,18 @@ class Member:
     size: int  # bytes, as the container declares
     open: Callable[[], Content]
     sequential: bool = False  # the content can only be read until the next member is asked for
+    link: str | None = None  # a link: the path inside the artifact that it leads to; it has no content
     wheel: NestedWheel | None = None  # the wheel inside the artifact that it belongs to; its path is relative to that
 
 
 def printable(name: str) -> str:
     """Return ``name`` without the surrogates that stand for bytes that are not UTF-8: they could not be written."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def linked(path: str, target: str) -> Member:
+    """Return a member that is a link to ``target``, a path inside the artifact."""
+    return Member(path, 0, unreadable(path, 0, "a link").open, link=target)
 
 
 def unreadable(path: str, size: int, reason: str) -> Member:
@@ -100,6 +107,9 @@ class DiskFile:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end."""
+        size = min(size, self.size - offset)
+        if offset < 0 or size <= 0:  # a place that a damaged table names
+            return b""
         data = self._read_once(offset, size)
         # One call returns at most 2 GiB on Linux, and less when a signal arrives.
         while 0 < len(data) < size and (more := self._read_once(offset + len(data), size - len(data))):
@@ -128,7 +138,7 @@ class MemoryFile:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end."""
-        return self._data[offset : offset + size]
+        return self._data[offset : offset + size] if offset >= 0 else b""
 
 
 class PlainContent:
@@ -167,6 +177,7 @@ class StreamedContent:
         self._pieces = pieces()
         self._window: deque[tuple[int, bytes]] = deque()  # the latest pieces, each with its offset
         self._produced = 0
+        self._passes = 1
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end of the content."""
@@ -190,6 +201,11 @@ class StreamedContent:
 
     def _read_beyond(self, position: int, end: int) -> bytes:
         if self._window and position < self._window[0][0]:
+            self._passes += 1
+            if self._passes > MAX_PASSES:
+                raise ArtifactError(
+                    f"its tables are spread so that reading takes more than {MAX_PASSES} passes over it"
+                )
             self._pieces, self._produced = self._start_pass(), 0
             self._window.clear()
         while self._produced < end and self._advance(position):

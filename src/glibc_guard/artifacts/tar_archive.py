@@ -6,19 +6,23 @@ import bz2
 import contextlib
 import gzip
 import lzma
+import posixpath
 import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from glibc_guard.artifacts.limits import Limits
-from glibc_guard.artifacts.member import ArtifactError, Member, StreamedContent, printable
+from glibc_guard.artifacts.member import ArtifactError, Member, StreamedContent, linked, printable
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 STEP: Final = 1024 * 1024
 STREAM_ERRORS: Final = (tarfile.TarError, zlib.error, lzma.LZMAError, zstd.ZstdError, EOFError, OSError, ValueError)
@@ -44,21 +48,50 @@ def tar_members(stream: BinaryIO, limits: Limits) -> Iterator[Member]:
         ArtifactError: the stream is damaged or truncated, or a bound is exceeded.
     """
     try:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=STEP) as archive:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=STEP, tarinfo=_StrictHeader) as archive:
             total = 0
             for info in archive:
                 archive.members = []  # type: ignore[attr-defined]  # tarfile would keep a record of every member
-                if not info.isreg():
-                    continue
                 total += info.size
                 if total > limits.inflated_bytes:
                     raise ArtifactError(
                         f"the members inflate to more than {limits.inflated_bytes} bytes (limit inflated_bytes)"
                     )
-                yield _member(archive, info, limits)
-        _read_to_the_end(stream)
+                if info.isreg():
+                    yield _member(archive, info, limits)
+                elif info.issym() or info.islnk():
+                    yield _link(info)
+            _check_the_rest(archive)
     except STREAM_ERRORS as error:
         raise ArtifactError(f"damaged or truncated archive: {error}") from error
+
+
+class _StrictHeader(tarfile.TarInfo):
+    """To tarfile a damaged or missing header behind the first member is the end of the archive; here it is an error."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.HeaderError as error:
+            if type(error).__name__ == "EOFHeaderError":
+                raise
+            raise tarfile.ReadError(f"{error}: no header where one must be") from error
+
+
+def _check_the_rest(archive: tarfile.TarFile) -> None:
+    """Read on to the end, where gzip, bzip2, xz and zstd prove their checksum; nothing but padding may be there."""
+    while piece := archive.fileobj.read(STEP):
+        if piece.strip(b"\0"):
+            raise tarfile.ReadError("data behind the end of the archive: other tools would go on reading")
+
+
+def _link(info: tarfile.TarInfo) -> Member:
+    path = printable(info.name.removeprefix("./"))
+    target = printable(info.linkname.removeprefix("./"))
+    if info.issym() and not target.startswith("/"):
+        target = posixpath.join(posixpath.dirname(path), target)
+    return linked(path, posixpath.normpath(target).lstrip("/"))
 
 
 def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits) -> Member:
@@ -81,9 +114,3 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits) -> 
 
     path = printable(info.name.removeprefix("./"))
     return Member(path, info.size, lambda: StreamedContent(pieces, limits.sequential_object_bytes), sequential=True)
-
-
-def _read_to_the_end(stream: BinaryIO) -> None:
-    # gzip, bzip2, xz and zstd prove their checksum at the end of the stream, behind the end of the tar.
-    while stream.read(STEP):
-        pass

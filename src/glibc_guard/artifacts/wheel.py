@@ -13,6 +13,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from glibc_guard.artifacts.member import ArtifactError, Member
 from glibc_guard.model import RecordProblem, WheelFacts
 
+MAX_TAGS = 100  # the longest compressed tag sets of real wheels have a dozen
 METADATA_BYTES = 64 * 1024 * 1024  # RECORD has a line for each member
 
 
@@ -41,10 +42,14 @@ class Record:
             return
         algorithm, _, expected = entry[0].partition("=")
         actual = base64.urlsafe_b64encode(sha256).rstrip(b"=").decode()
-        if algorithm == "sha256" and expected.rstrip("=") != actual:
+        if algorithm != "sha256":
+            self._problems[path] = (
+                f"is listed in RECORD without a SHA-256 that could be compared ({entry[0][:20] or 'none'})"
+            )
+        elif expected.rstrip("=") != actual:
             self._problems[path] = f"has another hash than RECORD says: sha256={actual} instead of {entry[0]}"
-        elif entry[1].isdigit() and int(entry[1]) != size:
-            self._problems[path] = f"has {size} bytes, and RECORD says {entry[1]}"
+        elif entry[1] != str(size):
+            self._problems[path] = f"has {size} bytes, and RECORD says {entry[1][:20]}"
 
     def problems(self) -> tuple[RecordProblem, ...]:
         """Return what did not agree, sorted by path."""
@@ -68,7 +73,9 @@ def wheel_facts(file_name: str, members: Iterable[Member]) -> WheelFacts:
 def _metadata_tags(members: Iterable[Member]) -> tuple[str, ...]:
     # Line by line and not by a parser of headers: some tools leave an empty line before the tags.
     lines = _metadata(members, "WHEEL").decode("utf-8", "replace").splitlines()
-    tags = (line.partition(":")[2].strip() for line in lines if line.lower().startswith("tag:"))
+    tags = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("tag:")]
+    if len(tags) > MAX_TAGS or any(tag.count(".") > MAX_TAGS for tag in tags):
+        raise ArtifactError(f"damaged wheel: its WHEEL file names more than {MAX_TAGS} tags")
     return tuple(sorted(expanded for tag in tags for expanded in _expanded(tag)))
 
 

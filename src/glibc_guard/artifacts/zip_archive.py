@@ -42,7 +42,15 @@ def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None
     """
     try:
         archive = zipfile.ZipFile(io.BufferedReader(AsStream(file)))
-    except (zipfile.BadZipFile, OSError, ValueError, OverflowError, struct.error) as error:
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+        NotImplementedError,
+        struct.error,
+    ) as error:
         raise ArtifactError(f"damaged or truncated zip archive: {error}") from error
     files = [info for info in archive.infolist() if not info.is_dir()]
     if sum(info.file_size for info in files) > limits.inflated_bytes:
@@ -110,7 +118,10 @@ def _data_offset(file: RandomAccess, info: zipfile.ZipInfo) -> int:
 def _stored(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
     content = PlainContent(file, start, size)
     for offset in range(0, size, STEP):
-        yield content.read(offset, STEP)
+        piece = content.read(offset, STEP)
+        if not piece:
+            raise ArtifactError("truncated zip member: the file ends before its data")
+        yield piece
 
 
 def _inflated(file: RandomAccess, start: int, compressed_size: int) -> Iterator[bytes]:

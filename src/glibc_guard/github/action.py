@@ -17,6 +17,7 @@ from glibc_guard import guard
 from glibc_guard.config import ConfigError
 from glibc_guard.github import artifact_paths, inputs, repository, summary
 from glibc_guard.github.annotations import annotate, problem_of
+from glibc_guard.output import OutputError, refuse_overwriting
 from glibc_guard.report import json, text
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
@@ -41,7 +42,7 @@ def main() -> int:
     place = repository.find(workspace, workspace, os.environ.get("GITHUB_WORKFLOW_REF", ""))
     try:
         return run(inputs.read(workspace), workspace)
-    except (inputs.InputError, guard.UsageError, ConfigError, TargetError) as problem:
+    except (inputs.InputError, guard.UsageError, ConfigError, OutputError, TargetError) as problem:
         return stop(str(problem), guard.EXIT_USAGE, place)
     except OSError as problem:
         return stop(f"{problem.filename or 'A file'}: {problem.strerror or problem}", guard.EXIT_UNREADABLE, place)
@@ -56,6 +57,7 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     settings = inputs.settings(given)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
+    refuse_overwriting(paths, [report_file], given.working_folder)
     os.chdir(given.working_folder)  # paths are reported as they were given
     report = guard.check(paths, settings)
     report_file.write_bytes(json.render(report))

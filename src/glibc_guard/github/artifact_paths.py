@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import glob
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from glibc_guard.github.inputs import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 _MAXIMUM_LISTED: Final = 10
 
@@ -17,8 +17,8 @@ _MAXIMUM_LISTED: Final = 10
 def expand(lines: Sequence[str], folder: Path) -> list[str]:
     """Return the paths under ``folder`` that ``lines`` name, each once, as they were written where they are no globs.
 
-    A line that starts with ``!`` takes out what it matches. A folder counts only where nothing inside it is matched as
-    well, so that ``dist/**`` means the files.
+    A line that starts with ``!`` takes out what it matches. A folder counts only where its line matches no file,
+    so that ``dist/**`` means the files.
 
     Raises:
         InputError: there is no line, or one matches nothing.
@@ -32,21 +32,17 @@ def expand(lines: Sequence[str], folder: Path) -> list[str]:
         matches = _matches(line, folder)
         if not matches:
             raise InputError(f"The input artifacts: {line} matches nothing in {folder}, which holds {_listing(folder)}")
-        found |= dict.fromkeys(path for path in matches if folder / path not in excluded)
+        files = [path for path in matches if not (folder / path).is_dir()]
+        found |= dict.fromkeys(path for path in files or matches if folder / path not in excluded)
     if not found:
         raise InputError(f"The input artifacts: the lines with ! take out all that the others match in {folder}")
-    return _without_parents(found)
+    return list(found)
 
 
 def _matches(line: str, folder: Path) -> list[str]:
     if (folder / line).exists():  # a file name may hold the characters of a glob
         return [line]
     return sorted(glob.glob(line, root_dir=folder, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-
-
-def _without_parents(paths: Iterable[str]) -> list[str]:
-    parents = {parent for path in paths for parent in PurePath(path).parents}
-    return [path for path in paths if PurePath(path) not in parents]
 
 
 def _listing(folder: Path) -> str:

@@ -46,7 +46,7 @@ def read(workspace: Path) -> Inputs:
     configuration, report = core.get_input("config"), core.get_input("report")
     return Inputs(
         artifacts=_lines("artifacts"),
-        targets=tuple(target for line in _lines("target") for target in re.split(r"[\s,]+", line) if target),
+        targets=tuple(target for line in _lines("target") for target in re.split(r"\s*,\s*", line) if target),
         config=folder / configuration if configuration else None,
         fail_on=core.get_input("fail_on"),
         annotations=_boolean("annotations"),

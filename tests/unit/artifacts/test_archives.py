@@ -31,6 +31,7 @@ def contents(path: Path, limits: Limits | None = None) -> dict[str, bytes | str]
     found: dict[str, bytes | str] = {}
     with open_artifact(str(path), limits or Limits()) as opened:
         for member in opened.members():
+            assert member.link is None
             name = f"{member.wheel.path}/{member.path}" if member.wheel else member.path
             try:
                 content = member.open()
@@ -356,4 +357,119 @@ def test_a_damaged_record(tmp_path: Path) -> None:
         zip_bytes({"sample-1.0.dist-info/WHEEL": b"Tag: py3-none-any", "sample-1.0.dist-info/RECORD": record})
     )
     with pytest.raises(ArtifactError, match="RECORD is no table"):
+        contents(path)
+
+
+def one(name: str, data: bytes) -> bytes:
+    """A tar member alone, without the blocks that end an archive."""
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    return info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+
+
+END = bytes(1024)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        one("ok.so", OBJECT),
+        one("ok.so", OBJECT) + one("bad.so", OBJECT)[:300],
+        one("ok.so", OBJECT) + b"\xff" * 512 + one("bad.so", OBJECT) + END,
+        one("ok.so", OBJECT) + END + one("bad.so", OBJECT) + END,
+    ],
+    ids=["no end", "cut in a header", "damaged header", "two archives"],
+)
+def test_tars_that_end_before_their_end(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(data)
+    with pytest.raises(ArtifactError, match="damaged or truncated archive"):
+        contents(path)
+
+
+def test_tars_of_unix_v7(tmp_path: Path) -> None:
+    header = bytearray(one("ok.so", OBJECT)[:512])
+    header[257:265] = bytes(8)
+    header[148:156] = b" " * 8
+    header[148:156] = f"{sum(header):06o}\0 ".encode()
+    path = tmp_path / "a.tar"
+    path.write_bytes(bytes(header) + one("ok.so", OBJECT)[512:] + END)
+    assert contents(path) == {"ok.so": OBJECT}
+
+
+def test_links_between_members_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(tar_bytes(FILES))
+    folder = tmp_path / "folder"
+    (folder / "pkg").mkdir(parents=True)
+    (folder / "pkg/libfoo.so.1.2").write_bytes(OBJECT)
+    (folder / "pkg/libfoo.so").symlink_to("libfoo.so.1.2")
+    for artifact in (path, folder):
+        with open_artifact(str(artifact), Limits()) as opened:
+            assert "pkg/libfoo.so" not in {member.path for member in opened.members()}
+            assert opened.links == [("pkg/libfoo.so", "pkg/libfoo.so.1.2")]
+
+
+def test_a_link_that_leads_out_of_the_folder_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "outside.so").write_bytes(OBJECT)
+    (folder / "m.so").symlink_to(tmp_path / "outside.so")
+    (folder / "broken.so").symlink_to("nowhere")
+    (folder / "circle.so").symlink_to("circle.so")
+    assert contents(folder) == {"m.so": OBJECT}
+
+
+def test_a_nested_archive_that_cannot_be_opened_is_unread(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, FILES)
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_bytes({wheel.name: b"#!/bin/sh\n" + wheel.read_bytes(), "b.tar": bytes(range(256)) * 8}))
+    assert all("it is none that can be opened" in str(value) for value in contents(path).values())
+
+
+@pytest.mark.parametrize("before", [b"\x7fELF", b"#!/bin/sh\n"])
+def test_a_wheel_that_does_not_begin_as_a_zip(tmp_path: Path, before: bytes) -> None:
+    """An installer would find the directory at the end and unpack it."""
+    wheel = make_wheel(tmp_path, FILES)
+    wheel.write_bytes(before + wheel.read_bytes())
+    with pytest.raises(ArtifactError, match="does not begin as a zip archive"):
+        contents(wheel)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ArtifactError, match="a pipe, a socket or a device"):
+        contents(tmp_path / "pipe")
+
+
+def test_a_stored_member_that_claims_more_than_there_is(tmp_path: Path) -> None:
+    data = bytearray(zip_bytes({"m.so": OBJECT}, zipfile.ZIP_STORED))
+    struct.pack_into("<II", data, data.index(b"PK\x01\x02") + 20, 0xFFFFFF00, 0xFFFFFF00)
+    path = tmp_path / "a.zip"
+    path.write_bytes(data)
+    assert "truncated zip member" in str(contents(path)["m.so"])
+
+
+def test_a_directory_that_points_before_the_file(tmp_path: Path) -> None:
+    data = bytearray(zip_bytes({"m.so": OBJECT, "n.so": OBJECT}))
+    struct.pack_into("<I", data, data.index(b"PK\x01\x02") + 42, 0xFFFFFFF0)
+    path = tmp_path / "a.zip"
+    path.write_bytes(data)
+    assert "no local header where the directory says" in str(contents(path)["m.so"])
+
+
+def test_a_zip_that_asks_for_a_later_version(tmp_path: Path) -> None:
+    data = bytearray(zip_bytes({"m.so": OBJECT}))
+    struct.pack_into("<H", data, data.index(b"PK\x01\x02") + 6, 200)
+    path = tmp_path / "a.zip"
+    path.write_bytes(data)
+    with pytest.raises(ArtifactError, match="damaged or truncated zip"):
+        contents(path)
+
+
+def test_a_wheel_with_too_many_tags(tmp_path: Path) -> None:
+    many = ".".join(f"p{number}" for number in range(150))
+    path = tmp_path / "sample-1.0-py3-none-any.whl"
+    path.write_bytes(zip_bytes({"sample-1.0.dist-info/WHEEL": f"Tag: {many}-{many}-{many}".encode()}))
+    with pytest.raises(ArtifactError, match="more than 100 tags"):
         contents(path)

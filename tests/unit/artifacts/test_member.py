@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glibc_guard.artifacts.member import WINDOW, StreamedContent
+from glibc_guard.artifacts.member import MAX_PASSES, WINDOW, ArtifactError, StreamedContent
 
 
 @given(
@@ -52,6 +53,16 @@ def test_reading_back_behind_the_window_takes_another_pass() -> None:
     content.verify()
     assert content.read(100, 5) == bytes(range(100, 105))
     assert len(passes) == 2
+
+
+def test_the_number_of_passes_is_bounded() -> None:
+    content = counted(3 * WINDOW, 1024 * 1024, [])
+    for _ in range(MAX_PASSES - 1):
+        content.read(3 * WINDOW - 5, 5)
+        content.read(100, 5)
+    content.read(3 * WINDOW - 5, 5)
+    with pytest.raises(ArtifactError, match="more than 16 passes"):
+        content.read(100, 5)
 
 
 def test_a_range_longer_than_the_window_is_whole() -> None:

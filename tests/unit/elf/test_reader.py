@@ -159,6 +159,62 @@ def test_device_code_and_other_systems_are_told_apart() -> None:
     assert read(patched(data, 18, "<H", 8)).architecture == "EM_MIPS (64 bit, little endian)"
 
 
+def test_segments_that_share_a_page_are_refused() -> None:
+    """The loader maps whole pages, so that a later segment can hide tables that a tool still reads."""
+    data = library("reallocarray(0, 1, 2)", glibc="2.29")
+    loads = [n for n, s in enumerate(ELFFile(io.BytesIO(data)).iter_segments()) if s["p_type"] == "PT_LOAD"]
+    place = 64 + 56 * loads[1]
+    overlapping = patched(data, place + 8, "<QQQQQ", 0, 0xFF0, 0xFF0, 16, 16)
+    with pytest.raises(ElfError):
+        read(overlapping)
+
+
+def test_a_segment_beyond_the_file_is_refused() -> None:
+    data = compile_with_gcc("char big[100000] = {1}; int f(void) { return big[5]; }", "-shared", "-fPIC")
+    with pytest.raises(ElfError, match="truncated"):
+        read(data[: len(data) - 60_000])
+
+
+@pytest.mark.parametrize(("offset", "value"), [(6, 0), (9, 1), (15, 1)])
+def test_header_bytes_that_the_loader_refuses(offset: int, value: int) -> None:
+    with pytest.raises(ElfError, match="damaged ELF header"):
+        read(patched(library("malloc(1)"), offset, "<B", value))
+
+
+def test_a_program_of_another_system_by_its_header_alone_is_judged() -> None:
+    """The kernel does not look at EI_OSABI of a program."""
+    program = compile_with_gcc("int main(void) { return 0; }")
+    assert read(patched(program, 7, "<B", 9)).kind == "executable"
+
+
+def test_a_dynamic_segment_of_no_size_is_still_read() -> None:
+    data = library("reallocarray(0, 1, 2)", glibc="2.29")
+    (number,) = [n for n, s in enumerate(ELFFile(io.BytesIO(data)).iter_segments()) if s["p_type"] == "PT_DYNAMIC"]
+    assert read(patched(data, 64 + 56 * number + 32, "<Q", 0)).needed == read(data).needed
+
+
+def test_a_shared_object_without_a_dynamic_segment() -> None:
+    data = library("malloc(1)")
+    (number,) = [n for n, s in enumerate(ELFFile(io.BytesIO(data)).iter_segments()) if s["p_type"] == "PT_DYNAMIC"]
+    with pytest.raises(ElfError, match="no dynamic segment"):
+        read(patched(data, 64 + 56 * number, "<I", 0))
+
+
+def test_a_filter_is_a_needed_library() -> None:
+    data = compile_with_gcc("int f(void) { return 1; }", "-shared", "-fPIC", "-Wl,-F,libnothere.so.9")
+    assert "libnothere.so.9" in read(data).needed
+
+
+@pytest.mark.parametrize("field", [0x20, 0x28])
+def test_offsets_beyond_all_files(field: int) -> None:
+    data = patched(library("malloc(1)"), field, "<Q", 2**63 + 5)  # e_phoff, e_shoff
+    if field == 0x20:
+        with pytest.raises(ElfError):
+            read(data)
+    else:
+        assert read(data).needed == ("libc.so.6",)
+
+
 def test_debug_companions_are_not_judged(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_bytes(compile_with_gcc("int main(void) { return 0; }", "-g"))

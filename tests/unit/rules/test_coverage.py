@@ -80,6 +80,36 @@ def test_a_member_that_is_known_to_be_unreadable_can_be_ignored(tmp_path: Path) 
     assert (report.verdict, len(report.ignored)) == ("pass", 1)
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "named like a shared library, but it is none"),
+        (b"", "named like a shared library, but it is none (empty)"),
+        (OBJECT[:40], "truncated ELF header"),
+    ],
+)
+def test_what_is_called_like_a_library_must_be_one(tmp_path: Path, data: bytes, message: str) -> None:
+    wheel = make_wheel(tmp_path, {"m.so": OBJECT, "_core.cpython-312-x86_64-linux-gnu.so": data})
+    (finding,) = judged(wheel).findings
+    assert finding.rule == "unreadable"
+    assert message in finding.message
+
+
+@pytest.mark.parametrize(
+    "data", [b"/* GNU ld script */ GROUP ( libc.so.6 )", b"\xcf\xfa\xed\xfe" + bytes(99), b"\0asm"]
+)
+def test_what_else_is_called_like_a_library(tmp_path: Path, data: bytes) -> None:
+    folder = empty_folder(tmp_path)
+    (folder / "libc.so").write_bytes(data)
+    (folder / "m.so").write_bytes(OBJECT)
+    assert judged(folder).verdict == "pass"
+
+
+def test_no_wildcard_sets_aside_what_could_not_be_read(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"m.so": OBJECT, "bad.so": OBJECT[:300]})
+    assert judged(wheel, ignores=(Ignore("*", "all"),)).verdict == "unreadable"
+
+
 def test_an_architecture_that_is_not_known(tmp_path: Path) -> None:
     data = bytearray(OBJECT)
     data[18:20] = (8).to_bytes(2, "little")  # EM_MIPS

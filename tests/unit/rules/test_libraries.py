@@ -91,6 +91,44 @@ def test_rpath_is_inherited_and_runpath_is_not(tmp_path: Path) -> None:
     ]
 
 
+def test_runpath_cuts_off_what_is_inherited(tmp_path: Path) -> None:
+    middle = compile_with_zig(
+        "int provided(void); int between(void) { return provided(); }",
+        *("-shared", "-fPIC", "-s", "-Wl,-soname,libmiddle.so.1", "-Wl,-rpath,$ORIGIN/plugins", "./libx.so.1"),
+        beside={"libx.so.1": provider("libx.so.1")},
+    )
+    top = compile_with_zig(
+        "int between(void); int f(void) { return between(); }",
+        *("-shared", "-fPIC", "-s", "-Wl,-rpath,$ORIGIN/l", "-Wl,--disable-new-dtags", "./libmiddle.so.1"),
+        beside={"libmiddle.so.1": middle, "libx.so.1": provider("libx.so.1")},
+    )
+    files = {"m.so": top, "l/libmiddle.so.1": middle, "l/libx.so.1": provider("libx.so.1")}
+    assert findings(make_wheel(tmp_path, files)) == [("library-missing", "error", "l/libmiddle.so.1")]
+
+
+def test_a_wheel_has_no_default_folders(tmp_path: Path) -> None:
+    files = {"pkg/m.so": user("libx.so.1"), "lib/libx.so.1": provider("libx.so.1")}
+    assert findings(make_wheel(tmp_path, files)) == [("library-missing", "error", "pkg/m.so")]
+
+
+def test_links_are_names_of_libraries_too(tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    (folder / "opt").mkdir(parents=True)
+    (folder / "opt/libx.so.1.0.0").write_bytes(provider("libx.so.1"))
+    (folder / "opt/libx.so.1").symlink_to("libx.so.1.0.0")
+    (folder / "opt/m.so").write_bytes(user("libx.so.1", "-Wl,-rpath,$ORIGIN"))
+    assert judged(folder, "2.17").findings == ()
+
+
+def test_a_wheel_is_judged_as_it_is_installed(tmp_path: Path) -> None:
+    """What lies in NAME.data/platlib goes into site-packages, beside the packages."""
+    files = {
+        "sample-1.0.data/platlib/pkg/m.so": user("libx.so.1", "-Wl,-rpath,$ORIGIN/../sample.libs"),
+        "sample.libs/libx.so.1": provider("libx.so.1"),
+    }
+    assert findings(make_wheel(tmp_path, files)) == []
+
+
 def test_a_grafted_library_that_is_not_there(tmp_path: Path) -> None:
     module = user("libssl-1a2b3c4d.so.3")
     (finding,) = judged(make_wheel(tmp_path, {"m.so": module})).findings

@@ -98,6 +98,41 @@ def test_a_program_must_find_everything(tmp_path: Path) -> None:
     assert finding.message == "nowhere (without a version) is in none of the needed libraries"
 
 
+def test_a_program_with_a_library_that_has_no_soname(tmp_path: Path) -> None:
+    helper = compile_with_gcc("int help(void) { return 1; }", "-shared", "-fPIC")
+    flags = ("./libhelp.so", "-Wl,-rpath,$ORIGIN")
+    program = compile_with_gcc(
+        "int help(void); int main(void) { return help(); }", *flags, beside={"libhelp.so": helper}
+    )
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "libhelp.so").write_bytes(helper)
+    (folder / "program").write_bytes(program)
+    assert of_rule(judged(folder, "2.43"), "symbol-missing") == []
+
+
+def test_a_library_that_nobody_loads_does_not_help_a_program(tmp_path: Path) -> None:
+    stub = compile_with_gcc("void strlcat(void) {}", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libm.so.6")
+    source = "extern void strlcat(void); int main(void) { strlcat(); return 0; }"
+    program = compile_with_gcc(source, "-fno-builtin", "-w", "./libm.so.6", beside={"libm.so.6": stub})
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "program").write_bytes(program)
+    (folder / "libother.so").write_bytes(
+        compile_with_gcc("void strlcat(void) {}", "-shared", "-fPIC", "-fno-builtin", "-w")
+    )
+    assert of_rule(judged(folder, "2.36"), "symbol-missing") != []
+
+
+def test_versions_of_libxcrypt(tmp_path: Path) -> None:
+    flags = ("-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libcrypt.so.1", "-Wl,--version-script=map")
+    stub = compile_with_gcc("void crypt_gensalt(void) {}", *flags, beside={"map": b"XCRYPT_2.0 { crypt_gensalt; };"})
+    source = "void crypt_gensalt(void); void f(void) { crypt_gensalt(); }"
+    user = compile_with_gcc(source, "-shared", "-fPIC", "-nostdlib", "./libcrypt.so.1", beside={"libcrypt.so.1": stub})
+    assert rules_of(tmp_path, user, "rhel7") == {("symbol-version-too-new", "error")}
+    assert rules_of(tmp_path, user, "rhel8") == set()
+
+
 def test_a_wrong_hash_is_not_found(tmp_path: Path) -> None:
     data = library("reallocarray(0, 1, 2)", glibc="2.29")
     (finding,) = judged(written(tmp_path, wrong_hash(data, "GLIBC_2.26")), "2.31").findings

@@ -65,6 +65,12 @@ def test_an_explicit_architecture(tmp_path: Path) -> None:
     assert rules(judged(path, targets=("manylinux2014_aarch64",))) == set()
 
 
+def test_an_explicit_architecture_binds_a_wheel_for_any_platform(tmp_path: Path) -> None:
+    module = library("reallocarray(0, 1, 2)", arch="aarch64", glibc="2.29")
+    wheel = make_wheel(tmp_path, {"helper.so": module}, tag="py3-none-any")
+    assert ("wrong-architecture", "error") in rules(judged(wheel, targets=("manylinux2014_x86_64",)))
+
+
 def test_native_code_in_a_wheel_for_any_platform(tmp_path: Path) -> None:
     module = make_wheel(tmp_path, {"m.cpython-312-x86_64-linux-gnu.so": OLD}, tag="py3-none-any")
     assert rules(judged(module)) == {("wheel-tag-dishonest", "error")}
