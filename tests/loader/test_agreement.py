@@ -14,7 +14,7 @@ from glibc_guard.model import ElfObject
 from loader.agreement import Agreement, compare, read
 from loader.debian_glibc import SUITES, debian_glibc
 from loader.judge import Glibc, ask_loader
-from loader.machine_objects import machine_objects
+from loader.machine_objects import is_dynamic_x86_64, machine_objects
 from loader.stub_glibc import RELEASES, stub_glibc
 
 pytestmark = pytest.mark.loader
@@ -65,3 +65,19 @@ def test_objects_of_this_machine_against_a_real_glibc(suite: str, capsys: pytest
     with capsys.disabled():
         print(f"\n  glibc {glibc.release} ({glibc.name}): {agreement}")  # noqa: T201
     assert agreement.unexplained == []
+
+
+@pytest.mark.parametrize("suite", ["bullseye", "bookworm", "trixie"])
+def test_objects_of_a_newer_system_against_a_real_glibc(suite: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What Debian's newest suite built is refused by the older ones, which no object of this machine may be."""
+    newest = debian_glibc("sid").library_path
+    paths = sorted({path.resolve() for folder in newest for path in folder.glob("*.so*") if is_dynamic_x86_64(path)})
+    glibc = debian_glibc(suite)
+    agreement = Agreement()
+    for path in paths:
+        if not path.name.startswith(("ld-linux", "libc.so")):
+            compare(read(path), glibc, ask_loader(path, glibc), agreement, stubs=False)
+    with capsys.disabled():
+        print(f"\n  objects of Debian sid on glibc {glibc.release} ({glibc.name}): {agreement}")  # noqa: T201
+    assert agreement.unexplained == []
+    assert agreement.refused > 0
