@@ -8,12 +8,13 @@ tools=${GLIBC_GUARD_TOOLS:-${GLIBC_GUARD_CACHE:-$HOME/.cache/glibc-guard}}
 
 sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
-declare -A packages=([cc]=gcc [g++]=g++ [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
+declare -A packages=([cc]=build-essential [g++]=build-essential [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
     [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip)
 missing=()
 for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null || missing+=("${packages[$command]}")
 done
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 command -v go >/dev/null || [ -x /usr/local/go/bin/go ] || missing+=(golang-go)
 if [ ${#missing[@]} -gt 0 ]; then
     echo "installing ${missing[*]}"

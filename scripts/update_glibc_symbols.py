@@ -1,6 +1,6 @@
 """Generates ``src/glibc_guard/data/glibc_symbols/`` from the symbol lists in the installed ziglang package.
 
-Source: ``lib/libc/glibc/abilists`` of https://pypi.org/project/ziglang, which ziglang/glibc-abi-tool makes from the
+Source: ``lib/libc/glibc/abilists`` of the ziglang package, which ziglang/glibc-abi-tool makes from the
 ``*.abilist`` files of all glibc releases and whose binary layout its README describes. The lists say in which library a
 symbol was at first and since when. ``data/glibc_extra.json`` adds, by hand and with references, what moved to another
 library, what was dropped, and what the lists omit.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import tempfile
@@ -16,7 +17,8 @@ from loader.provisions import kept, tool, unavailable
 SUITES: Final = ("bullseye", "bookworm", "trixie", "sid")  # glibc 2.31, 2.36, 2.41, and a newer one
 PACKAGES: Final = ("libc6", "libcrypt1", "libgcc-s1", "libstdc++6", "zlib1g")
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-MIRRORS: Final = ("http://deb.debian.org/debian", "http://archive.debian.org/debian")  # old suites move to the second
+#: A mirror of Debian to fetch from, for machines of another distribution.
+MIRROR_VARIABLE: Final = "GLIBC_GUARD_DEBIAN_MIRROR"
 
 _TRIPLETS: Final = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _LOADERS: Final = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}
@@ -66,7 +68,7 @@ def _download(suite: str, architecture: str, folder: Path) -> Path:
     if not KEYRING.is_file():
         unavailable(f"{KEYRING} is not there: apt-get install debian-archive-keyring")
     failures = []
-    for mirror in MIRRORS:
+    for mirror in _mirrors():
         with tempfile.TemporaryDirectory(prefix="glibc-guard-apt.") as work:
             try:
                 packages = _packages(suite, architecture, mirror, Path(work))
@@ -76,6 +78,19 @@ def _download(suite: str, architecture: str, folder: Path) -> Path:
                 (version,) = (path.name.split("_")[1] for path in packages if path.name.startswith("libc6_"))
                 return kept(folder / f"{suite}-{architecture}-{version}", partial(_unpack, packages))
     return unavailable(f"Debian's libc6 of {suite} for {architecture} cannot be downloaded: {'; '.join(failures)}")
+
+
+def _mirrors() -> list[str]:
+    """The mirror that is named by the environment, else those that this machine's own apt uses."""
+    named = os.environ.get(MIRROR_VARIABLE)
+    if named:
+        return [named]
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    found = dict.fromkeys(line for line in lines if line.rstrip("/").endswith("/debian"))
+    if not found:
+        unavailable(f"apt knows no mirror of Debian: run apt-get update, or name a mirror in {MIRROR_VARIABLE}")
+    return list(found)
 
 
 def _packages(suite: str, architecture: str, mirror: str, work: Path) -> list[Path]:
