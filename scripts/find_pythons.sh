@@ -13,10 +13,14 @@ while IFS= read -r python; do
 if sys.version_info >= (3, 10) and sys.implementation.name == "cpython" and not sys.flags.no_site:
     import venv, ssl
     print("%d.%d" % sys.version_info[:2], sys.executable)' 2>/dev/null) || continue
-    [ -n "$version" ] && [ -z "${seen[${version%% *}]:-}" ] || continue
+    if [ -z "$version" ] || [ -n "${seen[${version%% *}]:-}" ]; then
+        continue
+    fi
     seen[${version%% *}]=1
     echo "${version#* }"
-    [ "${1:-}" = --first ] && exit 0
+    if [ "${1:-}" = --first ]; then
+        exit 0
+    fi
 done < <(candidates)
 
 if [ ${#seen[@]} -eq 0 ]; then
