@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -80,7 +80,9 @@ class Linkage:
 
     def reached_by_another(self, item: ElfObject, name: str) -> bool:
         """Tell whether another object finds ``name``: loaded first, it leaves the library there for ``item``."""
-        return any(other is not item and self.on_search_path(other, name) is not None for other in self._users(name))
+        return any(
+            other is not item and self.on_search_path(other, name) is not None for other in self._users.get(name, ())
+        )
 
     def closure(self, item: ElfObject) -> tuple[frozenset[str], bool]:
         """Return every library name that is loaded with ``item``, and whether that is all.
@@ -171,19 +173,27 @@ class Linkage:
         return default and (self.kind == "deb" or folder.startswith("usr/"))
 
     def _parents(self, item: ElfObject) -> Iterator[ElfObject]:
-        names = {posixpath.basename(item.path), item.soname}
+        """Yield every object that needs ``item``, directly or through others."""
         seen: set[str] = set()
-        waiting = [other for other in self.objects if names & set(other.needed)]
+        waiting = [*self._users_of(item)]
         while waiting:
             parent = waiting.pop()
             if parent.path not in seen:
                 seen.add(parent.path)
                 yield parent
-                above = {posixpath.basename(parent.path), parent.soname}
-                waiting.extend(other for other in self.objects if above & set(other.needed))
+                waiting.extend(self._users_of(parent))
 
-    def _users(self, name: str) -> Sequence[ElfObject]:
-        return [item for item in self.objects if name in item.needed]
+    def _users_of(self, item: ElfObject) -> Iterator[ElfObject]:
+        for name in {posixpath.basename(item.path), item.soname or ""}:
+            yield from self._users.get(name, ())
+
+    @cached_property
+    def _users(self) -> dict[str, list[ElfObject]]:
+        found: dict[str, list[ElfObject]] = {}
+        for item in self.objects:
+            for name in item.needed:
+                found.setdefault(name, []).append(item)
+        return found
 
 
 def resolved(entry: str, path: str) -> str | None:
