@@ -86,7 +86,9 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     with _exit_status_for_errors():
         folder = _working_folder()
         wanted = destinations(formats, outputs)
-        refuse_overwriting(paths, [path for _, path in wanted if path is not None], folder)
+        refuse_overwriting(
+            [*paths, *([str(config)] if config else [])], [path for _, path in wanted if path is not None], folder
+        )
         settings = load(config, folder)
         settings = dataclasses.replace(
             settings,

@@ -41,7 +41,7 @@ def refuse_overwriting(artifacts: Sequence[str], outputs: Sequence[Path], workin
     checked = [(working_folder / path).resolve() for path in artifacts]
     targets = [(working_folder / path).resolve() for path in outputs]
     for path, target in zip(outputs, targets, strict=True):
-        if any(target == one for one in checked):
+        if any(target == one or (target.exists() and target.is_relative_to(one)) for one in checked):
             raise OutputError(f"{path}: is checked itself; write the report to another file")
         if targets.count(target) > 1:
             raise OutputError(f"{path}: is named twice; give each report a file of its own")

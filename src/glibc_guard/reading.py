@@ -24,7 +24,7 @@ from glibc_guard.artifacts import (
     printable,
 )
 from glibc_guard.elf import ElfError, read_object
-from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Unread
+from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Unread, WheelFacts
 
 ELF_HEADER_BYTES: Final = 52  # of a 32-bit object; nothing shorter is one
 LIBRARY_NAME: Final = re.compile(r"\.so(\.\d+)*$")
@@ -34,8 +34,16 @@ LINKER_SCRIPT_BYTES: Final = 4096
 HASH_STEP: Final = 1024 * 1024
 WAITING: Final = 256  # members that are handed to the threads ahead of their results
 
-Result: TypeAlias = "ElfObject | Unread | None"
+Result: TypeAlias = "ElfObject | Unread | Impostor | None"
 Progress: TypeAlias = Callable[[str], None]  # called with the path of the artifact for each member that is done
+
+
+@dataclass(frozen=True, slots=True)
+class Impostor:
+    """A member that is called like a shared library and is none: unread where native code is promised, else data."""
+
+    path: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -45,6 +53,7 @@ class _Found:
     members: int = 0
     objects: list[ElfObject] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
+    impostors: list[Impostor] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
         self.members += 1
@@ -52,6 +61,8 @@ class _Found:
             self.objects.append(result)
         elif isinstance(result, Unread):
             self.unread.append(result)
+        elif isinstance(result, Impostor):
+            self.impostors.append(result)
 
 
 def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress | None = None) -> list[Artifact]:
@@ -80,10 +91,16 @@ def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress 
                 links=tuple(opened.links),
             )
     except ArtifactError as error:
-        unread = (Unread(None, str(error)),)
-        return [Artifact(printable(path), "unknown", _size(path), digest.result(), 0, (), unread)]
+        return [_unreadable(path, digest.result(), str(error))]
+    except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: the other artifacts are still judged
+        reason = f"glibc-guard itself failed on it, please report this: {error!r}"
+        return [_unreadable(path, digest.result(), reason)]
     nested = [_filled(_inner(path, wheel), inside) for wheel, inside in found.items() if wheel is not None]
     return [_filled(replace(outer, nested_wheels=len(nested)), found[None]), *nested]
+
+
+def _is_for_linux(wheel: WheelFacts) -> bool:
+    return any("linux" in platform for platform in wheel.platforms)
 
 
 def _inner(path: str, wheel: NestedWheel) -> Artifact:
@@ -99,8 +116,16 @@ def _inner(path: str, wheel: NestedWheel) -> Artifact:
     )
 
 
+def _unreadable(path: str, sha256: str | None, reason: str) -> Artifact:
+    return Artifact(printable(path), "unknown", _size(path), sha256, 0, (), (Unread(None, reason),))
+
+
 def _filled(artifact: Artifact, found: _Found) -> Artifact:
-    unread = found.unread if artifact.wheel else [*found.unread, *_not_judged(found.objects)]
+    unread = [*found.unread]
+    if artifact.wheel is None:
+        unread.extend(_not_judged(found.objects))
+    if artifact.kind != "sdist" and (artifact.wheel is None or _is_for_linux(artifact.wheel)):
+        unread.extend(Unread(entry.path, entry.reason) for entry in found.impostors)
     native = {item.path for item in found.objects}
     return replace(
         artifact,
@@ -151,7 +176,7 @@ def _read_member(member: Member) -> Result:
         return Unread(member.path, f"glibc-guard itself failed on it, please report this: {error!r}")
 
 
-def _impostor(member: Member, start: bytes, content: Content) -> Unread | None:
+def _impostor(member: Member, start: bytes, content: Content) -> Impostor | None:
     """Tell of a member that is called like a shared library of Linux and is none; None for all others.
 
     Text for the linker ("INPUT (…)") is called so too, and so are modules for macOS and for WebAssembly.
@@ -161,9 +186,8 @@ def _impostor(member: Member, start: bytes, content: Content) -> Unread | None:
     if member.size and LINKER_SCRIPT.search(content.read(0, LINKER_SCRIPT_BYTES)):
         return None
     size = f"{member.size} bytes" if member.size else "empty"
-    return Unread(
-        member.path, f"named like a shared library, but it is none ({size}): was it copied without its content?"
-    )
+    reason = f"named like a shared library, but it is none ({size}): was it copied without its content?"
+    return Impostor(member.path, reason)
 
 
 def _not_judged(objects: list[ElfObject]) -> Iterator[Unread]:

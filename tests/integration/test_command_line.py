@@ -77,6 +77,7 @@ def test_a_text_file_is_one_clear_line(tmp_path: Path) -> None:
         (["check", "m.so", "--format", "json", "--output", "m.so"], "m.so: is checked itself"),
         (["check", "m.so", "--format", "json", "--output", "r", "--format", "text", "--output", "./r"], "named twice"),
         (["check", ""], "a path is empty"),
+        (["check", ".", "--format", "json", "--output", "m.so"], "m.so: is checked itself"),
         (["check", ".", "--frobnicate"], "No such option"),
         (["explode"], "No such command"),
         (["show"], "Missing argument"),

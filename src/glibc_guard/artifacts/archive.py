@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -35,7 +34,6 @@ from glibc_guard.model import ArtifactKind, WheelFacts
 ELF_MAGIC: Final = b"\x7fELF"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 COMPRESSION_MAGICS: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
-LIBRARY_NAME: Final = re.compile(r"\.so(\.|$)")
 TAR_MAGIC: Final = slice(257, 262)  # "ustar" in the first header
 START_BYTES: Final = 512
 # No ".jar": it carries libraries for many systems, and the Java program takes the one that fits.
@@ -67,7 +65,7 @@ class OpenArtifact:
         self.size = size  # bytes; None for a folder
         self.wheel: WheelFacts | None = None
         self.record: Record | None = None  # of a wheel; complete when the last member was read
-        self.links: list[tuple[str, str]] = []  # of libraries; complete when the last member was given
+        self.links: list[tuple[str, str]] = []  # path → path; complete when the last member was given
         self.file: DiskFile | None = None  # closed with the artifact
         self._members = members
 
@@ -87,7 +85,7 @@ class OpenArtifact:
                 self.kind = _kind_of_tar(self.path, member.path)
             if member.link is None:
                 yield member
-            elif LIBRARY_NAME.search(member.path):
+            else:
                 self.links.append((member.path, member.link))
 
 
@@ -175,7 +173,7 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
         try:
             content = member.open()
             opener = _opener(content.read(0, START_BYTES))
-            if opener is None and _claims_to_be_an_archive(member.path, content.read(0, START_BYTES)):
+            if opener is None and _claims_to_be_an_archive(content.read(0, START_BYTES)):
                 reason = "named like an archive, but it is none that can be opened: check what it holds by itself"
                 yield unreadable(member.path, member.size, reason)
             elif opener is None:
@@ -192,9 +190,9 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
             yield unreadable(member.path, member.size, str(error))
 
 
-def _claims_to_be_an_archive(path: str, start: bytes) -> bool:
+def _claims_to_be_an_archive(start: bytes) -> bool:
     """Tell a damaged archive, or one of an unknown kind, from a text that is only called like one."""
-    return bool(start) and (path.lower().endswith(".whl") or not _is_text(start))
+    return bool(start) and not _is_text(start)
 
 
 def _same(content: Content) -> Content:
@@ -210,7 +208,7 @@ def _inside(member: Member, content: Content, opener: Opener, limits: Limits, de
     data = content.read(0, member.size)
     content.verify()
     content.close()
-    if member.path.endswith(".whl") and opener is zip_members:
+    if member.path.lower().endswith(".whl") and opener is zip_members:
         record = Record()
         members = list(zip_members(MemoryFile(data), limits, record.read_whole))
         record.load(members)
@@ -220,7 +218,8 @@ def _inside(member: Member, content: Content, opener: Opener, limits: Limits, de
             yield dataclasses.replace(inner, wheel=wheel)
     else:
         for inner in _with_nested(opener(MemoryFile(data), limits), limits, depth - 1):
-            yield dataclasses.replace(inner, path=f"{member.path}/{inner.path}")
+            link = None if inner.link is None else f"{member.path}/{inner.link}"
+            yield dataclasses.replace(inner, path=f"{member.path}/{inner.path}", link=link)
 
 
 def _kind_of_tar(path: str, member: str) -> ArtifactKind:

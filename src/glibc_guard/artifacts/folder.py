@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from glibc_guard.artifacts.member import ArtifactError, DiskFile, Member, PlainContent, linked, printable, unreadable
+
+#: First folders of a path that belongs to the machine, and not to what was built on it.
+SYSTEM_FOLDERS: Final = frozenset({"usr", "lib", "lib64", "bin", "sbin", "etc", "proc", "sys", "dev"})
 
 
 class FileContent(PlainContent):
@@ -27,15 +32,19 @@ class FileContent(PlainContent):
         self._opened.close()
 
 
-def folder_members(folder: Path) -> Iterator[Member]:
+def folder_members(folder: Path, seen: frozenset[Path] = frozenset()) -> Iterator[Member]:
     """Yield every regular file below ``folder``, sorted, with paths relative to it.
 
-    A link to a file inside is told as a link, and one that leads out of the folder is read like the file itself.
+    A link to something inside is told as a link. One that leads out of the folder is read like the thing itself, except
+    into the folders of the system, which are no part of what is built; ``seen`` keeps links from leading in a circle.
     """
     failures: list[OSError] = []
     inside = folder.resolve()
     for root, folders, files in os.walk(folder, onerror=failures.append):
         folders.sort()
+        for name in folders:
+            if Path(root, name).is_symlink():
+                yield from _linked_folder(Path(root, name), folder, inside, seen | {inside})
         for name in sorted(files):
             member = _member(Path(root, name), folder, inside)
             if member is not None:
@@ -46,6 +55,17 @@ def folder_members(folder: Path) -> Iterator[Member]:
             yield unreadable(path, 0, f"cannot be read: {failure.strerror}")
 
 
+def _linked_folder(path: Path, folder: Path, inside: Path, seen: frozenset[Path]) -> Iterator[Member]:
+    relative = printable(path.relative_to(folder).as_posix())
+    target = path.resolve()
+    if target.is_relative_to(inside):
+        yield linked(relative, printable(target.relative_to(inside).as_posix()))
+    elif target not in seen and not _is_of_the_system(target):
+        for member in folder_members(target, seen | {target}):
+            link = None if member.link is None else f"{relative}/{member.link}"
+            yield dataclasses.replace(member, path=f"{relative}/{member.path}", link=link)
+
+
 def _member(path: Path, folder: Path, inside: Path) -> Member | None:
     relative = printable(path.relative_to(folder).as_posix())
     try:
@@ -53,6 +73,8 @@ def _member(path: Path, folder: Path, inside: Path) -> Member | None:
             target = path.resolve()
             if target.is_relative_to(inside):
                 return linked(relative, printable(target.relative_to(inside).as_posix()))
+            if _is_of_the_system(target):
+                return None
         status = path.stat()
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
         if path.is_symlink():  # it leads nowhere, on this machine at least
@@ -61,3 +83,7 @@ def _member(path: Path, folder: Path, inside: Path) -> Member | None:
     return (
         Member(relative, status.st_size, functools.partial(FileContent, path)) if stat.S_ISREG(status.st_mode) else None
     )
+
+
+def _is_of_the_system(target: Path) -> bool:
+    return len(target.parts) > 1 and target.parts[1] in SYSTEM_FOLDERS

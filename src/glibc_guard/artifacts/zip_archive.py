@@ -6,6 +6,8 @@ import functools
 import hashlib
 import io
 import lzma
+import posixpath
+import stat
 import struct
 import zipfile
 import zlib
@@ -21,12 +23,14 @@ from glibc_guard.artifacts.member import (
     PlainContent,
     RandomAccess,
     StreamedContent,
+    linked,
     unreadable,
 )
 
 LOCAL_HEADER: Final = struct.Struct("<4s5HIIIHH")
 ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
 
+LONGEST_LINK: Final = 4096  # bytes: PATH_MAX of Linux
 ENCRYPTED: Final = 0x1
 STEP: Final = 64 * 1024  # compressed bytes a piece; one byte of deflate yields 1,032 at most
 DECOMPRESSION_ERRORS: Final = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError)
@@ -52,6 +56,8 @@ def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None
         struct.error,
     ) as error:
         raise ArtifactError(f"damaged or truncated zip archive: {error}") from error
+    if not all(info.filename for info in archive.infolist()):
+        raise ArtifactError("damaged zip archive: a member has no name")
     files = [info for info in archive.infolist() if not info.is_dir()]
     if sum(info.file_size for info in files) > limits.inflated_bytes:
         raise ArtifactError(f"the members inflate to more than {limits.inflated_bytes} bytes (limit inflated_bytes)")
@@ -63,10 +69,25 @@ def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None
         elif info.flag_bits & ENCRYPTED:
             reason = "encrypted zip member: nothing can be said of its content"
             yield unreadable(info.filename, info.file_size, reason)
+        elif read_whole is None and stat.S_ISLNK(info.external_attr >> 16):  # an installer of wheels knows no links
+            yield _link(file, archive, info)
         else:
             pieces = functools.partial(_pieces, file, archive, info, read_whole)
             content = functools.partial(StreamedContent, pieces, limits.retained_bytes)
-            yield Member(info.filename, info.file_size, content)
+            path = info.filename if read_whole else info.filename.removeprefix("./")
+            yield Member(path, info.file_size, content)
+
+
+def _link(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+    """Info-ZIP and others store a symbolic link as a member whose content is the target."""
+    path = info.filename.removeprefix("./")
+    if info.file_size > LONGEST_LINK:
+        return unreadable(path, info.file_size, "a link to a path longer than any system allows")
+    try:
+        target = b"".join(_pieces(file, archive, info, None)).decode("utf-8", "backslashreplace")
+    except ArtifactError as error:
+        return unreadable(path, info.file_size, str(error))
+    return linked(path, posixpath.normpath(posixpath.join(posixpath.dirname(path), target)).lstrip("/"))
 
 
 def _pieces(

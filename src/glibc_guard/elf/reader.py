@@ -22,6 +22,7 @@ DT_FLAGS, DT_RELR, DT_FLAGS_1, DT_FILTER = 30, 36, 0x6FFFFFFB, 0x7FFFFFFF
 DF_STATIC_TLS, DF_1_PIE = 0x10, 0x08000000
 ELFOSABI_NONE, ELFOSABI_GNU = 0, 3
 MAX_PROGRAM_HEADERS: Final = 4096
+NEWEST_ABI: Final = 4  # LIBC_ABI_MAX - 1 of glibc's libc-abis
 PAGE_SIZE: Final = 4096  # bytes; no architecture has smaller pages
 
 #: (e_machine, class, byte order) → the name that platform tags use.
@@ -90,7 +91,7 @@ def read_object(path: str, size: int, data: Bytes) -> ElfObject:
 
 
 def _check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
-    """Refuse what the loader could not map as it stands: segments beyond the file, or over each other."""
+    """Refuse segments beyond the file, and those over each other, where it would be a guess what the loader sees."""
     if not loads:
         raise ElfError("it has no loadable segment")
     mapped_until = 0
@@ -150,7 +151,9 @@ def _read_header(data: Bytes) -> Header:
         raise ElfError("truncated ELF header")
     if ident[6] != 1 or any(ident[9:]):
         raise ElfError("damaged ELF header: the loader refuses its version or padding")
-    kind, machine, _, _, offset, sections, _, _, entry_size, count, *section_sizes = layout.header.unpack(raw)
+    kind, machine, version, _, offset, sections, _, _, entry_size, count, *section_sizes = layout.header.unpack(raw)
+    if version != 1 or (ident[8] and (ident[7] != ELFOSABI_GNU or ident[8] > NEWEST_ABI)):
+        raise ElfError("damaged ELF header: the loader refuses its version, or the version of its ABI")
     architecture = ARCHITECTURES.get((machine, ident[4], ident[5])) or _other_architecture(machine, layout)
     segments: tuple[ProgramHeader, ...] = ()
     if kind in {ET_EXEC, ET_DYN} and count:

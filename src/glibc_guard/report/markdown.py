@@ -69,7 +69,8 @@ def _group(group: Group) -> Iterator[str]:
     shown = ", ".join(_symbol(finding) for finding in group.findings[:SYMBOLS_SHOWN])
     more = len(group.findings) - SYMBOLS_SHOWN
     rest = f" and {count(more, 'symbol')} more" if more > 0 else ""
-    head = f"{markdown_code(group.version or '')} of {markdown_code(group.library or '?')}"
+    library = f" of {markdown_code(group.library)}" if group.library else ""
+    head = f"{markdown_code(group.version or '')}{library}"
     hints = "".join(_hint(hint) for hint in group.hints)
     yield f"- {group.severity}: {head}: {shown}{rest} ({markdown_code(group.rule)}){hints}\n"
 

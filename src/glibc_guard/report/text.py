@@ -123,7 +123,8 @@ def _group(printer: _Printer, group: Group) -> None:
             _single(printer, finding)
         return
     head = Text(f"{group.severity} ", style=SEVERITY_STYLES[group.severity])
-    head.append(f"{plain(group.version or '')} of {plain(group.library or '?')}  ", style="bold default")
+    library = f" of {plain(group.library)}" if group.library else ""
+    head.append(f"{plain(group.version or '')}{library}  ", style="bold default")
     head.append(", ".join(_symbol(finding) for finding in group.findings), style="default")
     head.append(f"  [{group.rule}]", style="dim")
     printer.block(head, 4)

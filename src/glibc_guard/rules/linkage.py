@@ -52,7 +52,11 @@ class Linkage:
 
     def provider(self, item: ElfObject, name: str) -> ElfObject | None:
         """Return the object that ``item`` gets for ``name``: on its search path, else any that answers to it."""
-        return self.on_search_path(item, name) or self.carried(name)
+        return None if is_core_library(name) else self.on_search_path(item, name) or self.carried(name)
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a library of that name lies anywhere in the artifact, glibc's own included."""
+        return name in self._by_name
 
     def on_search_path(self, item: ElfObject, name: str) -> ElfObject | None:
         """Return the object for ``name`` in the folders that ``item`` itself names; ``name`` may be a path as well."""
@@ -73,16 +77,19 @@ class Linkage:
         """
         if self.on_search_path(item, name) is not None or self._in_default_folder(name):
             return True
-        return item.runpath is None and any(
-            parent.rpath is not None and parent.runpath is None and self.on_search_path(parent, name) is not None
-            for parent in self._parents(item)
-        )
+        if item.runpath is not None:
+            return False
+        return any(self.on_search_path(parent, name) is not None for parent in self._passing_on(item))
 
     def reached_by_another(self, item: ElfObject, name: str) -> bool:
-        """Tell whether another object finds ``name``: loaded first, it leaves the library there for ``item``."""
-        return any(
-            other is not item and self.on_search_path(other, name) is not None for other in self._users.get(name, ())
-        )
+        """Tell whether another module finds ``name``: loaded first, it leaves the library there for ``item``.
+
+        A program starts a process of its own, so that nothing was loaded before.
+        """
+        if item.kind == "executable":
+            return False
+        others = (other for other in self._users.get(name, ()) if other is not item and other.kind == "shared")
+        return any(self.on_search_path(other, name) is not None for other in others)
 
     def closure(self, item: ElfObject) -> tuple[frozenset[str], bool]:
         """Return every library name that is loaded with ``item``, and whether that is all.
@@ -105,7 +112,9 @@ class Linkage:
 
     @cached_property
     def _defined(self) -> frozenset[str]:
-        return frozenset().union(*(item.defined for item in self.objects))
+        """Every symbol that a library of the artifact defines; glibc's own are the system's, wherever they lie."""
+        libraries = (item for item in self.objects if item.kind == "shared" and not _is_core(item))
+        return frozenset().union(*(item.defined for item in libraries))
 
     @cached_property
     def _closures(self) -> dict[str, tuple[frozenset[str], bool]]:
@@ -154,11 +163,18 @@ class Linkage:
     @cached_property
     def _by_path(self) -> dict[str, ElfObject]:
         found = {posixpath.normpath(_installed(item.path)): item for item in self.objects}
+        real = dict(found)
         for path, target in self.links:
-            item = found.get(posixpath.normpath(_installed(target)))
-            if item is not None:
-                found.setdefault(posixpath.normpath(_installed(path)), item)
+            if target in real:
+                found.setdefault(posixpath.normpath(path), real[target])
+            elif target in self._folders:
+                inside = ((name, item) for name, item in real.items() if name.startswith(f"{target}/"))
+                found.update({f"{posixpath.normpath(path)}{name[len(target) :]}": item for name, item in inside})
         return found
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        return frozenset(posixpath.dirname(item.path) for item in self.objects)
 
     def _in_default_folder(self, name: str) -> bool:
         """Tell whether ``name`` lies where the loader looks without being told, once the artifact is installed.
@@ -171,6 +187,17 @@ class Linkage:
         folder = posixpath.dirname(found.path).lstrip("/")
         default = folder in DEFAULT_FOLDERS or (posixpath.dirname(folder) in {"lib", "usr/lib"} and "-linux-" in folder)
         return default and (self.kind == "deb" or folder.startswith("usr/"))
+
+    def _passing_on(self, item: ElfObject) -> tuple[ElfObject, ...]:
+        """Return the objects whose RPATH ``item`` inherits."""
+        if item.path not in self._inherited:
+            parents = (parent for parent in self._parents(item) if parent.runpath is None)
+            self._inherited[item.path] = tuple(parent for parent in parents if parent.rpath is not None)
+        return self._inherited[item.path]
+
+    @cached_property
+    def _inherited(self) -> dict[str, tuple[ElfObject, ...]]:
+        return {}
 
     def _parents(self, item: ElfObject) -> Iterator[ElfObject]:
         """Yield every object that needs ``item``, directly or through others."""
@@ -216,6 +243,10 @@ def _installed(path: str) -> str:
 def is_core_library(name: str) -> bool:
     """Tell whether ``name`` is a part of glibc that every process has in one copy, the system's."""
     return is_glibc_library(name) and not name.startswith(("libcrypt.", "libnsl."))
+
+
+def _is_core(item: ElfObject) -> bool:
+    return is_core_library(posixpath.basename(item.path)) or is_core_library(item.soname or "")
 
 
 def is_musl_library(name: str) -> bool:

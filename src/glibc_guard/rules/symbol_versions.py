@@ -64,7 +64,7 @@ def weak_version_need(subject: Subject) -> Iterator[Finding]:
 def private_symbol(subject: Subject) -> Iterator[Finding]:
     """Yield a finding for each symbol of ``GLIBC_PRIVATE``, which is bound to one exact build of glibc."""
     for need in subject.system_needs:
-        if need.version == PRIVATE:
+        if need.version == PRIVATE and not _is_part_of_a_system(subject, need.library):
             symbols: list[UndefinedSymbol | None] = [*_symbols_of(subject, need)]
             hint = "link without it: such a symbol may change or go with any update of glibc"
             yield from _for_each(
@@ -75,6 +75,11 @@ def private_symbol(subject: Subject) -> Iterator[Finding]:
                 rule="private-symbol",
                 hint=hint,
             )
+
+
+def _is_part_of_a_system(subject: Subject, library: str) -> bool:
+    """Tell whether the artifact is, or holds, a whole system: glibc's parts come together there, of one build."""
+    return subject.artifact.kind in {"deb", "folder", "tar"} and subject.linkage.holds(library)
 
 
 def loader_marker(subject: Subject) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ def symbol_missing(subject: Subject) -> Iterator[Finding]:
             yield from _unversioned(subject, symbol)
         elif symbol.library is None:
             yield from _of_any_library(subject, symbol, symbol.version)
-        elif symbol.library is not None and (symbol.library, symbol.version) in met:
+        elif (symbol.library, symbol.version) in met:
             key = (symbol.library, symbol.version)
             if met[key]:
                 yield from _versioned(subject, symbol, symbol.library, symbol.version)

@@ -473,3 +473,48 @@ def test_a_wheel_with_too_many_tags(tmp_path: Path) -> None:
     path.write_bytes(zip_bytes({"sample-1.0.dist-info/WHEEL": f"Tag: {many}-{many}-{many}".encode()}))
     with pytest.raises(ArtifactError, match="more than 100 tags"):
         contents(path)
+
+
+def test_links_in_zips_are_links_except_in_wheels(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("./pkg/libfoo.so.1")
+    link.external_attr = 0o120777 << 16
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("./pkg/libfoo.so.1.2", OBJECT)
+        archive.writestr(link, "libfoo.so.1.2")
+    with open_artifact(str(path), Limits()) as opened:
+        assert {member.path for member in opened.members()} == {"pkg/libfoo.so.1.2"}
+        assert opened.links == [("pkg/libfoo.so.1", "pkg/libfoo.so.1.2")]
+    wheel = make_wheel(tmp_path, FILES)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        link.filename = "pkg/libfoo.so.1"
+        archive.writestr(link, "libfoo.so.1.2")
+    assert contents(wheel)["pkg/libfoo.so.1"] == b"libfoo.so.1.2"
+
+
+def test_links_in_a_nested_archive_stay_inside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_bytes({"b.tar": tar_bytes(FILES)}))
+    with open_artifact(str(path), Limits()) as opened:
+        for _ in opened.members():
+            pass
+        assert opened.links == [("b.tar/pkg/libfoo.so", "b.tar/pkg/libfoo.so.1.2")]
+
+
+def test_a_linked_folder_outside_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/m.so").write_bytes(OBJECT)
+    (tmp_path / "out/back").symlink_to(tmp_path / "in")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/native").symlink_to("../out")
+    (tmp_path / "in/system").symlink_to("/usr/bin")
+    assert contents(tmp_path / "in") == {"native/m.so": OBJECT}
+
+
+def test_a_zip_member_without_a_name(tmp_path: Path) -> None:
+    data = zip_bytes({"a": OBJECT})
+    path = tmp_path / "a.zip"
+    central = data.index(b"PK\x01\x02")
+    path.write_bytes(data[: central + 28] + b"\0\0" + data[central + 30 : central + 46] + data[central + 47 :])
+    with pytest.raises(ArtifactError, match=r"damaged|truncated"):
+        contents(path)

@@ -105,6 +105,12 @@ def test_what_else_is_called_like_a_library(tmp_path: Path, data: bytes) -> None
     assert judged(folder).verdict == "pass"
 
 
+def test_a_text_called_like_a_library_is_data_where_nothing_native_is_promised(tmp_path: Path) -> None:
+    files = {"tests/fake.so": b"just text", "tests/broken.whl": b"dummy"}
+    assert judged(make_wheel(tmp_path, files, tag="py3-none-any")).verdict == "pass"
+    assert judged(make_wheel(tmp_path, {"m.so": OBJECT, **files})).verdict == "unreadable"
+
+
 def test_no_wildcard_sets_aside_what_could_not_be_read(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, {"m.so": OBJECT, "bad.so": OBJECT[:300]})
     assert judged(wheel, ignores=(Ignore("*", "all"),)).verdict == "unreadable"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from building import TRIPLES, compile_with_zig, library, make_wheel
+from building import TRIPLES, compile_with_gcc, compile_with_zig, library, make_wheel
 from glibc_guard.model import Finding
 from unit.rules.crafting import dynamic_entry, put
 from unit.rules.judging import judged, of_rule, rules_of, written
@@ -221,3 +221,42 @@ def test_records(tmp_path: Path, arch: str) -> None:
     assert f"has another hash than RECORD says: sha256={digest}" in problem(changed).message
     unlisted = rewritten(make_wheel(tmp_path, {"m.so": data}, tag=tag), "m.so", drop_record=True)
     assert "is not listed in RECORD" in problem(unlisted).message
+
+
+def test_what_another_program_finds_does_not_help_a_program(tmp_path: Path) -> None:
+    """Each starts a process of its own: for the one that does not find the library, the system's counts."""
+    flags = ("-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libstdc++.so.6", "-Wl,--version-script=map")
+    runtime = compile_with_gcc("int x(void) { return 1; }", *flags, beside={"map": b"GLIBCXX_3.4.99 { x; };"})
+    source = "int x(void); int main(void) { return x(); }"
+    folder = tmp_path / "app"
+    for name in ("bin", "lib"):
+        (folder / name).mkdir(parents=True)
+    (folder / "lib/libstdc++.so.6").write_bytes(runtime)
+    for name, search in (("p", ()), ("q", ("-Wl,-rpath,$ORIGIN/../lib",))):
+        program = compile_with_gcc(source, "./libstdc++.so.6", *search, beside={"libstdc++.so.6": runtime})
+        (folder / "bin" / name).write_bytes(program)
+    found = of_rule(judged(folder, "manylinux_2_36"), "symbol-version-too-new")
+    assert {finding.object for finding in found} == {"bin/p"}
+
+
+def test_a_folder_that_is_a_link_is_another_name_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "bin").mkdir()
+    (folder / "lib64").symlink_to("lib")
+    (folder / "lib/libx.so.1").write_bytes(provider("libx.so.1"))
+    (folder / "bin/m.so").write_bytes(user("libx.so.1", "-Wl,-rpath,$ORIGIN/../lib64"))
+    assert judged(folder, "2.17").findings == ()
+
+
+def test_parts_of_one_glibc_may_share_private_symbols(tmp_path: Path) -> None:
+    flags = ("-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libc.so.6", "-Wl,--version-script=map")
+    libc = compile_with_gcc("void inner(void) {}", *flags, beside={"map": b"GLIBC_PRIVATE { inner; };"})
+    source = "void inner(void); void f(void) { inner(); }"
+    part = compile_with_gcc(source, "-shared", "-fPIC", "-nostdlib", "./libc.so.6", beside={"libc.so.6": libc})
+    folder = tmp_path / "root"
+    folder.mkdir()
+    (folder / "libnss_x.so.2").write_bytes(part)
+    assert of_rule(judged(folder, "2.36"), "private-symbol") != []
+    (folder / "libc.so.6").write_bytes(libc)
+    assert of_rule(judged(folder, "2.36"), "private-symbol") == []

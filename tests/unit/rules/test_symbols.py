@@ -124,6 +124,13 @@ def test_a_library_that_nobody_loads_does_not_help_a_program(tmp_path: Path) -> 
     assert of_rule(judged(folder, "2.36"), "symbol-missing") != []
 
 
+def test_a_libc_in_the_artifact_brings_no_symbol(tmp_path: Path) -> None:
+    user = unversioned(with_symbol("__isoc23_strtol", "GLIBC_2.2.5"), "__isoc23_strtol")
+    libc = compile_with_gcc("void __isoc23_strtol(void) {}", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libc.so.6")
+    wheel = make_wheel(tmp_path, {"m.so": user, "t/libc.so.6": libc}, tag="cp312-cp312-manylinux_2_36_x86_64")
+    assert {finding.object for finding in of_rule(judged(wheel), "symbol-missing")} == {"m.so"}
+
+
 def test_versions_of_libxcrypt(tmp_path: Path) -> None:
     flags = ("-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libcrypt.so.1", "-Wl,--version-script=map")
     stub = compile_with_gcc("void crypt_gensalt(void) {}", *flags, beside={"map": b"XCRYPT_2.0 { crypt_gensalt; };"})
