@@ -18,6 +18,11 @@ MARKER_PREFIX: Final = "GLIBC_ABI_"
 LOOKUP_TOLERANT: Final = "2.30"  # BZ 24741: the look-up no longer insists on the file that a version need names
 LIBXCRYPT: Final = "2.28"  # RHEL 8; the distributions with an older glibc ship its own libcrypt
 LOWEST: Final = SymbolVersion("GLIBC", ())
+MARKER_HINTS: Final = {
+    "GLIBC_ABI_DT_RELR": "link without packed relative relocations: -Wl,-z,nopack-relative-relocs",
+    "GLIBC_ABI_GNU2_TLS": "compile with -mtls-dialect=gnu",
+    "GLIBC_ABI_DT_X86_64_PLT": "link with -Wl,-z,nomark-plt",
+}
 WEAK_HINT: Final = (
     "the code may cope without this symbol, but the linker wrote the version need without the weak flag (GNU ld always "
     "does), so the loader refuses the object all the same: build against the older glibc"
@@ -86,35 +91,31 @@ def loader_marker(subject: Subject) -> Iterator[Finding]:
     """Yield a finding for each marker (``GLIBC_ABI_DT_RELR`` and its kin) that the target's loader does not know."""
     if subject.release is None:
         return
-    known = {marker.version: marker for marker in glibc_symbols.extra().markers if marker.concerns(subject.target.arch)}
+    markers = glibc_symbols.extra().markers
+    known = {marker.version: marker for marker in markers if marker.concerns(subject.target.arch)}
     for need in subject.system_needs:
-        if not need.version.startswith(MARKER_PREFIX):
-            continue
         marker = known.get(need.version)
-        if marker is not None and not subject.before(marker.release):
+        if not need.version.startswith(MARKER_PREFIX) or (marker and not subject.before(marker.release)):
             continue
-        since = f"glibc {marker.release} and later know" if marker else "no known glibc knows"
-        backported = f" (some distributions' builds from {marker.backported_to} on as well)" if (
-            marker and marker.backported_to and not subject.before(marker.backported_to)
-        ) else ""  # fmt: skip
         yield Finding(
             rule="loader-marker",
             severity="error",
             object=subject.object.path,
-            message=f"{need.version} ({need.library}) is a mark that only {since}{backported}, and the target is "
-            f"{subject.system}" if marker else f"{need.version} ({need.library}) is a mark that {since}",
+            message=f"{need.version} ({need.library}) is a mark that {_who_knows(subject, marker)}",
             version=need.version,
             library=need.library,
             target=subject.target.name,
             hint=MARKER_HINTS.get(need.version),
-        )  # fmt: skip
+        )
 
 
-MARKER_HINTS: Final = {
-    "GLIBC_ABI_DT_RELR": "link without packed relative relocations: -Wl,-z,nopack-relative-relocs",
-    "GLIBC_ABI_GNU2_TLS": "compile with -mtls-dialect=gnu",
-    "GLIBC_ABI_DT_X86_64_PLT": "link with -Wl,-z,nomark-plt",
-}
+def _who_knows(subject: Subject, marker: glibc_symbols.Marker | None) -> str:
+    if marker is None:
+        return "no known glibc knows"
+    backported = ""
+    if marker.backported_to is not None and not subject.before(marker.backported_to):
+        backported = f" (some distributions' builds from {marker.backported_to} on as well)"
+    return f"only glibc {marker.release} and later know{backported}, and the target is {subject.system}"
 
 
 def glibc_on_musl(subject: Subject) -> Iterator[Finding]:
