@@ -91,6 +91,7 @@ class WheelFacts:
     version: str
     tags: tuple[str, ...]  # from the file name, expanded: "cp312-cp312-manylinux_2_17_x86_64"
     metadata_tags: tuple[str, ...]  # ``Tag:`` lines of the WHEEL file, expanded likewise
+    preloads: bool = False  # a package of it loads libraries by path when it is imported (ctypes.CDLL)
 
     @property
     def platforms(self) -> tuple[str, ...]:

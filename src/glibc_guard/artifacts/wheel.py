@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import csv
 import io
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -13,6 +14,8 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from glibc_guard.artifacts.member import ArtifactError, Member
 from glibc_guard.model import RecordProblem, WheelFacts
 
+PACKAGE_START = re.compile(r"[^/]+/(?:__init__|_distributor_init\w*)\.py")
+START_BYTES = 256 * 1024
 MAX_TAGS = 100  # the longest compressed tag sets of real wheels have a dozen
 METADATA_BYTES = 64 * 1024 * 1024  # RECORD has a line for each member
 
@@ -56,7 +59,7 @@ class Record:
         return tuple(RecordProblem(path, self._problems[path]) for path in sorted(self._problems))
 
 
-def wheel_facts(file_name: str, members: Iterable[Member]) -> WheelFacts:
+def wheel_facts(file_name: str, members: Sequence[Member]) -> WheelFacts:
     """Read the tags that pip goes by (those of the file name) and those of the WHEEL file.
 
     Raises:
@@ -67,7 +70,14 @@ def wheel_facts(file_name: str, members: Iterable[Member]) -> WheelFacts:
     except InvalidWheelFilename as error:
         raise ArtifactError(f"not a valid wheel file name, so pip would refuse it: {error}") from error
     compressed = file_name.removesuffix(".whl").rsplit("-", 3)[1:]
-    return WheelFacts(str(name), str(version), _expanded("-".join(compressed)), _metadata_tags(members))
+    tags = _expanded("-".join(compressed))
+    return WheelFacts(str(name), str(version), tags, _metadata_tags(members), _preloads(members))
+
+
+def _preloads(members: Iterable[Member]) -> bool:
+    """Tell whether a package loads libraries itself, as some do with what lies in their ``NAME.libs`` folder."""
+    starts = (member for member in members if PACKAGE_START.fullmatch(member.path) and member.size <= START_BYTES)
+    return any(b"CDLL" in member.open().read(0, START_BYTES) for member in starts)
 
 
 def _metadata_tags(members: Iterable[Member]) -> tuple[str, ...]:

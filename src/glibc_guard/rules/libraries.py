@@ -54,12 +54,14 @@ def library_missing(subject: Subject) -> Iterator[Finding]:
             message = f"needs {library}, a copy that a repair tool made: the artifact does not carry it"
             yield _finding(subject, "library-missing", "error", message, "repair and pack the artifact again", library)
         elif inside is not None and not subject.linkage.reaches(subject.object, library):
-            known = is_glibc_library(library)  # the system has one as well
             by_another = subject.linkage.reached_by_another(subject.object, library)
-            certain = subject.artifact.wheel is not None and not known and not by_another
+            wheel = subject.artifact.wheel
+            certain = wheel is not None and not wheel.preloads and not by_another
             severity: Severity = "error" if certain else "warning"
             message = f"needs {library}, which lies at {inside.path}: its search path does not lead there"
-            if by_another:
+            if wheel is not None and wheel.preloads:
+                message += "; the package calls CDLL when it is imported, and may load it before"
+            elif by_another:
                 message += "; it loads only after another object that finds it"
             hint = f"set its RUNPATH: patchelf --set-rpath '$ORIGIN/…' {subject.object.path.rpartition('/')[2]}"
             yield _finding(subject, "library-missing", severity, message, hint, library)

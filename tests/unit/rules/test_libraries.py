@@ -70,6 +70,17 @@ def test_a_library_that_another_object_brings_into_the_process(tmp_path: Path) -
     assert "it loads only after another object that finds it" in finding.message
 
 
+def test_a_library_that_the_package_loads_itself(tmp_path: Path) -> None:
+    files = {
+        "pkg/__init__.py": b"import ctypes\nctypes.CDLL(__path__[0] + '/../pkg.libs/libx.so.1')\n",
+        "pkg/m.so": user("libx.so.1"),
+        "pkg.libs/libx.so.1": provider("libx.so.1"),
+    }
+    (finding,) = judged(make_wheel(tmp_path, files)).findings
+    assert (finding.rule, finding.severity) == ("library-missing", "warning")
+    assert "the package calls CDLL when it is imported" in finding.message
+
+
 def test_rpath_is_inherited_and_runpath_is_not(tmp_path: Path) -> None:
     middle = compile_with_zig(
         "int provided(void); int between(void) { return provided(); }",
