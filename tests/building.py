@@ -38,7 +38,6 @@ def compile_with_zig(
     *flags: str,
     arch: str = "x86_64",
     glibc: str | None = "2.17",
-    suffix: str = ".c",
     name: str = "object",
     beside: Mapping[str, bytes] | None = None,
 ) -> bytes:
@@ -49,18 +48,18 @@ def compile_with_zig(
     if glibc is not None:
         glibc = max(glibc, OLDEST.get(arch, glibc), key=lambda release: tuple(map(int, release.split("."))))
     triple = f"{TRIPLES[arch]}.{glibc}" if glibc else TRIPLES[arch].replace("gnu", "musl")
-    command = [sys.executable, "-m", "ziglang", "c++" if suffix == ".cc" else "cc", "-target", triple, "-O1"]
-    return _cached(command, flags, {f"source{suffix}": source.encode(), **(beside or {})}, name, version("ziglang"))
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", triple, "-O1"]
+    return _cached(command, flags, {"source.c": source.encode(), **(beside or {})}, name, version("ziglang"))
 
 
 def compile_with_gcc(
-    source: str, *flags: str, suffix: str = ".c", name: str = "object", beside: Mapping[str, bytes] | None = None
+    source: str, *flags: str, name: str = "object", beside: Mapping[str, bytes] | None = None
 ) -> bytes:
     """Compile and link ``source`` with the compiler and the glibc of this machine."""
-    compiler = shutil.which("g++" if suffix == ".cc" else os.environ.get("CC") or "cc")
-    assert compiler is not None, "a C and a C++ compiler are needed: apt-get install gcc g++"
+    compiler = shutil.which(os.environ.get("CC") or "cc")
+    assert compiler is not None, "a C compiler is needed: apt-get install gcc libc6-dev"
     identity = subprocess.run([compiler, "-v"], check=True, capture_output=True, text=True).stderr
-    return _cached([compiler, "-O1"], flags, {f"source{suffix}": source.encode(), **(beside or {})}, name, identity)
+    return _cached([compiler, "-O1"], flags, {"source.c": source.encode(), **(beside or {})}, name, identity)
 
 
 def library(
@@ -72,6 +71,18 @@ def library(
         f"void *call_{number}(double x) {{ return (void *)(long)({call}); }}" for number, call in enumerate(calls)
     ]
     return compile_with_zig("\n".join(lines), "-shared", "-fPIC", "-s", "-w", "-lm", arch=arch, glibc=glibc)
+
+
+def needs_libstdcxx(version: str, *flags: str) -> bytes:
+    """Return a module that asks libstdc++.so.6 for a symbol of ``version`` ("GLIBCXX_3.4.29"); no C++ is needed."""
+    shared = ("-shared", "-fPIC", "-nostdlib")
+    stub = compile_with_gcc(
+        "void later(void) {}",
+        *(*shared, "-Wl,-soname,libstdc++.so.6", "-Wl,--version-script=map"),
+        beside={"map": f"{version} {{ later; }};".encode()},
+    )
+    source = "void later(void); void f(void) { later(); }"
+    return compile_with_gcc(source, *shared, "./libstdc++.so.6", *flags, beside={"libstdc++.so.6": stub})
 
 
 def _cached(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from building import compile_with_gcc, library, make_wheel
+from building import library, make_wheel, needs_libstdcxx
 
 NEW = library("reallocarray(0, 1, 2)", glibc="2.29")
 OLD = library("malloc(1)", glibc="2.17")
@@ -270,9 +270,7 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
 
 
 def test_a_release_of_glibc_alone_says_what_it_leaves_open(tmp_path: Path) -> None:
-    module = compile_with_gcc(
-        "#include <string>\nstd::string f(int n) { return std::to_string(n); }", "-shared", "-fPIC", suffix=".cc"
-    )
+    module = needs_libstdcxx("GLIBCXX_3.4.29")
     (tmp_path / "m.so").write_bytes(module)
     shown = run("check", tmp_path / "m.so", "--target", "2.36").stdout
     assert "2.36 is a release of glibc alone: the versions of" in shown

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from building import compile_with_gcc, compile_with_zig, library, make_wheel
+from building import compile_with_gcc, compile_with_zig, library, make_wheel, needs_libstdcxx
 from unit.rules.judging import judged, of_rule, written
 
 ARCHITECTURES = ("x86_64", "i686", "aarch64", "ppc64le", "s390x", "armv7l")
@@ -13,11 +13,6 @@ WEAK = """
 #include <stdlib.h>
 extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *) __attribute__((weak));
 void *f(void) { return __cxa_thread_atexit_impl ? malloc(1) : 0; }
-"""
-CXX = """
-#include <string>
-#include <charconv>
-extern "C" int f(const char *text, int size) { double d = 0; std::from_chars(text, text + size, d); return (int)d; }
 """
 
 
@@ -110,7 +105,7 @@ def test_private_symbols(tmp_path: Path, arch: str) -> None:
 
 
 def test_libstdcxx_is_held_against_the_profile(tmp_path: Path) -> None:
-    module = compile_with_gcc(CXX, "-shared", "-fPIC", "-std=c++17", suffix=".cc")
+    module = needs_libstdcxx("GLIBCXX_3.4.29")
     wheel = make_wheel(tmp_path, {"m.so": module}, tag="cp312-cp312-manylinux_2_17_x86_64")
     report = judged(wheel)
     found = {(f.version, f.library) for f in of_rule(report, "symbol-version-too-new")}
@@ -125,7 +120,7 @@ def test_libstdcxx_is_held_against_the_profile(tmp_path: Path) -> None:
 def test_a_vendored_libstdcxx_does_not_raise_the_floor(tmp_path: Path) -> None:
     runtime = compile_with_gcc("int x;", "-shared", "-fPIC", "-Wl,-soname,libstdc++.so.6", name="libstdc++.so.6")
     for flags, met in ((("-Wl,-rpath,$ORIGIN/m.libs",), True), ((), False)):
-        module = compile_with_gcc(CXX, "-shared", "-fPIC", "-std=c++17", *flags, suffix=".cc")
+        module = needs_libstdcxx("GLIBCXX_3.4.29", *flags)
         wheel = make_wheel(tmp_path, {"m.so": module, "m.libs/libstdc++.so.6": runtime})
         assert ("GLIBCXX" not in judged(wheel).floor) is met
 
@@ -186,6 +181,6 @@ def test_sections_do_not_matter(tmp_path: Path) -> None:
 
 
 def test_libstdcxx_is_held_against_the_distribution(tmp_path: Path) -> None:
-    path = written(tmp_path, compile_with_gcc(CXX, "-shared", "-fPIC", "-std=c++17", suffix=".cc"))
+    path = written(tmp_path, needs_libstdcxx("GLIBCXX_3.4.29"))
     assert "GLIBCXX_3.4.29" in {finding.version for finding in judged(path, "rhel8").findings}
     assert judged(path, "debian12").findings == ()
