@@ -52,9 +52,11 @@ def test_a_library_that_the_artifact_carries(tmp_path: Path, arch: str) -> None:
     assert findings(make_wheel(tmp_path, files, tag=f"cp312-cp312-manylinux_2_17_{arch}")) == []
 
 
-def test_a_carried_library_out_of_reach(tmp_path: Path) -> None:
-    files = {"pkg/m.so": user("libx.so.1", "-Wl,-rpath,$ORIGIN/lib"), "pkg.libs/libx.so.1": provider("libx.so.1")}
-    (finding,) = judged(make_wheel(tmp_path, files)).findings
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_a_carried_library_out_of_reach(tmp_path: Path, arch: str) -> None:
+    module = user("libx.so.1", "-Wl,-rpath,$ORIGIN/lib", arch=arch)
+    files = {"pkg/m.so": module, "pkg.libs/libx.so.1": provider("libx.so.1", arch=arch)}
+    (finding,) = judged(make_wheel(tmp_path, files, tag=f"cp312-cp312-manylinux_2_17_{arch}")).findings
     assert (finding.rule, finding.severity, finding.object) == ("library-missing", "error", "pkg/m.so")
     assert finding.message == "needs libx.so.1, which lies at pkg.libs/libx.so.1: its search path does not lead there"
 

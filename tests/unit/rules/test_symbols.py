@@ -183,11 +183,12 @@ def test_a_weak_need_for_a_weak_symbol(tmp_path: Path) -> None:
     assert rules_of(tmp_path, data, "2.18") == set()
 
 
-def test_a_weak_need_from_2_30_on(tmp_path: Path) -> None:
-    weak = weak_need(with_symbol("future", "GLIBC_2.38", weak=True), "GLIBC_2.38")
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "ppc64le"])
+def test_a_weak_need_from_2_30_on(tmp_path: Path, arch: str) -> None:
+    weak = weak_need(with_symbol("future", "GLIBC_2.38", arch=arch, weak=True), "GLIBC_2.38")
     assert rules_of(tmp_path, weak, "2.31") == {("weak-version-need", "note")}
     assert judged(written(tmp_path, weak), "2.31").verdict == "pass"
-    strong = weak_need(with_symbol("strlcpy", "GLIBC_2.38"), "GLIBC_2.38")
+    strong = weak_need(with_symbol("strlcpy", "GLIBC_2.38", arch=arch), "GLIBC_2.38")
     assert rules_of(tmp_path, strong, "2.31") == {("weak-version-need", "note"), ("symbol-missing", "error")}
     assert rules_of(tmp_path, strong, "2.38") == set()
 
@@ -219,3 +220,10 @@ def test_internals_of_zlib(tmp_path: Path) -> None:
             beside={"libz.so.1": stub},
         )
         assert rules_of(tmp_path, user, "manylinux2014") == expected
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "s390x"])
+def test_marks_of_the_loader(tmp_path: Path, arch: str) -> None:
+    data = with_symbol("mark", "GLIBC_ABI_DT_RELR", arch=arch)
+    assert ("loader-marker", "error") in rules_of(tmp_path, data, "2.35")
+    assert "loader-marker" not in {rule for rule, _ in rules_of(tmp_path, data, "2.36")}

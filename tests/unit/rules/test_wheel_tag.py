@@ -23,12 +23,16 @@ def rules(report: ArtifactReport) -> set[tuple[str, str]]:
     return {(finding.rule, finding.severity) for finding in report.findings}
 
 
-def test_a_tag_that_is_not_kept_is_named_with_the_honest_one(tmp_path: Path) -> None:
-    report = judged(make_wheel(tmp_path, {"m.so": NEW}, tag="cp312-cp312-manylinux2014_x86_64"))
+@pytest.mark.parametrize("arch", ["x86_64", "i686", "aarch64", "s390x"])
+def test_a_tag_that_is_not_kept_is_named_with_the_honest_one(tmp_path: Path, arch: str) -> None:
+    new = library("reallocarray(0, 1, 2)", "pow(x, 2.5)", arch=arch, glibc="2.29")
+    report = judged(make_wheel(tmp_path, {"m.so": new}, tag=f"cp312-cp312-manylinux2014_{arch}"))
     (finding,) = [finding for finding in report.findings if finding.rule == "wheel-tag-dishonest"]
-    assert finding.message == "the tag manylinux_2_17_x86_64 is not kept: 2 needs beyond it"
+    assert finding.message == f"the tag manylinux_2_17_{arch} is not kept: 2 needs beyond it"
     assert finding.hint is not None
-    assert "the contents keep manylinux_2_29_x86_64" in finding.hint
+    assert f"the contents keep manylinux_2_29_{arch}" in finding.hint
+    honest = make_wheel(tmp_path, {"m.so": new}, tag=f"cp312-cp312-manylinux_2_29_{arch}")
+    assert judged(honest).findings == ()
 
 
 def test_an_honest_tag(tmp_path: Path) -> None:
