@@ -29,6 +29,19 @@ def system_versions(item: ElfObject, linkage: Linkage) -> list[str]:
     return [*needs, *(f"GLIBC_{release}" for release in late)]
 
 
+def system_imports(item: ElfObject, linkage: Linkage) -> tuple[str, ...]:
+    """Return the symbols that ``item`` asks for by version of libraries that the artifact does not carry.
+
+    As "pow@GLIBC_2.29", sorted, each once.
+    """
+    if item.kind in NOT_LOADED:
+        return ()
+    libraries = {need.library for need in item.version_needs}
+    of_the_system = {name for name in libraries if not linkage.brings(item, name)}
+    wanted = (symbol for symbol in item.undefined if symbol.version is not None and symbol.library in of_the_system)
+    return tuple(sorted({f"{symbol.name}@{symbol.version}" for symbol in wanted}))
+
+
 def _releases_of_markers(versions: Iterable[str], architecture: str) -> set[str]:
     wanted = {version for version in versions if version.startswith("GLIBC_ABI_")}
     markers = glibc_symbols.extra().markers if wanted else ()

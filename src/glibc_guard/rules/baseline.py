@@ -1,0 +1,293 @@
+"""What a release changes that nobody may have meant: a higher floor, another size, libraries, objects, tags."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from glibc_guard.config import Settings
+from glibc_guard.model import (
+    NOT_LOADED,
+    ArtifactReport,
+    Changes,
+    Finding,
+    FloorChange,
+    ObjectEntry,
+    ObjectSummary,
+)
+from glibc_guard.targets.manylinux import canonical
+from glibc_guard.targets.symbol_version import at_most, parse
+from glibc_guard.units import size
+
+LISTED: Final = 3  # objects that a message names
+SYMBOLS: Final = 5  # symbols of one object that a message names
+LIBRARIES: Final = {"GLIBC": "glibc"}
+PLATFORM: Final = re.compile(r"(manylinux\d+|(?:manylinux|musllinux)_\d+_\d+)_([a-z]\w*)")
+STABLE: Final = re.compile(r"cp(\d)(\d+)-(abi3|cp\d+m?)")  # interpreter, and an ABI that the stable one stands for
+
+#: What a tag is about, and the oldest release of the C library that it promises to run on; () where it names none.
+Promise: TypeAlias = dict[tuple[str, str], tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An artifact, its baseline, what changed, and how much of it is too much."""
+
+    before: ArtifactReport
+    after: ArtifactReport
+    changes: Changes
+    settings: Settings
+
+    @property
+    def former(self) -> str:
+        """The baseline in a word: "1.2" or a file name."""
+        return self.changes.version_before or posixpath.basename(self.changes.baseline.rstrip("/"))
+
+
+Rule: TypeAlias = Callable[[Comparison], Iterator[Finding]]
+
+
+def judge_changes(comparison: Comparison) -> tuple[Finding, ...]:
+    """Return what of the changes somebody should have meant."""
+    return tuple(finding for rule in RULES for finding in rule(comparison))
+
+
+def baseline_missing(reason: str) -> Finding:
+    """Return the finding where a baseline is required and nothing was compared."""
+    return Finding(
+        rule="baseline-missing",
+        severity="error",
+        object=None,
+        message=f"nothing was compared: {reason}",
+        hint="give a baseline that can be read, or set baseline-required = false",
+    )
+
+
+def unreadable_baseline(before: ArtifactReport, *, members: bool) -> Iterator[Finding]:
+    """Yield a finding for what of the baseline could not be read; its single members only where asked for."""
+    for finding in (*before.findings, *(entry.finding for entry in before.ignored)):
+        if finding.rule == "unreadable" and (members or finding.object is None):
+            place = before.path if finding.object is None else f"{before.path}: {finding.object}"
+            yield Finding("unreadable", "error", None, f"the baseline {place}: {finding.message}")
+
+
+def floor_raised(comparison: Comparison) -> Iterator[Finding]:
+    """Yield a finding for each namespace of which a newer version is needed; a note where the old tag promised it."""
+    for change in comparison.changes.floor:
+        if change.after is None or (change.before is not None and at_most(change.after, change.before)):
+            continue
+        raising = [item for item in comparison.after.objects if _is_above(item.floor.get(change.namespace), change)]
+        name = LIBRARIES.get(change.namespace, change.namespace)
+        enough = f"{change.before} was enough in" if change.before else "none was needed in"
+        yield Finding(
+            rule="floor-raised",
+            severity="note" if _promised_before(comparison.before, change) else "warning",
+            object=raising[0].path if len(raising) == 1 else None,
+            message=f"needs {name} {change.after}, and {enough} {comparison.former}{_because(raising, change)}",
+            version=f"{change.namespace}_{change.after}",
+            hint="was it built on another machine or image? `glibc-guard diff` shows all that changed",
+        )
+
+
+def size_jump(comparison: Comparison) -> Iterator[Finding]:
+    """Yield a finding where the artifact, or an object of it, grew by more than the ratio and the bytes allow."""
+    changes = comparison.changes
+    if _jumps(changes.size_before, changes.size_after, comparison.settings):
+        grown = sorted(_growth(changes), reverse=True)[:LISTED]
+        most = ", ".join(f"{path} (+{size(number)})" for number, path in grown)
+        yield Finding(
+            rule="size-jump",
+            severity="warning",
+            object=None,
+            message=_jump("the artifact", changes.size_before or 0, changes.size_after or 0, comparison.former),
+            hint=f"what grew, unpacked: {most}" if most else None,
+        )
+    for item in changes.objects:
+        if _jumps(item.size_before, item.size_after, comparison.settings):
+            yield Finding(
+                rule="size-jump",
+                severity="warning",
+                object=item.path,
+                message=_jump("it", item.size_before, item.size_after, comparison.former),
+                hint="was it stripped, built with the same options, and is it the build that was meant?",
+            )
+
+
+def library_added(comparison: Comparison) -> Iterator[Finding]:
+    """Yield a finding for each library that the system must have now and did not have to before."""
+    for library in comparison.changes.libraries_added:
+        users = [item.path for item in comparison.after.objects if library in item.needed]
+        yield Finding(
+            rule="library-added",
+            severity="note",
+            object=users[0] if len(users) == 1 else None,
+            message=f"{library} is needed from the system, and was not in {comparison.former}"
+            + (f" ({_listed(users, 'object')})" if len(users) > 1 else ""),
+            library=library,
+        )
+
+
+def object_gone(comparison: Comparison) -> Iterator[Finding]:
+    """Yield a finding for each program or library that is missing, or that lies in another folder."""
+    for item in _loaded(comparison.changes.objects_gone):
+        yield Finding(
+            rule="object-gone",
+            severity="warning",
+            object=item.path,
+            message=f"was in {comparison.former} ({size(item.size)}) and is missing",
+            hint="if it is meant, set it aside with an ignore; else look at what the packaging step copies",
+        )
+    for change in comparison.changes.objects:
+        if change.moved:
+            yield Finding(
+                rule="object-gone",
+                severity="warning",
+                object=change.path_before,
+                message=f"was there in {comparison.former}, and lies at {change.path} now",
+                hint=_too_deep(change.path_before, change.path),
+            )
+
+
+def object_added(comparison: Comparison) -> Iterator[Finding]:
+    """Yield one finding for all programs and libraries that are new."""
+    added = [item.path for item in _loaded(comparison.changes.objects_added)]
+    if added:
+        only = len(added) == 1
+        yield Finding(
+            rule="object-added",
+            severity="note",
+            object=added[0] if only else None,
+            message=f"is not in {comparison.former}"
+            if only
+            else f"{len(added)} objects are not in {comparison.former}: {_listed(added, 'object')}",
+        )
+
+
+def tag_changed(comparison: Comparison) -> Iterator[Finding]:
+    """Yield a finding where the tag is another: a warning where an installer passes the wheel over that it took."""
+    before, after = _promise(comparison.changes.tags_before), _promise(comparison.changes.tags_after)
+    if not before or not after or before == after:
+        return
+    lost = any(not _is_kept(what, oldest, after) for what, oldest in before.items())
+    yield Finding(
+        rule="tag-changed",
+        severity="warning" if lost else "note",
+        object=None,
+        message=f"the tag is {_in_words(after, before)}, and was {_in_words(before, after)} in {comparison.former}"
+        + ("" if lost else ": every system that took it still does"),
+        hint="a system that the new tag leaves out gets an older release, or a build from source" if lost else None,
+    )
+
+
+RULES: Final[tuple[Rule, ...]] = (floor_raised, size_jump, library_added, object_gone, object_added, tag_changed)
+
+
+def _promised_before(before: ArtifactReport, change: FloorChange) -> bool:
+    """Tell whether the baseline's own tag left open what is needed now."""
+    ceilings = [target.ceilings.get(change.namespace) for target in before.targets if target.origin == "wheel tag"]
+    return bool(ceilings) and all(limit is not None and at_most(change.after or "", limit) for limit in ceilings)
+
+
+def _is_above(number: str | None, change: FloorChange) -> bool:
+    return number is not None and (change.before is None or not at_most(number, change.before))
+
+
+def _because(raising: Sequence[ObjectSummary], change: FloorChange) -> str:
+    if not raising:
+        return ""
+    named = [f"{item.path}{_symbols(item, change)}" for item in raising]
+    return f": {_listed(named, 'object')}"
+
+
+def _symbols(item: ObjectSummary, change: FloorChange) -> str:
+    found = []
+    for name in item.imports:
+        version = parse(name.rpartition("@")[2])
+        if version and version.namespace == change.namespace and _is_above(version.number, change):
+            found.append((version, name))
+    found.sort(key=lambda entry: (tuple(-number for number in entry[0].numbers), entry[1]))
+    names = [name for _, name in found]
+    return f" ({_listed(names, 'symbol', SYMBOLS)})" if names else ""
+
+
+def _jumps(before: int | None, after: int | None, settings: Settings) -> bool:
+    if before is None or after is None:
+        return False
+    return after > before * settings.size_jump_ratio and after - before > settings.size_jump_bytes
+
+
+def _jump(what: str, before: int, after: int, former: str) -> str:
+    times = f", {after / before:,.1f} times as much" if before > 0 else ""
+    return f"{what} has {size(after)}{times}; it had {size(before)} in {former}"
+
+
+def _growth(changes: Changes) -> Iterator[tuple[int, str]]:
+    yield from ((item.size_after - item.size_before, item.path) for item in changes.objects)
+    yield from ((item.size, item.path) for item in changes.objects_added)
+
+
+def _loaded(entries: Iterable[ObjectEntry]) -> Iterator[ObjectEntry]:
+    return (entry for entry in entries if entry.kind not in NOT_LOADED)
+
+
+def _too_deep(before: str, after: str) -> str:
+    """Say what is wrong with a path that differs by folders alone."""
+    if after.endswith(f"/{before}"):
+        return f"was it copied one folder too deep? ({after.removesuffix(before)} was put before it)"
+    return "what imports it, or loads it by its path, does not find it there"
+
+
+def _listed(names: Sequence[str], noun: str, most: int = LISTED) -> str:
+    more = len(names) - most
+    rest = f" and {more:,} more {noun}{'' if more == 1 else 's'}" if more > 0 else ""
+    return ", ".join(names[:most]) + rest
+
+
+def _promise(tags: Iterable[str]) -> Promise:
+    """Return the oldest system that ``tags`` name for each Python, libc and architecture."""
+    found: Promise = {}
+    for tag in tags:
+        python, _, platform = tag.rpartition("-")
+        name, arch = _profile(platform)
+        family, *numbers = re.split(r"_(?=\d)", name, maxsplit=1)
+        oldest = tuple(int(number) for number in numbers[0].split("_")) if numbers else ()
+        key = (python, f"{family}_{arch}" if arch else family)
+        found[key] = min(found.get(key, oldest), oldest)
+    return found
+
+
+def _profile(platform: str) -> tuple[str, str]:
+    match = PLATFORM.fullmatch(platform)
+    if match is None:
+        return platform, ""
+    legacy = re.fullmatch(r"manylinux\d+", match[1])
+    return (canonical(match[1]) or match[1]) if legacy else match[1], match[2]
+
+
+def _is_kept(what: tuple[str, str], oldest: tuple[int, ...], after: Promise) -> bool:
+    python, system = what
+    return any(
+        other == system and number <= oldest and _stands_for(name, python) for (name, other), number in after.items()
+    )
+
+
+def _stands_for(python: str, former: str) -> bool:
+    """Tell whether a Python that takes ``former`` takes ``python`` too: "cp39-abi3" is taken for "cp312-cp312"."""
+    new, old = STABLE.fullmatch(python), STABLE.fullmatch(former)
+    if python == former or new is None or old is None:
+        return python == former
+    return new[3] == "abi3" and (int(new[1]), int(new[2])) <= (int(old[1]), int(old[2]))
+
+
+def _in_words(promise: Promise, other: Promise) -> str:
+    """Write the tags; without the Python where that is the same."""
+    short = {python for python, _ in promise} == {python for python, _ in other}
+    names = []
+    for (python, system), numbers in sorted(promise.items()):
+        family, _, arch = system.partition("_")
+        platform = "_".join([family, *map(str, numbers), *([arch] if arch else [])])
+        names.append(platform if short else f"{python}-{platform}")
+    return ", ".join(dict.fromkeys(names))
