@@ -12,7 +12,7 @@ from glibc_guard.targets.symbol_version import parse
 from glibc_guard.units import size
 
 NAMES = {"GLIBC": "glibc"}
-NONE = "-"
+NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,9 @@ def is_empty(changes: Changes) -> bool:
 
 
 def baseline_name(changes: Changes) -> str:
-    """Return the baseline as it is shown in a line: the file name alone."""
+    """Return the baseline in a word: its version where that tells it apart, else its file name."""
+    if changes.version_before and changes.version_before != changes.version_after:
+        return changes.version_before
     return posixpath.basename(changes.baseline.rstrip("/"))
 
 
@@ -58,7 +60,8 @@ def headline(changes: Changes) -> str:
     """Return what changed in one line: "glibc 2.17 → 2.29, size 41.0 MB → 155.2 MB, 1 object moved"."""
     if is_empty(changes):
         return "nothing changed"
-    parts = [f"{row.label} {row.before} → {row.after}" for row in rows(changes) if row.label != "version"]
+    parts = [f"{row.label} {row.before} → {row.after}" for row in rows(changes) if row.label not in {"version", "tag"}]
+    parts += ["tag changed"] * (changes.tags_before != changes.tags_after)
     moved = sum(item.moved for item in changes.objects)
     for number, word in (
         (moved, "moved"),
@@ -78,7 +81,10 @@ def headline(changes: Changes) -> str:
 def rows(changes: Changes) -> list[Row]:
     """Return the facts that differ."""
     found = [_row("version", changes.version_before, changes.version_after)]
-    found += [_row(NAMES.get(entry.namespace, entry.namespace), entry.before, entry.after) for entry in changes.floor]
+    found += [
+        _row(NAMES.get(entry.namespace, entry.namespace), entry.before, entry.after)
+        for entry in _glibc_first(changes.floor)
+    ]
     found.append(_row("size", _size(changes.size_before), _size(changes.size_after)))
     found.append(_tags(changes))
     lost = [changes.downloads_lost_before, changes.downloads_lost_after]
@@ -100,8 +106,7 @@ def alike(changes: Changes) -> list[Alike]:
     for item in changes.objects:
         key = (item.floor, item.libraries_added, item.libraries_gone, item.imports_added, item.imports_gone)
         if item.moved or any(key):
-            place: tuple[object, ...] = (item.path,) if item.moved else ()
-            found.setdefault((*key, *place), []).append(item)
+            found.setdefault((*key, item.moved), []).append(item)
     return [_alike(objects) for objects in found.values()]
 
 
@@ -128,9 +133,13 @@ def floor_in_words(floor: Sequence[FloorChange]) -> str:
     """Return "glibc 2.17 → 2.29, GLIBCXX - → 3.4.19"."""
     shown = (
         f"{NAMES.get(entry.namespace, entry.namespace)} {entry.before or NONE} → {entry.after or NONE}"
-        for entry in floor
+        for entry in _glibc_first(floor)
     )
     return ", ".join(shown)
+
+
+def _glibc_first(floor: Sequence[FloorChange]) -> list[FloorChange]:
+    return sorted(floor, key=lambda entry: (entry.namespace != "GLIBC", entry.namespace))
 
 
 def _alike(objects: Sequence[ObjectChange]) -> Alike:
@@ -151,7 +160,9 @@ def _by_version(imports: Sequence[str]) -> list[tuple[str, str]]:
 
 def _newest_first(version: str) -> tuple[str, tuple[int, ...], str]:
     parsed = parse(version)
-    return (parsed.namespace, tuple(-number for number in parsed.numbers), "") if parsed else (version, (), version)
+    if parsed is None:
+        return version, (), version
+    return parsed.namespace, (*(-number for number in parsed.numbers), 1), ""  # the end mark: 1.3.9 before 1.3
 
 
 def _row(label: str, before: str | None, after: str | None) -> Row:

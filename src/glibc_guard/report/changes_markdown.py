@@ -49,12 +49,8 @@ def _table(changes: Changes) -> str:
     rows = arranged.rows(changes)
     if not rows:
         return ""
-    lines = [f"| {markdown(row.label)} | {_cell(row.before)} | {_cell(row.after)} |\n" for row in rows]
+    lines = [f"| {markdown(row.label)} | {markdown(row.before)} | {markdown(row.after)} |\n" for row in rows]
     return "".join(["| | before | after |\n|---|---|---|\n", *lines, "\n"])
-
-
-def _cell(text: str) -> str:
-    return markdown(text).replace("|", "\\|") if text != arranged.NONE else "-"
 
 
 def _whole(changes: Changes) -> Iterator[str]:

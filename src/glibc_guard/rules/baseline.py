@@ -15,6 +15,7 @@ from glibc_guard.model import (
     Changes,
     Finding,
     FloorChange,
+    ObjectChange,
     ObjectEntry,
     ObjectSummary,
 )
@@ -23,10 +24,12 @@ from glibc_guard.targets.symbol_version import at_most, parse
 from glibc_guard.units import size
 
 LISTED: Final = 3  # objects that a message names
-SYMBOLS: Final = 5  # symbols of one object that a message names
+SYMBOLS: Final = 3  # symbols of one object that a message names
 LIBRARIES: Final = {"GLIBC": "glibc"}
 PLATFORM: Final = re.compile(r"(manylinux\d+|(?:manylinux|musllinux)_\d+_\d+)_([a-z]\w*)")
 STABLE: Final = re.compile(r"cp(\d)(\d+)-(abi3|cp\d+m?)")  # interpreter, and an ABI that the stable one stands for
+
+CARRIED: Final = re.compile(r"^[^/]+\.libs/")  # where auditwheel puts what it copies
 
 #: What a tag is about, and the oldest release of the C library that it promises to run on; () where it names none.
 Promise: TypeAlias = dict[tuple[str, str], tuple[int, ...]]
@@ -43,8 +46,11 @@ class Comparison:
 
     @property
     def former(self) -> str:
-        """The baseline in a word: "1.2" or a file name."""
-        return self.changes.version_before or posixpath.basename(self.changes.baseline.rstrip("/"))
+        """The baseline in a word: its version where that tells it apart, else its file name."""
+        version = self.changes.version_before
+        if version and version != self.changes.version_after:
+            return version
+        return posixpath.basename(self.changes.baseline.rstrip("/"))
 
 
 Rule: TypeAlias = Callable[[Comparison], Iterator[Finding]]
@@ -131,24 +137,47 @@ def library_added(comparison: Comparison) -> Iterator[Finding]:
 
 
 def object_gone(comparison: Comparison) -> Iterator[Finding]:
-    """Yield a finding for each program or library that is missing, or that lies in another folder."""
-    for item in _loaded(comparison.changes.objects_gone):
-        yield Finding(
-            rule="object-gone",
-            severity="warning",
-            object=item.path,
-            message=f"was in {comparison.former} ({size(item.size)}) and is missing",
-            hint="if it is meant, set it aside with an ignore; else look at what the packaging step copies",
-        )
-    for change in comparison.changes.objects:
-        if change.moved:
+    """Yield findings for programs and libraries that are missing, or that lie in another folder.
+
+    Of what auditwheel copied into the wheel it is a note: whether what needs it still finds it is judged elsewhere.
+    """
+    gone = [*_loaded(comparison.changes.objects_gone)]
+    for item in gone:
+        if not CARRIED.search(item.path):
             yield Finding(
                 rule="object-gone",
                 severity="warning",
-                object=change.path_before,
-                message=f"was there in {comparison.former}, and lies at {change.path} now",
-                hint=_too_deep(change.path_before, change.path),
+                object=item.path,
+                message=f"was in {comparison.former} ({size(item.size)}) and is missing",
+                hint="if it is meant, set it aside with an ignore; else look at what the packaging step copies",
             )
+    carried = [item.path for item in gone if CARRIED.search(item.path)]
+    if carried:
+        message = f"carried in {comparison.former} and no longer: {_listed(carried, 'library')}"
+        yield Finding("object-gone", "note", carried[0] if len(carried) == 1 else None, message)
+    yield from _moved(comparison)
+
+
+def _moved(comparison: Comparison) -> Iterator[Finding]:
+    """Yield one finding for all that moved from one folder to another."""
+    folders: dict[tuple[str, str], list[ObjectChange]] = {}
+    for item in comparison.changes.objects:
+        if item.moved:
+            place = (posixpath.dirname(item.path_before), posixpath.dirname(item.path))
+            folders.setdefault(place, []).append(item)
+    for (before, after), items in folders.items():
+        first, only = items[0], len(items) == 1
+        names = _listed([posixpath.basename(item.path_before) for item in items], "object")
+        yield Finding(
+            rule="object-gone",
+            severity="warning",
+            object=first.path_before if only else None,
+            message=f"was there in {comparison.former}, and lies at {first.path} now"
+            if only
+            else f"{len(items)} objects lay in {before or 'the root'} in {comparison.former}, and lie in "
+            f"{after or 'the root'} now: {names}",
+            hint=_too_deep(first.path_before, first.path),
+        )
 
 
 def object_added(comparison: Comparison) -> Iterator[Finding]:
@@ -208,7 +237,7 @@ def _symbols(item: ObjectSummary, change: FloorChange) -> str:
         version = parse(name.rpartition("@")[2])
         if version and version.namespace == change.namespace and _is_above(version.number, change):
             found.append((version, name))
-    found.sort(key=lambda entry: (tuple(-number for number in entry[0].numbers), entry[1]))
+    found.sort(key=lambda entry: ((*(-number for number in entry[0].numbers), 1), entry[1]))  # the newest first
     names = [name for _, name in found]
     return f" ({_listed(names, 'symbol', SYMBOLS)})" if names else ""
 
@@ -242,7 +271,8 @@ def _too_deep(before: str, after: str) -> str:
 
 def _listed(names: Sequence[str], noun: str, most: int = LISTED) -> str:
     more = len(names) - most
-    rest = f" and {more:,} more {noun}{'' if more == 1 else 's'}" if more > 0 else ""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    rest = f" and {more:,} more {noun if more == 1 else plural}" if more > 0 else ""
     return ", ".join(names[:most]) + rest
 
 

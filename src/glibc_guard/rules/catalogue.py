@@ -32,7 +32,7 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "floor-raised": ("warning, note", "a newer glibc, libstdc++ or libgcc is needed than by the baseline"),
     "size-jump": ("warning", "the artifact or an object of it is much larger than in the baseline"),
     "library-added": ("note", "a library is needed from the system that the baseline did not need"),
-    "object-gone": ("warning", "a program or library of the baseline is missing, or lies in another folder"),
+    "object-gone": ("warning, note", "a program or library of the baseline is missing, or lies in another folder"),
     "object-added": ("note", "a program or library that the baseline does not have"),
     "tag-changed": ("warning, note", "the tag of the wheel is another than that of the baseline"),
     "baseline-missing": ("error", "`baseline-required` is set and nothing could be compared; exit status 3"),
