@@ -17,10 +17,11 @@ UNSTEADY: Final = (
     (re.compile(r"^([^/]+?)-[^/-]+\.data/"), r"\1.data/"),
     (re.compile(r"\.(?:cpython-\d+[a-z]*|abi3t?|pypy\d+-pp\d+|graalpy\d+)(?:-[\w-]+)?(?=\.so$)"), ""),  # PEP 3149
     (re.compile(r"(\.so)(?:\.\d+)+$"), r"\1"),
-    (re.compile(r"(?:-[0-9a-f]{8,64})+(?=\.so$|$)"), ""),  # auditwheel: libfoo-1234abcd.so.1
     (VERSION, ""),
     (re.compile(r"(?<=python)[23]\.\d+"), ""),  # lib/python3.12/, libpython3.12.so
 )
+
+HASH: Final = re.compile(r"[0-9a-f]{8,64}")  # as auditwheel puts it: libfoo-1234abcd.so.1
 
 Key: TypeAlias = Callable[[ObjectSummary], Hashable]
 
@@ -38,7 +39,15 @@ def steady(path: str) -> str:
     """Return ``path`` without what changes from build to build."""
     for pattern, rest in UNSTEADY:
         path = pattern.sub(rest, path)
-    return path
+    return _without_hashes(path)
+
+
+def _without_hashes(path: str) -> str:
+    """Take the hashes off the end; a library that was copied twice has two."""
+    stem, suffix = path.removesuffix(".so"), ".so" if path.endswith(".so") else ""
+    while "-" in stem and HASH.fullmatch(stem, stem.rindex("-") + 1):
+        stem = stem[: stem.rindex("-")]
+    return stem + suffix
 
 
 def paired(before: Sequence[ObjectSummary], after: Sequence[ObjectSummary]) -> Pairs:

@@ -41,8 +41,9 @@ def blocks(artifact: ArtifactReport) -> Iterator[str]:
     for note in artifact.notes:
         yield f"Note: {markdown(note)}\n\n"
     for finding in artifact.findings:
-        place = "" if finding.object is None else f"{markdown_code(finding.object)}: "
-        yield f"⚠️ Unreadable: {place}{markdown(finding.message)}\n\n"
+        if finding.rule == "unreadable":
+            place = "" if finding.object is None else f"{markdown_code(finding.object)}: "
+            yield f"⚠️ Unreadable: {place}{markdown(finding.message)}\n\n"
 
 
 def _table(changes: Changes) -> str:
@@ -88,5 +89,5 @@ def _group(group: Alike) -> str:
     if group.floor:
         lines.append(f"  - needs {markdown(arranged.floor_in_words(group.floor))}\n")
     for label, entries in (("added", group.added), ("gone", group.gone)):
-        lines += [f"  - {label}: {markdown_code(what)}: {markdown_code(names, LONGEST)}\n" for what, names in entries]
+        lines += [f"  - {label}: {markdown(what)}: {markdown_code(names, LONGEST)}\n" for what, names in entries]
     return "".join(lines)

@@ -42,13 +42,14 @@ def _artifact(printer: Printer, artifact: ArtifactReport) -> None:
     for note in artifact.notes:
         printer.line("note: ", "cyan", plain(note), indent=2)
     for finding in artifact.findings:
-        _unread(printer, finding)
+        if finding.rule == "unreadable":
+            _unread(printer, finding)
 
 
 def _whole(printer: Printer, changes: Changes) -> None:
     found = [(row.label, f"{row.before} → {row.after}") for row in arranged.rows(changes)]
     found += arranged.distributions(changes)
-    lines = [(Text(label, "dim"), Text(plain(value, LONGEST))) for label, value in found]
+    lines = [(Text(plain(label), "dim"), Text(plain(value, LONGEST))) for label, value in found]
     for mark, libraries in (("+", changes.libraries_added), ("-", changes.libraries_gone)):
         if libraries:
             value = Text(f"{mark} ", MARKS[mark]).append(plain(", ".join(libraries), LONGEST), "default")
@@ -88,7 +89,7 @@ def _group(printer: Printer, group: Alike) -> None:
     if more > 0:
         printer.line(f"and {more:,} more with the same changes", "dim", indent=2)
     if group.floor:
-        printer.line("needs ", "dim", arranged.floor_in_words(group.floor), indent=4)
+        printer.line("needs ", "dim", plain(arranged.floor_in_words(group.floor)), indent=4)
     lines = [
         (Text(f"{mark} {plain(what)}", MARKS[mark]), Text(plain(names, LONGEST)))
         for mark, entries in (("+", group.added), ("-", group.gone))

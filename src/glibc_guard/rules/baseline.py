@@ -20,7 +20,7 @@ from glibc_guard.model import (
     ObjectSummary,
 )
 from glibc_guard.targets.manylinux import canonical
-from glibc_guard.targets.symbol_version import at_most, parse
+from glibc_guard.targets.symbol_version import at_most, parse, significant_numbers
 from glibc_guard.units import size
 
 LISTED: Final = 3  # objects that a message names
@@ -85,7 +85,7 @@ def floor_raised(comparison: Comparison) -> Iterator[Finding]:
     for change in comparison.changes.floor:
         if change.after is None or (change.before is not None and at_most(change.after, change.before)):
             continue
-        raising = [item for item in comparison.after.objects if _is_above(item.floor.get(change.namespace), change)]
+        raising = _raising(comparison.after, change)
         name = LIBRARIES.get(change.namespace, change.namespace)
         enough = f"{change.before} was enough in" if change.before else "none was needed in"
         yield Finding(
@@ -220,6 +220,16 @@ def _promised_before(before: ArtifactReport, change: FloorChange) -> bool:
     return bool(ceilings) and all(limit is not None and at_most(change.after or "", limit) for limit in ceilings)
 
 
+def _raising(report: ArtifactReport, change: FloorChange) -> list[ObjectSummary]:
+    """Return the objects that need more than was enough, those that need most first."""
+    found = [item for item in report.objects if _is_above(item.floor.get(change.namespace), change)]
+    return sorted(found, key=lambda item: _newest_first(item.floor[change.namespace]))
+
+
+def _newest_first(number: str) -> tuple[int, ...]:
+    return (*(-part for part in significant_numbers(number) or ()), 1)  # the end mark: 1.3.9 before 1.3
+
+
 def _is_above(number: str | None, change: FloorChange) -> bool:
     return number is not None and (change.before is None or not at_most(number, change.before))
 
@@ -237,7 +247,7 @@ def _symbols(item: ObjectSummary, change: FloorChange) -> str:
         version = parse(name.rpartition("@")[2])
         if version and version.namespace == change.namespace and _is_above(version.number, change):
             found.append((version, name))
-    found.sort(key=lambda entry: ((*(-number for number in entry[0].numbers), 1), entry[1]))  # the newest first
+    found.sort(key=lambda entry: (_newest_first(entry[0].number), entry[1]))
     names = [name for _, name in found]
     return f" ({_listed(names, 'symbol', SYMBOLS)})" if names else ""
 
