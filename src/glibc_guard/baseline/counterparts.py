@@ -62,10 +62,11 @@ def _paired(
     found: dict[int, ArtifactReport] = {}
     if len(former) == len(compared) == 1 and _comparable(former[0]):
         found[id(compared[0])] = former[0]
-    for key in (_same_wheel, _same_system, _file_name, _name):
-        old = _once(key, [one for one in former if _comparable(one) and all(one is not two for two in found.values())])
-        new = _once(key, [report for report in compared if id(report) not in found])
-        found.update({id(report): old[name] for name, report in new.items() if name in old})
+    for key in (_same_wheel, _only_wheel, _file_name, _name):
+        old, new = _once(key, [*filter(_comparable, former)]), _once(key, compared)
+        for name, report in new.items():
+            if name in old:
+                found.setdefault(id(report), old[name])
     reason = "no counterpart of it" if any(map(_comparable, former)) else "no program, no library and no wheel"
     result = [
         Counterpart(found.get(id(report)), None if id(report) in found else f"{given} holds {reason}")
@@ -113,8 +114,8 @@ def _same_wheel(report: ArtifactReport) -> Hashable | None:
     return wheel and (wheel.name, frozenset(wheel.interpreters), frozenset(wheel.abis), wheel.systems)
 
 
-def _same_system(report: ArtifactReport) -> Hashable | None:
-    """Return what a wheel keeps when it is made for another Python, or for the stable ABI."""
+def _only_wheel(report: ArtifactReport) -> Hashable | None:
+    """Return what a single wheel keeps when it is made for another Python, or for the stable ABI."""
     wheel: WheelName | None = wheel_name(report.path)
     return wheel and (wheel.name, wheel.systems)
 

@@ -291,20 +291,19 @@ def _promise(tags: Iterable[str]) -> Promise:
     found: Promise = {}
     for tag in tags:
         python, _, platform = tag.rpartition("-")
-        name, arch = _profile(platform)
-        family, *numbers = re.split(r"_(?=\d)", name, maxsplit=1)
-        oldest = tuple(int(number) for number in numbers[0].split("_")) if numbers else ()
-        key = (python, f"{family}_{arch}" if arch else family)
-        found[key] = min(found.get(key, oldest), oldest)
+        system, oldest = _profile(platform)
+        found[python, system] = min(found.get((python, system), oldest), oldest)
     return found
 
 
-def _profile(platform: str) -> tuple[str, str]:
+def _profile(platform: str) -> tuple[str, tuple[int, ...]]:
+    """Return "manylinux_x86_64" and (2, 17) for "manylinux2014_x86_64"; of any other tag the tag itself and ()."""
     match = PLATFORM.fullmatch(platform)
-    if match is None:
-        return platform, ""
-    legacy = re.fullmatch(r"manylinux\d+", match[1])
-    return (canonical(match[1]) or match[1]) if legacy else match[1], match[2]
+    name = match and (match[1] if "_" in match[1] else canonical(match[1]))
+    if match is None or name is None:
+        return platform, ()
+    family, *numbers = name.split("_")
+    return f"{family}_{match[2]}", tuple(map(int, numbers))
 
 
 def _is_kept(what: tuple[str, str], oldest: tuple[int, ...], after: Promise) -> bool:

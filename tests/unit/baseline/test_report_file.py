@@ -110,6 +110,6 @@ def test_absurd_facts_of_a_report_are_compared_without_harm(tmp_path: Path, repo
         assert "\u202e" not in shown
         assert "##[" not in shown
         assert not [line for line in shown.splitlines() if line.lstrip().startswith("::")]
-        tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(changes_markdown.render(compared))
+        tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(changes_markdown.render(compared))
         inner = [child for token in tokens for child in token.children or []]
         assert not {token.type for token in (*tokens, *inner)} & {"html_block", "html_inline", "link_open", "image"}

@@ -160,6 +160,9 @@ def test_what_cannot_be_read_now_is_not_called_gone(tmp_path: Path) -> None:
         ("cp39-abi3-manylinux_2_17_x86_64", "cp311-abi3-manylinux_2_17_x86_64", "warning"),
         ("cp313-cp313t-manylinux_2_17_x86_64", "cp39-abi3-manylinux_2_17_x86_64", "warning"),
         ("cp312-cp312-manylinux_2_17_x86_64", "cp312-cp312-manylinux_2_17_aarch64", "warning"),
+        ("manylinux_2_17_x86_64", "macosx_11_0_arm64", "warning"),
+        ("macosx_11_0_arm64", "macosx_11_0_arm64", None),
+        ("manylinux99_x86_64", "manylinux_2_99_x86_64", "warning"),
     ],
 )
 def test_tags(tmp_path: Path, before: str, after: str, severity: str | None) -> None:
