@@ -83,8 +83,9 @@ def _group(printer: Printer, group: Alike) -> None:
     for item in group.objects[:OBJECTS_SHOWN]:
         line = Text(plain(item.path), "bold")
         line.append(f"  {arranged.size_change(item)}", "not bold default")
-        line.append(f"  moved, was {plain(item.path_before)}" if item.moved else "", "not bold yellow")
         printer.block(line, 2)
+        if item.moved:
+            printer.line("moved, was ", "yellow", plain(item.path_before), indent=4)
     more = len(group.objects) - OBJECTS_SHOWN
     if more > 0:
         printer.line(f"and {more:,} more with the same changes", "dim", indent=2)

@@ -101,7 +101,7 @@ def floor_raised(comparison: Comparison) -> Iterator[Finding]:
 def size_jump(comparison: Comparison) -> Iterator[Finding]:
     """Yield a finding where the artifact, or an object of it, grew by more than the ratio and the bytes allow."""
     changes = comparison.changes
-    if _jumps(changes.size_before, changes.size_after, comparison.settings):
+    if comparison.after.kind != "elf" and _jumps(changes.size_before, changes.size_after, comparison.settings):
         grown = sorted(_growth(changes), reverse=True)[:LISTED]
         most = ", ".join(f"{path} (+{size(number)})" for number, path in grown)
         yield Finding(
@@ -259,12 +259,14 @@ def _jumps(before: int | None, after: int | None, settings: Settings) -> bool:
 
 
 def _jump(what: str, before: int, after: int, former: str) -> str:
-    times = f", {after / before:,.1f} times as much" if before > 0 else ""
-    return f"{what} has {size(after)}{times}; it had {size(before)} in {former}"
+    ratio = after / before if before > 0 else 0
+    times = f"{ratio:,.{0 if ratio >= 10 else 1}f} times the {size(before)}" if ratio else "and had nothing"
+    return f"{what} has {size(after)}, {times} in {former}"
 
 
 def _growth(changes: Changes) -> Iterator[tuple[int, str]]:
-    yield from ((item.size_after - item.size_before, item.path) for item in changes.objects)
+    grown = ((item.size_after - item.size_before, item.path) for item in changes.objects)
+    yield from (entry for entry in grown if entry[0] > 0)
     yield from ((item.size, item.path) for item in changes.objects_added)
 
 
