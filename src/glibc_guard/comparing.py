@@ -32,9 +32,10 @@ class Comparer:
         return [_judged(report, one, settings, ignores) for report, one in zip(reports, pairs, strict=True)], remarks
 
     def told(self, reports: Sequence[ArtifactReport]) -> tuple[list[ArtifactReport], tuple[str, ...]]:
-        """Return ``reports`` with what changed, without a judgement of it."""
+        """Return ``reports`` with what changed, without a judgement of it; nothing compared at all is no success."""
         pairs, remarks = counterparts(self.source, reports, self.read, self.index)
-        return [_told(report, one) for report, one in zip(reports, pairs, strict=True)], remarks
+        required = all(one.report is None for one in pairs)
+        return [_told(report, one, required=required) for report, one in zip(reports, pairs, strict=True)], remarks
 
 
 def unjudged(artifact: Artifact) -> ArtifactReport:
@@ -73,7 +74,9 @@ def _judged(report: ArtifactReport, other: Counterpart, settings: Settings, igno
     return with_changes(report, changes, standing, ignored, settings.fail_on)
 
 
-def _told(report: ArtifactReport, other: Counterpart) -> ArtifactReport:
+def _told(report: ArtifactReport, other: Counterpart, *, required: bool) -> ArtifactReport:
+    if other.missing is not None and required:
+        return with_changes(report, None, [baseline_missing(other.missing)], (), "error")
     if other.missing is not None:
         return _with_note(report, f"nothing was compared: {other.missing}")
     if other.report is None:

@@ -214,7 +214,10 @@ class ObjectSummary:
     soname: str | None
     needed: tuple[str, ...]
     floor: Mapping[str, str]
-    imports: tuple[str, ...]  # sorted: "pow@GLIBC_2.29", each symbol with a version that the system must provide
+    imports: tuple[
+        str, ...
+    ]  # sorted, what the system must provide: "pow@GLIBC_2.29"; "statx" without a version where it
+    # came late to glibc; "@GLIBC_ABI_DT_RELR" where no symbol refers to the version
 
 
 # --- what changed since a baseline ------------------------------------------------------------------

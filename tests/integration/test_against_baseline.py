@@ -1,4 +1,4 @@
-"""A release against its baseline, from the command line: two real builds, a report, and a package index on this machine."""
+"""A release against its baseline, from the command line: two real builds, a report, and a package index."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import subprocess
 import sys
 import threading
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
 import pytest
 
 from building import compile_with_zig, library, make_wheel
 
 ROOT = Path(__file__).parents[2]
+Fetch: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 MODULE = "ray/_raylet.so"
 SOURCE = """
 #define _GNU_SOURCE
@@ -216,6 +217,18 @@ def test_packages_are_paired_by_name_without_the_version(tmp_path: Path) -> None
         assert (changes["objects_added"], changes["objects_gone"]) == ([], [])
 
 
+def test_a_difference_of_nothing_is_no_success(tmp_path: Path) -> None:
+    new = make_wheel(tmp_path, {"m.so": OLD})
+    (tmp_path / "empty").mkdir()
+    done = run("diff", tmp_path / "empty", new)
+    assert done.returncode == 3
+    assert done.stdout == (
+        f"{new}\n  nothing was compared: {tmp_path / 'empty'} holds no program, no library and no wheel\n"
+    )
+    assert "nothing was compared" in run("diff", tmp_path / "empty", new, "--format", "markdown").stdout
+    assert "nothing was compared" in run("check", "--baseline", tmp_path / "empty", new, "--format", "markdown").stdout
+
+
 def test_an_empty_folder_is_no_baseline(tmp_path: Path) -> None:
     new = make_wheel(tmp_path, {"m.so": OLD})
     (tmp_path / "empty").mkdir()
@@ -246,7 +259,7 @@ class Handler(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
 
-    def copyfile(self, source: Any, outputfile: Any) -> None:
+    def copyfile(self, source: BinaryIO, outputfile: BinaryIO) -> None:  # type: ignore[override]
         data = source.read()
         outputfile.write(data[: len(data) // 2] if b"half" in os.fsencode(self.path) else data)
 
@@ -284,14 +297,14 @@ def index(tmp_path: Path) -> Iterator[Index]:
 
 
 @pytest.fixture
-def fetch(index: Index, tmp_path: Path) -> Any:
+def fetch(index: Index, tmp_path: Path) -> Fetch:
     """Check a wheel against a baseline from the index."""
 
     def check(baseline: str, wheel: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         pip = {"PIP_INDEX_URL": index.url, "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1"}
         cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
         command = ["check", "--baseline", baseline, wheel, "--format", "json", *options]
-        return run(*command, **{**pip, **cache, **environment})
+        return run(*command, cwd=None, **{**pip, **cache, **environment})
 
     return check
 
@@ -330,7 +343,7 @@ TAGS = (
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_the_wheel_of_the_same_tags_is_chosen(tmp_path: Path, index: Index, fetch: Any, tag: str) -> None:
+def test_the_wheel_of_the_same_tags_is_chosen(tmp_path: Path, index: Index, fetch: Fetch, tag: str) -> None:
     index.add("sample", "1.0", *TAGS)
     done = fetch("pypi:sample", new_wheel(tmp_path, tag), "--allow-empty")
     assert baseline_of(done) == f"pypi:sample-1.0-{tag}.whl"
@@ -348,7 +361,7 @@ def test_the_wheel_of_the_same_tags_is_chosen(tmp_path: Path, index: Index, fetc
     ],
 )
 def test_another_platform_tag_is_compared_and_told(
-    tmp_path: Path, index: Index, fetch: Any, tag: str, former: str
+    tmp_path: Path, index: Index, fetch: Fetch, tag: str, former: str
 ) -> None:
     index.add("sample", "1.0", former, "cp311-cp311-manylinux_2_17_x86_64", "py3-none-any")
     done = fetch("pypi:sample", new_wheel(tmp_path, tag))
@@ -356,7 +369,7 @@ def test_another_platform_tag_is_compared_and_told(
     assert "tag-changed" in {finding["rule"] for finding in artifact(done)["findings"]}
 
 
-def test_the_newest_release_that_is_not_the_one_under_check(tmp_path: Path, index: Index, fetch: Any) -> None:
+def test_the_newest_release_that_is_not_the_one_under_check(tmp_path: Path, index: Index, fetch: Fetch) -> None:
     for version in ("0.9", "1.10", "1.9", "2.0", "2.1rc1"):
         index.add("sample", version, TAGS[1])
     wheel = new_wheel(tmp_path)
@@ -368,7 +381,7 @@ def test_the_newest_release_that_is_not_the_one_under_check(tmp_path: Path, inde
     assert baseline_of(fetch("pypi:sample", wheel)) == f"pypi:sample-2.2-{TAGS[1]}.whl"
 
 
-def test_an_exact_version_is_there_offline_once_it_was_fetched(tmp_path: Path, index: Index, fetch: Any) -> None:
+def test_an_exact_version_is_there_offline_once_it_was_fetched(tmp_path: Path, index: Index, fetch: Fetch) -> None:
     index.add("sample", "1.0", TAGS[1])
     wheel = new_wheel(tmp_path)
     offline = {"PATH": ""}  # and with the index stopped
@@ -379,7 +392,7 @@ def test_an_exact_version_is_there_offline_once_it_was_fetched(tmp_path: Path, i
     assert "pypi:sample: the index cannot be reached: " in complaint(fetch("pypi:sample", wheel))
 
 
-def test_offline_without_a_cache(tmp_path: Path, index: Index, fetch: Any) -> None:
+def test_offline_without_a_cache(tmp_path: Path, index: Index, fetch: Fetch) -> None:
     index.stop()
     wheel = new_wheel(tmp_path)
     done = fetch("pypi:sample==1.0", wheel)
@@ -391,13 +404,13 @@ def test_offline_without_a_cache(tmp_path: Path, index: Index, fetch: Any) -> No
     assert (finding["rule"], finding["severity"]) == ("baseline-missing", "error")
 
 
-def test_a_project_that_the_index_does_not_know(tmp_path: Path, index: Index, fetch: Any) -> None:
+def test_a_project_that_the_index_does_not_know(tmp_path: Path, index: Index, fetch: Fetch) -> None:
     index.add("sample", "1.0", TAGS[1])
     said = complaint(fetch("pypi:smaple", new_wheel(tmp_path)))
     assert said == "nothing was compared: pypi:smaple: the index does not know that project"
 
 
-def test_no_wheel_for_these_tags(tmp_path: Path, index: Index, fetch: Any) -> None:
+def test_no_wheel_for_these_tags(tmp_path: Path, index: Index, fetch: Fetch) -> None:
     index.add("sample", "1.0", *TAGS[:2])
     said = complaint(fetch("pypi:sample", new_wheel(tmp_path, "cp313-cp313-musllinux_1_2_x86_64")))
     assert said.endswith(": the index has sample, but no wheel for cp313-cp313 on x86_64 musl")
@@ -407,7 +420,7 @@ def test_no_wheel_for_these_tags(tmp_path: Path, index: Index, fetch: Any) -> No
     assert said.endswith("the index has no release that is sample!=1.0 for cp312-cp312 on x86_64 glibc, only 1.0")
 
 
-def test_half_a_download_is_never_taken(tmp_path: Path, index: Index, fetch: Any) -> None:
+def test_half_a_download_is_never_taken(tmp_path: Path, index: Index, fetch: Fetch) -> None:
     index.add("half", "1.0", TAGS[1])
     wheel = make_wheel(tmp_path, {"p/_c.so": OLD}, name="half", version="2.0")
     for _ in range(2):
@@ -415,7 +428,7 @@ def test_half_a_download_is_never_taken(tmp_path: Path, index: Index, fetch: Any
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
 
 
-def test_a_wheel_of_another_index_is_not_taken_from_the_cache(tmp_path: Path, index: Index, fetch: Any) -> None:
+def test_a_wheel_of_another_index_is_not_taken_from_the_cache(tmp_path: Path, index: Index, fetch: Fetch) -> None:
     index.add("sample", "1.0", TAGS[1])
     wheel = new_wheel(tmp_path)
     assert baseline_of(fetch("pypi:sample==1.0", wheel))
@@ -424,7 +437,7 @@ def test_a_wheel_of_another_index_is_not_taken_from_the_cache(tmp_path: Path, in
     other.stop()
 
 
-def test_what_lies_in_the_working_folder_is_not_run_as_pip(tmp_path: Path, index: Index, fetch: Any) -> None:
+def test_what_lies_in_the_working_folder_is_not_run_as_pip(tmp_path: Path, index: Index, fetch: Fetch) -> None:
     index.add("sample", "1.0", TAGS[1])
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "pip.py").write_text("raise SystemExit('trapped')\n")
@@ -437,7 +450,7 @@ def test_what_lies_in_the_working_folder_is_not_run_as_pip(tmp_path: Path, index
         os.chdir(before)
 
 
-def test_a_cache_that_cannot_be_written(tmp_path: Path, index: Index, fetch: Any) -> None:
+def test_a_cache_that_cannot_be_written(tmp_path: Path, index: Index, fetch: Fetch) -> None:
     index.add("sample", "1.0", TAGS[1])
     (tmp_path / "file").write_text("")
     said = complaint(fetch("pypi:sample", new_wheel(tmp_path), XDG_CACHE_HOME=str(tmp_path / "file")))
@@ -445,7 +458,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, index: Index, fetch: Any
     assert said.endswith("; set XDG_CACHE_HOME")
 
 
-def test_without_pip_it_says_so_and_takes_the_one_on_path(tmp_path: Path, index: Index, fetch: Any) -> None:
+def test_without_pip_it_says_so_and_takes_the_one_on_path(tmp_path: Path, index: Index) -> None:
     """As in an environment of uv or pipx: glibc-guard is there, pip is not."""
     index.add("sample", "1.0", TAGS[1])
     wheel = new_wheel(tmp_path)
@@ -474,6 +487,6 @@ def test_without_pip_it_says_so_and_takes_the_one_on_path(tmp_path: Path, index:
             assert said.startswith(f"nothing was compared: pypi:sample: pip is needed to fetch it, and {bare} has none")
 
 
-def test_what_is_no_wheel_has_none_on_an_index(tmp_path: Path, fetch: Any) -> None:
+def test_what_is_no_wheel_has_none_on_an_index(tmp_path: Path, fetch: Fetch) -> None:
     (tmp_path / "tool").write_bytes(OLD)
     assert complaint(fetch("pypi:sample", tmp_path / "tool")).endswith("pypi:sample is for wheels alone")

@@ -13,6 +13,8 @@ from glibc_guard.units import size
 
 NAMES = {"GLIBC": "glibc"}
 NONE = "none"
+UNVERSIONED = "without a version"
+NOT_COMPARED = frozenset({"unreadable", "baseline-missing"})  # rules of the findings that a difference has
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +156,8 @@ def _by_version(imports: Sequence[str]) -> list[tuple[str, str]]:
     """Return the symbols of each version, the newest version of each namespace first."""
     found: dict[str, list[str]] = {}
     for entry in imports:
-        symbol, _, version = entry.rpartition("@")
-        found.setdefault(version, []).append(symbol)
+        symbol, _, version = entry.partition("@")
+        found.setdefault(version or UNVERSIONED, []).append(symbol or "(the version alone)")
     return [(version, ", ".join(found[version])) for version in sorted(found, key=_newest_first)]
 
 

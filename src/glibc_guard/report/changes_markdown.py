@@ -41,9 +41,9 @@ def blocks(artifact: ArtifactReport) -> Iterator[str]:
     for note in artifact.notes:
         yield f"Note: {markdown(note)}\n\n"
     for finding in artifact.findings:
-        if finding.rule == "unreadable":
+        if finding.rule in arranged.NOT_COMPARED:
             place = "" if finding.object is None else f"{markdown_code(finding.object)}: "
-            yield f"⚠️ Unreadable: {place}{markdown(finding.message)}\n\n"
+            yield f"⚠️ {place}{markdown(finding.message)}\n\n"
 
 
 def _table(changes: Changes) -> str:

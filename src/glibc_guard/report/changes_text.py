@@ -42,7 +42,7 @@ def _artifact(printer: Printer, artifact: ArtifactReport) -> None:
     for note in artifact.notes:
         printer.line("note: ", "cyan", plain(note), indent=2)
     for finding in artifact.findings:
-        if finding.rule == "unreadable":
+        if finding.rule in arranged.NOT_COMPARED:
             _unread(printer, finding)
 
 
@@ -101,5 +101,6 @@ def _group(printer: Printer, group: Alike) -> None:
 
 
 def _unread(printer: Printer, finding: Finding) -> None:
+    head = "" if finding.rule == "baseline-missing" else "unreadable: "
     place = "" if finding.object is None else f"{plain(finding.object)}: "
-    printer.line("unreadable ", "magenta", f"{place}{plain(finding.message)}", indent=2)
+    printer.line(head, "magenta", f"{place}{plain(finding.message)}", indent=2)

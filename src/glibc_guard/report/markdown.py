@@ -38,7 +38,7 @@ def _blocks(report: Report) -> Iterator[str]:
     for artifact in report.artifacts:
         yield _row(artifact)
     for artifact in report.artifacts:
-        if artifact.findings or artifact.changes:
+        if artifact.findings or artifact.changes or artifact.notes:
             yield from _details(artifact)
     for note in report.notes:
         yield f"\n- {markdown(note)}\n"
@@ -61,7 +61,7 @@ def _details(artifact: ArtifactReport) -> Iterator[str]:
         for group in groups:
             yield from _group(group)
     names = lost(artifact.runs_on)
-    if names:
+    if names and artifact.findings:
         reach = artifact.downloads_lost
         share = f" ({percent(reach)} of x86_64 package downloads come from older systems)" if reach else ""
         yield f"\nDoes not load on: {', '.join(map(markdown, names))}{share}.\n"

@@ -68,7 +68,7 @@ def baseline_missing(reason: str) -> Finding:
         severity="error",
         object=None,
         message=f"nothing was compared: {reason}",
-        hint="give a baseline that can be read, or set baseline-required = false",
+        hint="give a baseline that can be had, or set baseline-required = false",
     )
 
 
@@ -242,13 +242,17 @@ def _because(raising: Sequence[ObjectSummary], change: FloorChange) -> str:
 
 
 def _symbols(item: ObjectSummary, change: FloorChange) -> str:
+    """Name what of ``item`` is above the old floor: symbols by version, else what has no number."""
     found = []
     for name in item.imports:
-        version = parse(name.rpartition("@")[2])
+        version = parse(name.partition("@")[2])
         if version and version.namespace == change.namespace and _is_above(version.number, change):
             found.append((version, name))
     found.sort(key=lambda entry: (_newest_first(entry[0].number), entry[1]))
-    names = [name for _, name in found]
+    names = [name.removeprefix("@") for _, name in found]
+    if not names and change.namespace == "GLIBC":
+        names = [f"{name} without a version" for name in item.imports if "@" not in name]
+        names += [name[1:] for name in item.imports if name.startswith("@GLIBC_ABI_")]
     return f" ({_listed(names, 'symbol', SYMBOLS)})" if names else ""
 
 
