@@ -17,8 +17,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import pytest
+from packaging.requirements import Requirement
 
 from building import compile_with_zig, library, make_wheel
+from glibc_guard.baseline import PackageIndex
+from glibc_guard.baseline.errors import UnavailableError
+from glibc_guard.baseline.names import wheel_name
 
 ROOT = Path(__file__).parents[2]
 Fetch: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
@@ -485,6 +489,29 @@ def test_without_pip_it_says_so_and_takes_the_one_on_path(tmp_path: Path, index:
         else:
             said = complaint(done)
             assert said.startswith(f"nothing was compared: pypi:sample: pip is needed to fetch it, and {bare} has none")
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("exit 0", "pip reports success and brought no wheel"),
+        ("echo 'ERROR: the moon is full' >&2; exit 1", "pip could not fetch it: the moon is full"),
+        ("exit 7", "pip could not fetch it: it does not say why"),
+    ],
+)
+def test_a_pip_that_fails_in_its_own_way(tmp_path: Path, script: str, message: str) -> None:
+    """A program answers for the Python that has pip."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    wheel = wheel_name(new_wheel(tmp_path).name)
+    assert wheel is not None
+    index = PackageIndex(str(python), tmp_path / "cache", {"PATH": ""})
+    with pytest.raises(UnavailableError, match=f"^{message}$"):
+        index.fetch(Requirement("sample"), wheel)
+    absent = PackageIndex(str(tmp_path / "absent"), tmp_path / "cache", {"PATH": ""})
+    with pytest.raises(UnavailableError, match="absent cannot be started: No such file or directory"):
+        absent.fetch(Requirement("sample"), wheel)
 
 
 def test_what_is_no_wheel_has_none_on_an_index(tmp_path: Path, fetch: Fetch) -> None:

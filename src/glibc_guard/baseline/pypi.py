@@ -63,11 +63,12 @@ class PackageIndex:
             kept.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".part-", dir=kept) as aside:
                 self._download(wanted, wheel, aside)
-                (found,) = Path(aside).glob("*.whl")
-                return found.replace(kept / found.name)
+                for found in Path(aside).glob("*.whl"):
+                    return found.replace(kept / found.name)
         except OSError as error:
             reason = error.strerror or error
             raise UnavailableError(f"the cache {kept} cannot be written: {reason}; set XDG_CACHE_HOME") from error
+        raise UnavailableError("pip reports success and brought no wheel")
 
     def _key(self, wanted: str, wheel: WheelName) -> str:
         places = [self.environment.get(name, "") for name in PLACES]
@@ -111,6 +112,8 @@ class PackageIndex:
             )
         except subprocess.TimeoutExpired as error:
             raise UnavailableError(f"pip did not finish within {PATIENCE // 60} minutes") from error
+        except OSError as error:
+            raise UnavailableError(f"{command[0]} cannot be started: {error.strerror or error}") from error
 
 
 def _is_exact(requirement: Requirement) -> bool:
