@@ -112,9 +112,10 @@ def make_wheel(
     name: str = "sample",
     metadata_tags: Sequence[str] | None = None,
     compression: int = zipfile.ZIP_DEFLATED,
+    version: str = "1.0",
 ) -> Path:
     """Write a wheel that pip would install, with WHEEL, METADATA and a correct RECORD."""
-    info = f"{name}-1.0.dist-info"
+    info = f"{name}-{version}.dist-info"
     interpreters, abis, platforms = tag.split("-")
     tags = metadata_tags or [
         f"{i}-{a}-{p}" for i in interpreters.split(".") for a in abis.split(".") for p in platforms.split(".")
@@ -123,12 +124,12 @@ def make_wheel(
     members = {
         **files,
         f"{info}/WHEEL": wheel.encode(),
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
     }
     record = io.StringIO()
     rows = [(path, _record_hash(data), len(data)) for path, data in members.items()]
     csv.writer(record, lineterminator="\n").writerows([*rows, (f"{info}/RECORD", "", "")])
-    path = folder / f"{name}-1.0-{tag}.whl"
+    path = folder / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w", compression) as archive:
         for member, data in {**members, f"{info}/RECORD": record.getvalue().encode()}.items():
             archive.writestr(member, data)

@@ -16,7 +16,7 @@ import click
 
 from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load
-from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, exit_status
+from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status
 from glibc_guard.model import Report
 from glibc_guard.output import FORMATS, OutputError, destinations, refuse_overwriting, render, write
 from glibc_guard.progress import progress_bar
@@ -65,6 +65,12 @@ def cli() -> None:
     "--fail-on", type=click.Choice(FAIL_ON), help="The mildest findings that fail the check (default: error)."
 )
 @click.option("--allow-empty", is_flag=True, help="Pass where no native code is found.")
+@click.option(
+    "--baseline",
+    metavar="OLD",
+    help="Compare with a former artifact or folder of them, a JSON report, or pypi:NAME[==VERSION].",
+)
+@click.option("--baseline-required", is_flag=True, help="Where nothing can be compared, exit 3 instead of a note.")
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
@@ -77,6 +83,8 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     outputs: tuple[str, ...],
     fail_on: FailOn | None,
     allow_empty: bool,
+    baseline: str | None,
+    baseline_required: bool,
     jobs: int | None,
     config: Path | None,
     quiet: bool,
@@ -86,15 +94,17 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     with _exit_status_for_errors():
         folder = _working_folder()
         wanted = destinations(formats, outputs)
-        refuse_overwriting(
-            [*paths, *([str(config)] if config else [])], [path for _, path in wanted if path is not None], folder
-        )
         settings = load(config, folder)
+        compared = baseline if baseline is not None else settings.baseline
+        read = (*paths, *([str(config)] if config else []), *([compared] if compared else []))
+        refuse_overwriting(read, [path for _, path in wanted if path is not None], folder)
         settings = dataclasses.replace(
             settings,
             targets=tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets,
             fail_on=fail_on or settings.fail_on,
             allow_empty=allow_empty or settings.allow_empty,
+            baseline=compared,
+            baseline_required=baseline_required or settings.baseline_required,
             jobs=jobs or settings.jobs,
         )
         report = _checked(paths, settings, quiet=quiet)
@@ -116,6 +126,28 @@ def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool)
         report = _checked(paths, Settings(jobs=jobs, allow_empty=True), quiet=False)
         name = "needs" if form == "text" else form
         write(render(report, name, color=_color(no_color), width=_width()), None)
+    sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
+
+
+@cli.command("diff")
+@click.argument("old")
+@click.argument("new")
+@FORMAT
+@OUTPUT
+@JOBS
+@NO_COLOR
+def diff_command(  # one parameter an option
+    *, old: str, new: str, formats: tuple[str, ...], outputs: tuple[str, ...], jobs: int | None, no_color: bool
+) -> None:
+    """Tell what changed from OLD to NEW, which are artifacts or JSON reports; OLD may be pypi:NAME[==VERSION] too."""
+    with _exit_status_for_errors():
+        wanted = destinations(formats, outputs)
+        refuse_overwriting([old, new], [path for _, path in wanted if path is not None], _working_folder())
+        with progress_bar(visible=sys.stderr.isatty()) as progress:
+            report = diff(old, new, jobs=jobs, progress=progress)
+        for name, path in wanted:
+            form = name if name == "json" else f"{name} of changes"
+            write(render(report, form, color=_color(no_color), width=_width()), path)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
 
 

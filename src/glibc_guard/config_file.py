@@ -10,7 +10,17 @@ from typing import Annotated, Any
 
 import msgspec
 
-from glibc_guard.settings import ConfigError, FailOn, Ignore, Settings
+from glibc_guard.model import Severity
+from glibc_guard.settings import (
+    PYPI,
+    RULES_OF_INTENT,
+    SIZE_JUMP_BYTES,
+    SIZE_JUMP_RATIO,
+    ConfigError,
+    FailOn,
+    Ignore,
+    Settings,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -37,6 +47,11 @@ class Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     fail_on: FailOn = "error"
     allow_empty: bool = False
     jobs: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    baseline: Text | None = None
+    baseline_required: bool = False
+    size_jump_ratio: Annotated[float, msgspec.Meta(ge=1)] = SIZE_JUMP_RATIO
+    size_jump_bytes: Annotated[int, msgspec.Meta(ge=0)] = SIZE_JUMP_BYTES
+    severity: dict[str, Severity] = {}
     ignore: list[IgnoreTable] = []
 
 
@@ -74,9 +89,30 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         fail_on=table.fail_on,
         allow_empty=table.allow_empty,
         jobs=table.jobs,
+        baseline=_baseline(table.baseline, path.parent),
+        baseline_required=table.baseline_required,
+        size_jump_ratio=table.size_jump_ratio,
+        size_jump_bytes=table.size_jump_bytes,
+        severities=_severities(table.severity, path),
         ignores=tuple(Ignore(**msgspec.structs.asdict(entry)) for entry in table.ignore),
         source=path,
     )
+
+
+def _baseline(given: str | None, folder: Path) -> str | None:
+    """Return the baseline; a path is relative to the folder of the configuration file."""
+    return given if given is None or given.startswith(PYPI) else str(folder / given)
+
+
+def _severities(chosen: dict[str, Severity], path: Path) -> dict[str, Severity]:
+    for rule in chosen:
+        if rule not in RULES_OF_INTENT:
+            (near,) = difflib.get_close_matches(rule, sorted(RULES_OF_INTENT), n=1, cutoff=0)
+            raise ConfigError(
+                f'{path}: severity: "{rule}" is no rule whose severity can be chosen; did you mean "{near}"? (What the '
+                "loader refuses stays an error: set it aside with an ignore.)"
+            )
+    return chosen
 
 
 def _refuse_unknown_keys(table: Any, known: type[msgspec.Struct], path: Path, where: str) -> None:  # noqa: ANN401

@@ -214,6 +214,72 @@ class ObjectSummary:
     soname: str | None
     needed: tuple[str, ...]
     floor: Mapping[str, str]
+    imports: tuple[
+        str, ...
+    ]  # sorted, what the system must provide: "pow@GLIBC_2.29"; "statx" without a version where it
+    # came late to glibc; "@GLIBC_ABI_DT_RELR" where no symbol refers to the version
+
+
+# --- what changed since a baseline ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FloorChange:
+    """The highest version of a namespace that the system must provide, before and after; None where none."""
+
+    namespace: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEntry:
+    """An object that only one side has."""
+
+    path: str
+    kind: ObjectKind
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """An object that both sides have, and what differs; libraries are those that the artifact does not carry."""
+
+    path: str
+    path_before: str
+    moved: bool  # to another folder; a path may differ by a version or by auditwheel's hash alone
+    size_before: int
+    size_after: int
+    floor: tuple[FloorChange, ...]
+    libraries_added: tuple[str, ...]
+    libraries_gone: tuple[str, ...]
+    imports_added: tuple[str, ...]
+    imports_gone: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in an artifact since its baseline; of the floor and the objects only what differs is listed."""
+
+    baseline: str  # the path that it was read from, or "pypi:FILE.whl"
+    version_before: str | None  # of a wheel
+    version_after: str | None
+    size_before: int | None  # bytes; None for a folder
+    size_after: int | None
+    tags_before: tuple[str, ...]  # of a wheel's file name, expanded
+    tags_after: tuple[str, ...]
+    floor: tuple[FloorChange, ...]
+    libraries_added: tuple[str, ...]  # needed now by some object, by none before; not carried by the artifact
+    libraries_gone: tuple[str, ...]
+    imports_added: tuple[str, ...]  # asked for by some object now, by none before
+    imports_gone: tuple[str, ...]
+    objects_added: tuple[ObjectEntry, ...]
+    objects_gone: tuple[ObjectEntry, ...]
+    objects: tuple[ObjectChange, ...]
+    distros_lost: tuple[RunsOn, ...]
+    distros_gained: tuple[RunsOn, ...]
+    downloads_lost_before: float | None
+    downloads_lost_after: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +300,7 @@ class ArtifactReport:
     findings: tuple[Finding, ...]
     ignored: tuple[IgnoredFinding, ...] = ()
     notes: tuple[str, ...] = ()  # what a reader should know of how this was judged ("pure Python: …")
+    changes: Changes | None = None  # since the baseline; None where nothing was compared
 
 
 @dataclass(frozen=True, slots=True)

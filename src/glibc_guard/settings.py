@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from glibc_guard.model import Severity
+
 FailOn: TypeAlias = Literal["error", "warning", "never"]
 FAIL_ON: Final[tuple[FailOn, ...]] = ("error", "warning", "never")
+#: Rules that judge what was meant, and not what the loader refuses: only their severity can be chosen.
+RULES_OF_INTENT: Final = frozenset({
+    "floor-raised", "size-jump", "library-added", "object-gone", "object-added", "tag-changed",
+})  # fmt: skip
+PYPI: Final = "pypi:"  # a baseline from a package index
+SIZE_JUMP_RATIO: Final = 1.5
+SIZE_JUMP_BYTES: Final = 1024 * 1024
 
 
 class ConfigError(Exception):
@@ -40,4 +50,9 @@ class Settings:
     allow_empty: bool = False
     jobs: int | None = None  # threads; None for one a processor
     ignores: tuple[Ignore, ...] = ()
+    baseline: str | None = None  # what to compare with: a path, a JSON report, or "pypi:NAME[==VERSION]"
+    baseline_required: bool = False  # nothing compared is an error
+    size_jump_ratio: float = SIZE_JUMP_RATIO  # a jump is a growth by more than this ratio …
+    size_jump_bytes: int = SIZE_JUMP_BYTES  # … and by more than so many bytes
+    severities: Mapping[str, Severity] = field(default_factory=dict)  # of RULES_OF_INTENT, where another was chosen
     source: Path | None = None  # the file that these settings were read from

@@ -134,11 +134,11 @@ def checks(text: str, folder: Path) -> Iterator[Check]:
 
 
 def pack(folder: Path, wheel: str, members: str) -> None:
-    name, tag = re.fullmatch(r"dist/(\w+)-1\.0-(.+)\.whl", wheel).groups()  # type: ignore[union-attr]
+    name, version, tag = re.fullmatch(r"dist/(\w+)-([\d.]+)-(.+)\.whl", wheel).groups()  # type: ignore[union-attr]
     pairs = (member.partition("=") for member in members.split())
     files = {inside: (folder / path).read_bytes() for inside, _, path in pairs}
     (folder / "dist").mkdir(exist_ok=True)
-    assert make_wheel(folder / "dist", files, tag=tag, name=name) == folder / wheel
+    assert make_wheel(folder / "dist", files, tag=tag, name=name, version=version) == folder / wheel
 
 
 def console(block: str, folder: Path) -> Iterator[Check]:

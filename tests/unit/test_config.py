@@ -12,6 +12,13 @@ target = ["manylinux2014", "ubuntu20.04"]
 fail-on = "warning"
 allow-empty = true
 jobs = 3
+baseline = "releases/old.json"
+baseline-required = true
+size-jump-ratio = 2
+size-jump-bytes = 500_000
+
+[severity]
+floor-raised = "error"
 
 [[ignore]]
 rule = "symbol-version-too-new"
@@ -41,6 +48,11 @@ def test_everything_is_read(tmp_path: Path) -> None:
         fail_on="warning",
         allow_empty=True,
         jobs=3,
+        baseline=str(tmp_path / "releases" / "old.json"),
+        baseline_required=True,
+        size_jump_ratio=2,
+        size_jump_bytes=500_000,
+        severities={"floor-raised": "error"},
         ignores=(expected,),
         source=path,
     )
@@ -70,6 +82,12 @@ def test_the_nearest_file_upward_wins_and_a_pyproject_without_our_table_is_passe
         ("target = 2.17", "target"),
         ('allow-empty = "yes"', "allow-empty"),
         ("ignore = 1", "ignore"),
+        ('baseline = ""', "baseline"),
+        ("size-jump-ratio = 0.5", "size-jump-ratio"),
+        ("size-jump-bytes = -1", "size-jump-bytes"),
+        ('[severity]\nfloor-rised = "error"', 'did you mean "floor-raised"?'),
+        ('[severity]\nsymbol-missing = "note"', '"symbol-missing" is no rule whose severity can be chosen'),
+        ('[severity]\nfloor-raised = "fatal"', "severity"),
         ("target = ", "not valid TOML"),
         ("\xff", "not valid TOML"),
     ],
@@ -90,3 +108,8 @@ def test_an_explicit_file_must_be_there_and_have_the_table(tmp_path: Path) -> No
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     with pytest.raises(ConfigError, match=r"has no \[tool.glibc-guard\] table"):
         load(tmp_path / "pyproject.toml", tmp_path)
+
+
+def test_a_baseline_from_an_index_is_no_path(tmp_path: Path) -> None:
+    (tmp_path / "glibc-guard.toml").write_text('baseline = "pypi:ray==2.9"\n')
+    assert load(None, tmp_path).baseline == "pypi:ray==2.9"

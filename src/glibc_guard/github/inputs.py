@@ -28,6 +28,7 @@ class Inputs:
     targets: tuple[str, ...]  # empty: as configured
     config: Path | None
     fail_on: str  # empty: as configured
+    baseline: str  # empty: as configured
     annotations: bool
     summary: bool
     report: Path | None
@@ -49,6 +50,7 @@ def read(workspace: Path) -> Inputs:
         targets=tuple(target for line in _lines("target") for target in re.split(r"\s*,\s*", line) if target),
         config=folder / configuration if configuration else None,
         fail_on=core.get_input("fail_on"),
+        baseline=core.get_input("baseline"),
         annotations=_boolean("annotations"),
         summary=_boolean("summary"),
         report=folder / report if report else None,
@@ -66,6 +68,8 @@ def settings(inputs: Inputs) -> Settings:
     result = config.load(inputs.config, inputs.working_folder)
     if inputs.targets:
         result = replace(result, targets=inputs.targets)
+    if inputs.baseline:
+        result = replace(result, baseline=inputs.baseline)
     if inputs.fail_on:
         chosen = next((choice for choice in config.FAIL_ON if choice == inputs.fail_on), None)
         if chosen is None:

@@ -49,7 +49,13 @@ def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
 def lost(entries: Sequence[RunsOn]) -> list[str]:
     """Return the names of the distributions that the artifact does not load on, oldest glibc first."""
     several = len({entry.arch for entry in entries}) > 1
-    return [f"{_name(entry.distro)}{f' ({entry.arch})' if several else ''}" for entry in entries if not entry.loads]
+    return distribution_names([entry for entry in entries if not entry.loads], with_arch=several)
+
+
+def distribution_names(entries: Sequence[RunsOn], *, with_arch: bool = False) -> list[str]:
+    """Return the names of ``entries``, with the architecture where they are of several."""
+    several = with_arch or len({entry.arch for entry in entries}) > 1
+    return [f"{_name(entry.distro)}{f' ({entry.arch})' if several else ''}" for entry in entries]
 
 
 def _name(distro: str) -> str:

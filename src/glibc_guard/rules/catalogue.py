@@ -29,6 +29,13 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "wrong-architecture": ("error", "an object built for another architecture than the wheel's tag or the target"),
     "wheel-tag-dishonest": ("error, warning", "the tag of a wheel promises more than its contents keep"),
     "record-mismatch": ("error", "a native member that RECORD does not list, or lists with another hash or size"),
+    "floor-raised": ("warning, note", "a newer glibc, libstdc++ or libgcc is needed than by the baseline"),
+    "size-jump": ("warning", "the artifact or an object of it is much larger than in the baseline"),
+    "library-added": ("note", "a library is needed from the system that the baseline did not need"),
+    "object-gone": ("warning, note", "a program or library of the baseline is missing, or lies in another folder"),
+    "object-added": ("note", "a program or library that the baseline does not have"),
+    "tag-changed": ("warning, note", "the tag of the wheel is another than that of the baseline"),
+    "baseline-missing": ("error", "`baseline-required` is set and nothing could be compared; exit status 3"),
     "unreadable": ("error", "a member that is damaged, encrypted or of unknown architecture; exit status 3"),
     "nothing-to-check": ("error", "no program and no library where one was to be expected; exit status 3"),
 }

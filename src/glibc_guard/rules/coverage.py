@@ -8,7 +8,7 @@ from typing import Final
 from glibc_guard.model import NOT_LOADED, Artifact, Finding
 
 #: Findings of these rules make the verdict "unreadable" (exit status 3), whatever else was found.
-UNREADABLE_RULES: Final = frozenset({"unreadable", "nothing-to-check"})
+UNREADABLE_RULES: Final = frozenset({"unreadable", "nothing-to-check", "baseline-missing"})
 
 
 def unreadable(artifact: Artifact) -> Iterator[Finding]:
