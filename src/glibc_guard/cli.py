@@ -65,6 +65,7 @@ def cli() -> None:
     "--fail-on", type=click.Choice(FAIL_ON), help="The mildest findings that fail the check (default: error)."
 )
 @click.option("--allow-empty", is_flag=True, help="Pass where no native code is found.")
+@click.option("--together", is_flag=True, help="Judge all paths as one process: conflicts between packages.")
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
@@ -77,6 +78,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     outputs: tuple[str, ...],
     fail_on: FailOn | None,
     allow_empty: bool,
+    together: bool,
     jobs: int | None,
     config: Path | None,
     quiet: bool,
@@ -95,6 +97,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
             targets=tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets,
             fail_on=fail_on or settings.fail_on,
             allow_empty=allow_empty or settings.allow_empty,
+            together=together or settings.together,
             jobs=jobs or settings.jobs,
         )
         report = _checked(paths, settings, quiet=quiet)

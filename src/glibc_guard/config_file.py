@@ -36,6 +36,7 @@ class Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     target: Text | Annotated[list[Text], msgspec.Meta(min_length=1)] = "auto"
     fail_on: FailOn = "error"
     allow_empty: bool = False
+    together: bool = False
     jobs: Annotated[int, msgspec.Meta(ge=1)] | None = None
     ignore: list[IgnoreTable] = []
 
@@ -73,6 +74,7 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         targets=(table.target,) if isinstance(table.target, str) else tuple(table.target),
         fail_on=table.fail_on,
         allow_empty=table.allow_empty,
+        together=table.together,
         jobs=table.jobs,
         ignores=tuple(Ignore(**msgspec.structs.asdict(entry)) for entry in table.ignore),
         source=path,

@@ -13,9 +13,10 @@ from glibc_guard import __version__
 from glibc_guard.artifacts import Limits
 from glibc_guard.config import FailOn, Settings
 from glibc_guard.ignores import IgnoreList
-from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Report, Tool, Unread
+from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool, Unread
 from glibc_guard.reading import Progress, read_artifact
 from glibc_guard.rules import judge, judge_tag
+from glibc_guard.rules.runtimes import conflicting_runtimes
 from glibc_guard.targets import Resolution, TagError, resolve
 from glibc_guard.verdict import artifact_report, floor_of, worst
 
@@ -45,12 +46,23 @@ def check(
     ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
     with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
         artifacts = [item for path in paths for item in read_artifact(path, limits or Limits(), pool, progress)]
-    reports = tuple(_judge(artifact, settings, ignores) for artifact in artifacts)
+    conflicts = _conflicts(artifacts, together=settings.together)
+    reports = tuple(_judge(artifact, settings, ignores, conflicts[number]) for number, artifact in enumerate(artifacts))
     verdict = worst([report.verdict for report in reports])
     return Report(Tool("glibc-guard", __version__), verdict, reports, notes=ignores.remarks())
 
 
-def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList) -> ArtifactReport:
+def _conflicts(artifacts: Sequence[Artifact], *, together: bool) -> dict[int, list[Finding]]:
+    """Return the conflicts between runtimes by the number of the artifact that each is reported for."""
+    found: dict[int, list[Finding]] = {number: [] for number in range(len(artifacts))}
+    groups = [range(len(artifacts))] if together else [range(number, number + 1) for number in range(len(artifacts))]
+    for group in groups:
+        for number, finding in conflicting_runtimes([artifacts[member] for member in group]):
+            found[group[number]].append(finding)
+    return found
+
+
+def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList, conflicts: Sequence[Finding]) -> ArtifactReport:
     architectures = sorted({item.architecture for item in artifact.objects if item.kind not in NOT_LOADED})
     try:
         resolution = resolve(settings.targets, artifact.wheel, architectures)
@@ -58,7 +70,7 @@ def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList) -> Artif
         artifact = replace(artifact, unread=(Unread(None, str(error)), *artifact.unread))
         resolution = Resolution((), ())
     found = judge(artifact, resolution.targets, allow_empty=settings.allow_empty)
-    findings, ignored = ignores.split(found)
+    findings, ignored = ignores.split((*found, *conflicts))
     of_the_tag = judge_tag(artifact, resolution.targets, findings, floor_of(artifact))
     more_findings, more_ignored = ignores.split(of_the_tag)
     return artifact_report(

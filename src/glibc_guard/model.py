@@ -101,6 +101,15 @@ class WheelFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class InstalledWheel:
+    """A wheel that was unpacked into a ``site-packages`` folder, by its ``.dist-info``."""
+
+    name: str
+    platforms: tuple[str, ...]  # from the ``Tag:`` lines of its WHEEL file
+    objects: frozenset[str] = frozenset()  # its ELF objects, by RECORD
+
+
+@dataclass(frozen=True, slots=True)
 class RecordProblem:
     """A native member of a wheel that RECORD does not list, or lists with another hash or size."""
 
@@ -140,6 +149,7 @@ class Artifact:
     record_problems: tuple[RecordProblem, ...] = ()
     links: tuple[tuple[str, str], ...] = ()  # symbolic and hard links: path → path of what it leads to, both inside
     nested_wheels: int = 0  # wheels inside, which are artifacts of their own
+    installed: tuple[InstalledWheel, ...] = ()  # of a site-packages folder
 
 
 # --- what a system provides -----------------------------------------------------------------------
@@ -150,7 +160,7 @@ class Target:
     """A promise to keep: this libc on this architecture, with these versions at most, and every later system."""
 
     name: str
-    origin: str  # "wheel tag", "option" or "default"
+    origin: str  # "wheel tag", "installed wheels", "option" or "default"
     arch: str
     libc: Libc
     ceilings: Mapping[str, str]  # namespace ("GLIBC", "GLIBCXX", …) → the newest version that is promised

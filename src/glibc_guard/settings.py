@@ -38,6 +38,7 @@ class Settings:
     targets: tuple[str, ...] = ("auto",)
     fail_on: FailOn = "error"
     allow_empty: bool = False
+    together: bool = False  # judge all artifacts as one process
     jobs: int | None = None  # threads; None for one a processor
     ignores: tuple[Ignore, ...] = ()
     source: Path | None = None  # the file that these settings were read from
