@@ -65,7 +65,7 @@ def _conflicts(artifacts: Sequence[Artifact], *, together: bool) -> dict[int, li
 def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList, conflicts: Sequence[Finding]) -> ArtifactReport:
     architectures = sorted({item.architecture for item in artifact.objects if item.kind not in NOT_LOADED})
     try:
-        resolution = resolve(settings.targets, artifact.wheel, architectures)
+        resolution = resolve(settings.targets, artifact.wheel, architectures, artifact.installed)
     except TagError as error:
         artifact = replace(artifact, unread=(Unread(None, str(error)), *artifact.unread))
         resolution = Resolution((), ())

@@ -93,6 +93,7 @@ class WheelFacts:
     tags: tuple[str, ...]  # from the file name, expanded: "cp312-cp312-manylinux_2_17_x86_64"
     metadata_tags: tuple[str, ...]  # ``Tag:`` lines of the WHEEL file, expanded likewise
     preloads: bool = False  # a package of it loads libraries by path when it is imported (ctypes.CDLL)
+    loads_globally: tuple[str, ...] = ()  # names ("libtorch_global_deps") in a package's start that has RTLD_GLOBAL
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -107,6 +108,7 @@ class InstalledWheel:
     name: str
     platforms: tuple[str, ...]  # from the ``Tag:`` lines of its WHEEL file
     objects: frozenset[str] = frozenset()  # its ELF objects, by RECORD
+    loads_globally: tuple[str, ...] = ()  # as of a wheel
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Process:
     linkage: Linkage
     libc: Libc
     homes: Mapping[str, Home]  # by the path of the object here, which is that where it is installed
+    global_names: frozenset[str] = frozenset()  # "libtorch_global_deps": loaded with RTLD_GLOBAL by its package
 
     def needed_by(self, place: str) -> frozenset[str]:
         """Return the objects whose scope holds what lies at ``place``, itself included if it is one of them.
@@ -50,6 +51,11 @@ class Process:
         """Libraries that no artifact carries, each with the objects that need it."""
         names = (place for place in self._users if place.startswith(OUTSIDE))
         return {name.removeprefix(OUTSIDE): frozenset(self._users[name]) for name in names}
+
+    @cached_property
+    def loaded_globally(self) -> frozenset[str]:
+        """Objects that their package loads with RTLD_GLOBAL: their scopes come before those of all that follows."""
+        return frozenset(place for place in self.objects if _stem(place) in self.global_names)
 
     @cached_property
     def names_asked_for(self) -> frozenset[str]:
@@ -92,10 +98,20 @@ def processes(artifacts: Sequence[Artifact]) -> Iterator[Process]:
             objects, homes = found.setdefault((item.architecture, libc), ([], {}))
             place = posixpath.normpath(prefix + installed(item.path))
             place = f"{artifact.path}/{place}" if place in homes else place
-            objects.append(replace(item, path=place))
+            objects.append(item if item.path == place else replace(item, path=place))
             homes[place] = Home(number, item.path, owners.get(item.path, artifact.path))
+    names = frozenset(name for artifact in artifacts for name in _loads_globally(artifact))
     for (_, libc), (objects, homes) in sorted(found.items(), key=lambda entry: entry[0]):
-        yield Process(Linkage(tuple(objects), tuple(links)), libc, homes)
+        yield Process(Linkage(tuple(objects), tuple(links)), libc, homes, names)
+
+
+def _loads_globally(artifact: Artifact) -> Iterator[str]:
+    for wheel in (*artifact.installed, *((artifact.wheel,) if artifact.wheel else ())):
+        yield from wheel.loads_globally
+
+
+def _stem(place: str) -> str:
+    return posixpath.basename(place).partition(".")[0]
 
 
 def _is_for_musl(artifact: Artifact) -> bool:

@@ -31,6 +31,7 @@ class Copy:
     unique: frozenset[str]  # of these the STB_GNU_UNIQUE ones
     versions: frozenset[str]  # that it defines
     by_programs_alone: bool  # no module loads it
+    loaded_globally: bool  # its names come before those of what is loaded after it
 
     @property
     def hidden(self) -> bool:
@@ -120,16 +121,20 @@ def _carried(process: Process, name: str, members: list[tuple[Runtime, ElfObject
         unique=frozenset().union(*(item.unique for item in items)),
         versions=frozenset(one.version for item in items for one in item.version_definitions if not one.base),
         by_programs_alone=_by_programs_alone(process, users),
+        loaded_globally=not users.isdisjoint(process.loaded_globally),
     )
 
 
 def _outside(process: Process, family: Family) -> Iterator[Copy]:
     found: dict[str, tuple[Runtime, list[str]]] = {}
-    for name in process.outside:
+    for name in sorted(process.outside):
         runtime = _named(name, family)
         if runtime is not None:
-            found.setdefault(runtime.name if runtime.in_parts else name, (runtime, []))[1].append(name)
-    for name, (runtime, names) in sorted(found.items()):
+            # libgomp.so.1.0.0 is the file that libgomp.so.1 leads to, and the loader compares files too.
+            shorter = (one for one in found if name.startswith(f"{one}."))
+            key = runtime.name if runtime.in_parts else next(shorter, name)
+            found.setdefault(key, (runtime, []))[1].append(name)
+    for name, (runtime, names) in found.items():
         users = frozenset().union(*(process.needed_by(f"{OUTSIDE}{one}") for one in names))
         yield Copy(
             runtime=runtime,
@@ -140,6 +145,7 @@ def _outside(process: Process, family: Family) -> Iterator[Copy]:
             unique=frozenset(runtime.unique_assumed),
             versions=frozenset(names if runtime.versioned_by_soname else ()),
             by_programs_alone=_by_programs_alone(process, users),
+            loaded_globally=not users.isdisjoint(process.loaded_globally),
         )
 
 

@@ -51,35 +51,59 @@ def _relation(process: Process, family: Family, one: Copy, other: Copy) -> Relat
     together = one.users & other.users
     if not together and (one.by_programs_alone or other.by_programs_alone):
         return None
-    clash = next((clash for clash in family.clashes if _applies(clash, process, one, other)), None)
-    if clash is not None:
-        return Relation((one, other), "error", clash.why)
-    names = _same_names(family, one, other)
     severity, why = (
-        _by_names(process, family, (one, other), names) if names else ("note", _why_apart(family, one, other))
+        _by_nature(process, family, one, other)
+        or _by_scope(process, family, one, other)
+        or _by_names(family, one, other)
     )
     return Relation((one, other), severity, why)
 
 
-def _by_names(process: Process, family: Family, pair: tuple[Copy, Copy], names: list[str]) -> tuple[Severity, str]:
-    """Judge two copies that export the same ``names``."""
-    one, other = pair
+def _by_nature(process: Process, family: Family, one: Copy, other: Copy) -> tuple[Severity, str] | None:
+    """Judge what holds in whatever scopes the copies are."""
+    clash = next((clash for clash in family.clashes if _applies(clash, process, one, other)), None)
+    if clash is not None:
+        return "error", clash.why
     unique = _shared_unique(one, other) if process.libc == "glibc" else []
     if unique:
         shared = "of these names one definition serves the whole process (STB_GNU_UNIQUE), so that they share state"
         return "error", f"{shared}: {_in_words(unique)}"
-    if _versioned_apart(one, other):
+    if one.versions and other.versions and one.versions.isdisjoint(other.versions):
         return "note", f"the versions of their names keep them apart: {_versions(one)}, {_versions(other)}"
-    shown = _in_words([*names, *sorted((one.defined & other.defined).difference(names))])
+    return None
+
+
+def _by_scope(process: Process, family: Family, one: Copy, other: Copy) -> tuple[Severity, str] | None:
+    """Judge two copies of which the loader sees both when it looks a name up; None where it does not."""
+    names = _same_names(family, one, other, internals=True)
     scopes = [place for place in one.users & other.users if not family.of_programs or _is_program(process, place)]
-    if not scopes:
-        apart = "each stays in the scope of what loads it, unless one is loaded with RTLD_GLOBAL"
-        return family.apart, f"both export {shown}; {apart}; {family.harm}"
-    reaching = _in_words([process.homes[place].path for place in sorted(scopes)], 1)
-    both = f"{reaching} reaches both, and the first one answers for both"
+    first = next((copy for copy in (one, other) if copy.loaded_globally and not family.of_programs), None)
+    if not names or not (scopes or first):
+        return None
+    if scopes:
+        reaching = _in_words([process.homes[place].path for place in sorted(scopes)], 1)
+        both = f"{reaching} reaches both, and the first one answers for both"
+    else:
+        both = (
+            f"{first.name if first else ''} is loaded with RTLD_GLOBAL, it seems, and answers for what comes later, too"
+        )
+    shown = _in_words([*names, *sorted((one.defined & other.defined).difference(names))])
     if one.runtime is other.runtime and one.runtime.first_serves_all:
         return "warning", f"{both}, so that the other lies idle: {shown}"
-    return "error", f"{both}: {shown}"
+    return ("error" if scopes else "warning"), f"{both}: {shown}"  # a text of Python was read, not run
+
+
+def _by_names(family: Family, one: Copy, other: Copy) -> tuple[Severity, str]:
+    """Judge two copies in scopes of their own."""
+    if one.hidden or other.hidden:
+        return "note", "nothing of a hidden copy is seen by others, so that each works alone"
+    names = _same_names(family, one, other, internals=False)
+    rest = sorted((one.defined & other.defined).difference(names))
+    if names:
+        apart = "each stays in the scope of what loads it, unless one is loaded with RTLD_GLOBAL"
+        return family.apart, f"both export {_in_words([*names, *rest])}; {apart}; {family.harm}"
+    common = f" ({len(rest)} others are the same, but in no common scope: {_in_words(rest)})" if rest else ""
+    return "note", f"their names keep them apart, {_own_name(one)} and {_own_name(other)}{common}; {family.harm}"
 
 
 def _is_program(process: Process, place: str) -> bool:
@@ -98,28 +122,17 @@ def _packages(process: Process, copy: Copy) -> set[str]:
     return {process.homes[place].package for place in places}
 
 
-def _same_names(family: Family, one: Copy, other: Copy) -> list[str]:
+def _same_names(family: Family, one: Copy, other: Copy, *, internals: bool) -> list[str]:
     """Return the names of the family that both export, as the table orders them."""
-    known = dict.fromkeys(name for runtime in family.runtimes for name in (*runtime.exports, *runtime.renamed))
+    known: dict[str, None] = {}
+    for runtime in family.runtimes:
+        known |= dict.fromkeys((*runtime.exports, *runtime.renamed, *(runtime.internals if internals else ())))
     return [name for name in known if name in one.defined and name in other.defined]
 
 
 def _shared_unique(one: Copy, other: Copy) -> list[str]:
     globs = {*one.runtime.unique, *other.runtime.unique}
     return sorted(name for name in one.unique & other.unique if any(fnmatchcase(name, glob) for glob in globs))
-
-
-def _versioned_apart(one: Copy, other: Copy) -> bool:
-    return bool(one.versions and other.versions) and one.versions.isdisjoint(other.versions)
-
-
-def _why_apart(family: Family, one: Copy, other: Copy) -> str:
-    if one.hidden or other.hidden:
-        return "nothing of a hidden copy is seen by others, so that each works alone"
-    names = f"their names keep them apart, {_own_name(one)} and {_own_name(other)}"
-    same = sorted(one.defined & other.defined)
-    common = f" ({len(same)} of little weight are the same: {_in_words(same)})" if same else ""
-    return f"{names}{common}; {family.harm}"
 
 
 # --- conflicts --------------------------------------------------------------------------------------------------------
@@ -189,7 +202,7 @@ def _is_library(item: ElfObject, runtime: Runtime) -> bool:
 
 
 def _own_name(copy: Copy) -> str:
-    known = (*copy.runtime.exports, *copy.runtime.renamed)
+    known = (copy.runtime.exports[0], *copy.runtime.renamed, *copy.runtime.exports)
     return next(name for name in known if name in copy.defined)
 
 

@@ -84,6 +84,7 @@ class Runtime(Table, frozen=True):
     exports: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
     sources: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
     renamed: tuple[Text, ...] = ()
+    internals: tuple[Text, ...] = ()
     hidden_signs: tuple[Text, ...] = ()
     unique: tuple[Text, ...] = ()
     unique_assumed: tuple[Text, ...] = ()  # of a copy outside of the artifacts
