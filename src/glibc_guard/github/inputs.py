@@ -28,6 +28,7 @@ class Inputs:
     targets: tuple[str, ...]  # empty: as configured
     config: Path | None
     fail_on: str  # empty: as configured
+    together: bool | None  # None: as configured
     annotations: bool
     summary: bool
     report: Path | None
@@ -49,6 +50,7 @@ def read(workspace: Path) -> Inputs:
         targets=tuple(target for line in _lines("target") for target in re.split(r"\s*,\s*", line) if target),
         config=folder / configuration if configuration else None,
         fail_on=core.get_input("fail_on"),
+        together=_boolean("together") if core.get_input("together") else None,
         annotations=_boolean("annotations"),
         summary=_boolean("summary"),
         report=folder / report if report else None,
@@ -71,6 +73,8 @@ def settings(inputs: Inputs) -> Settings:
         if chosen is None:
             raise InputError(f"The input fail-on is {inputs.fail_on!r}; it may be {', '.join(config.FAIL_ON)}")
         result = replace(result, fail_on=chosen)
+    if inputs.together is not None:
+        result = replace(result, together=inputs.together)
     return result
 
 

@@ -183,14 +183,21 @@ def _named(process: Process, copy: Copy, artifacts: Sequence[Artifact]) -> str:
     if not copy.objects:
         return f"the system's {copy.name} (for {places})"
     own = any(_is_library(item, copy.runtime) for item in copy.objects)
-    return f"{copy.runtime.name} {'' if own else 'hidden in ' if copy.hidden else 'inside '}{places}"
+    return f"{copy.runtime.name} ({'' if own else 'hidden in ' if copy.hidden else 'inside '}{places})"
 
 
 def _shown(process: Process, place: str, artifacts: Sequence[Artifact]) -> str:
     home = process.homes[place]
     if not artifacts or artifacts[home.artifact].path == home.path:
         return home.path
-    return f"{posixpath.basename(artifacts[home.artifact].path)}: {home.path}"
+    return f"{_label(artifacts[home.artifact], artifacts)}: {home.path}"
+
+
+def _label(artifact: Artifact, artifacts: Sequence[Artifact]) -> str:
+    """Name an artifact shortly: a wheel by name and version where no other has them."""
+    labels = [f"{one.wheel.name}-{one.wheel.version}" for one in artifacts if one.wheel is not None]
+    label = f"{artifact.wheel.name}-{artifact.wheel.version}" if artifact.wheel is not None else ""
+    return label if labels.count(label) == 1 else posixpath.basename(artifact.path.rstrip("/"))
 
 
 def _places(copy: Copy) -> list[str]:
