@@ -136,6 +136,7 @@ def test_unreadable(action: Path, job: Job, content: bytes) -> None:
         ({"artifacts": ""}, "The input artifacts is empty"),
         ({"target": "manylinux2041"}, "manylinux2041"),
         ({"fail-on": "warn"}, "The input fail-on is 'warn'; it may be error, warning, never"),
+        ({"together": "1"}, "The input together is '1'; it may be true or false"),
         ({"annotations": "yes"}, "The input annotations is 'yes'; it may be true or false"),
         ({"config": "missing.toml"}, "missing.toml: cannot be read"),
         ({"working-directory": "missing"}, "The input working-directory: "),

@@ -11,6 +11,7 @@ WHOLE = """
 target = ["manylinux2014", "ubuntu20.04"]
 fail-on = "warning"
 allow-empty = true
+together = true
 jobs = 3
 
 [[ignore]]
@@ -40,6 +41,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
         targets=("manylinux2014", "ubuntu20.04"),
         fail_on="warning",
         allow_empty=True,
+        together=True,
         jobs=3,
         ignores=(expected,),
         source=path,
@@ -69,6 +71,7 @@ def test_the_nearest_file_upward_wins_and_a_pyproject_without_our_table_is_passe
         ("target = []", "target"),
         ("target = 2.17", "target"),
         ('allow-empty = "yes"', "allow-empty"),
+        ("together = 1", "together"),
         ("ignore = 1", "ignore"),
         ("target = ", "not valid TOML"),
         ("\xff", "not valid TOML"),

@@ -63,7 +63,8 @@ def _by_nature(process: Process, family: Family, one: Copy, other: Copy) -> tupl
     """Judge what holds in whatever scopes the copies are."""
     clash = next((clash for clash in family.clashes if _applies(clash, process, one, other)), None)
     if clash is not None:
-        return "error", clash.why
+        names = _same_names(family, one, other, internals=True)
+        return "error", f"{clash.why}; both export {_in_words(_all_same(names, one, other))}"
     unique = _shared_unique(one, other) if process.libc == "glibc" else []
     if unique:
         shared = "of these names one definition serves the whole process (STB_GNU_UNIQUE), so that they share state"
@@ -87,7 +88,7 @@ def _by_scope(process: Process, family: Family, one: Copy, other: Copy) -> tuple
         both = (
             f"{first.name if first else ''} is loaded with RTLD_GLOBAL, it seems, and answers for what comes later, too"
         )
-    shown = _in_words([*names, *sorted((one.defined & other.defined).difference(names))])
+    shown = _in_words(_all_same(names, one, other))
     if one.runtime is other.runtime and one.runtime.first_serves_all:
         return "warning", f"{both}, so that the other lies idle: {shown}"
     return ("error" if scopes else "warning"), f"{both}: {shown}"  # a text of Python was read, not run
@@ -98,10 +99,10 @@ def _by_names(family: Family, one: Copy, other: Copy) -> tuple[Severity, str]:
     if one.hidden or other.hidden:
         return "note", "nothing of a hidden copy is seen by others, so that each works alone"
     names = _same_names(family, one, other, internals=False)
-    rest = sorted((one.defined & other.defined).difference(names))
     if names:
         apart = "each stays in the scope of what loads it, unless one is loaded with RTLD_GLOBAL"
-        return family.apart, f"both export {_in_words([*names, *rest])}; {apart}; {family.harm}"
+        return family.apart, f"both export {_in_words(_all_same(names, one, other))}; {apart}; {family.harm}"
+    rest = _all_same([], one, other)
     common = f" ({len(rest)} others are the same, but in no common scope: {_in_words(rest)})" if rest else ""
     return "note", f"their names keep them apart, {_own_name(one)} and {_own_name(other)}{common}; {family.harm}"
 
@@ -128,6 +129,11 @@ def _same_names(family: Family, one: Copy, other: Copy, *, internals: bool) -> l
     for runtime in family.runtimes:
         known |= dict.fromkeys((*runtime.exports, *runtime.renamed, *(runtime.internals if internals else ())))
     return [name for name in known if name in one.defined and name in other.defined]
+
+
+def _all_same(known: Sequence[str], one: Copy, other: Copy) -> list[str]:
+    """Return every name that both export, the ``known`` ones first."""
+    return [*known, *sorted((one.defined & other.defined).difference(known))]
 
 
 def _shared_unique(one: Copy, other: Copy) -> list[str]:
