@@ -21,6 +21,7 @@ class Process:
     linkage: Linkage
     libc: Libc
     homes: Mapping[str, Home]  # by the path of the object here, which is that where it is installed
+    joint: bool = True  # all of it may be loaded into one process; else only what needs each other
     global_names: frozenset[str] = frozenset()  # "libtorch_global_deps": loaded with RTLD_GLOBAL by its package
 
     def needed_by(self, place: str) -> frozenset[str]:
@@ -101,8 +102,16 @@ def processes(artifacts: Sequence[Artifact]) -> Iterator[Process]:
             objects.append(item if item.path == place else replace(item, path=place))
             homes[place] = Home(number, item.path, owners.get(item.path, artifact.path))
     names = frozenset(name for artifact in artifacts for name in _loads_globally(artifact))
+    joint = len(artifacts) > 1 or all(map(_is_for_one_process, artifacts))
     for (_, libc), (objects, homes) in sorted(found.items(), key=lambda entry: entry[0]):
-        yield Process(Linkage(tuple(objects), tuple(links)), libc, homes, names)
+        yield Process(Linkage(tuple(objects), tuple(links)), libc, homes, joint, names)
+
+
+def _is_for_one_process(artifact: Artifact) -> bool:
+    """Tell a package, whose parts are made for one interpreter, from a tree of programs, each a process of its own."""
+    if artifact.kind in {"wheel", "conda"} or artifact.installed:
+        return True
+    return not any(item.kind in {"executable", "static"} for item in artifact.objects)
 
 
 def _loads_globally(artifact: Artifact) -> Iterator[str]:

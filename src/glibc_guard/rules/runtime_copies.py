@@ -36,7 +36,14 @@ class Copy:
     @property
     def hidden(self) -> bool:
         """Whether it is linked into an object that exports none of its names."""
-        return self.defined.isdisjoint((*self.runtime.exports, *self.runtime.renamed))
+        return self.example is None
+
+    @property
+    def example(self) -> str | None:
+        """One of its names, as it exports it; None where it exports none."""
+        told_by = (name for names in self.runtime.told_by for name in names)
+        known = (self.runtime.exports[0], *self.runtime.renamed, *self.runtime.exports, *told_by)
+        return next((name for name in known if name in self.defined), None)
 
 
 def copies(process: Process, family: Family) -> list[Copy]:

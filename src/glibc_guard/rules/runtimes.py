@@ -22,6 +22,7 @@ from glibc_guard.targets.tables import Clash, Family, Runtime
 
 SHOWN: Final = 5  # copies
 SHOWN_NAMES: Final = 3
+LENGTH: Final = 100  # characters of a name; those of C++ may have thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def conflicting_runtimes(artifacts: Sequence[Artifact]) -> Iterator[tuple[int, F
 def _relation(process: Process, family: Family, one: Copy, other: Copy) -> Relation | None:
     """Return what two copies do to each other; None where no process loads both."""
     together = one.users & other.users
-    if not together and (one.by_programs_alone or other.by_programs_alone):
+    if not together and (not process.joint or one.by_programs_alone or other.by_programs_alone):
         return None
     severity, why = (
         _by_nature(process, family, one, other)
@@ -104,7 +105,7 @@ def _by_names(family: Family, one: Copy, other: Copy) -> tuple[Severity, str]:
         return family.apart, f"both export {_in_words(_all_same(names, one, other))}; {apart}; {family.harm}"
     rest = _all_same([], one, other)
     common = f" ({len(rest)} others are the same, but in no common scope: {_in_words(rest)})" if rest else ""
-    return "note", f"their names keep them apart, {_own_name(one)} and {_own_name(other)}{common}; {family.harm}"
+    return "note", f"their names keep them apart, {one.example} and {other.example}{common}; {family.harm}"
 
 
 def _is_program(process: Process, place: str) -> bool:
@@ -214,15 +215,10 @@ def _is_library(item: ElfObject, runtime: Runtime) -> bool:
     return is_called((posixpath.basename(item.path), item.soname or ""), runtime)
 
 
-def _own_name(copy: Copy) -> str:
-    known = (copy.runtime.exports[0], *copy.runtime.renamed, *copy.runtime.exports)
-    return next(name for name in known if name in copy.defined)
-
-
 def _versions(copy: Copy) -> str:
     return _in_words(sorted(copy.versions), 1)
 
 
 def _in_words(names: Sequence[str], shown: int = SHOWN_NAMES) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
+    return ", ".join(name if len(name) <= LENGTH else f"{name[:LENGTH]}…" for name in names[:shown]) + more

@@ -163,6 +163,19 @@ def test_a_program_is_a_process_of_its_own(tmp_path: Path) -> None:
     assert judgements(conflicts(wheel(tmp_path, "one", files))) == [("conflicting-openmp", "error")]
 
 
+def test_a_tree_of_programs_is_many_processes(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "lib").mkdir(parents=True)
+    for number in (14, 16):
+        (tree / f"lib/libomp-{number}.so").write_bytes(exporting(*KMP, soname=f"libomp-{number}.so"))
+    assert judgements(conflicts(str(tree))) == [("conflicting-openmp", "error")]
+    (tree / "tool").write_bytes(compile_with_zig("int main(void) { return 0; }"))
+    assert conflicts(str(tree)) == []
+    libraries = {f"libomp-{number}.so": (tree / f"lib/libomp-{number}.so").read_bytes() for number in (14, 16)}
+    (tree / "lib/module.so").write_bytes(exporting(needed=libraries))
+    assert judgements(conflicts(str(tree))) == [("conflicting-openmp", "error")]
+
+
 def test_what_a_package_loads_globally_answers_for_others(tmp_path: Path) -> None:
     start = b"import ctypes, os\nctypes.CDLL(os.path.join(here, 'libblas_global.so'), mode=ctypes.RTLD_GLOBAL)\n"
     one = {"one/libblas_global.so": exporting(*OPENBLAS), "one/__init__.py": start}
@@ -353,6 +366,14 @@ def test_something_worse_does_not_hide_what_is_mild(tmp_path: Path) -> None:
         ("conflicting-blas", "warning"),
         ("conflicting-blas", "note"),
     ]
+
+
+def test_names_of_any_length_are_shown_shortly(tmp_path: Path) -> None:
+    long = "a" * 5000
+    found = two_packages(tmp_path, exporting(*OPENBLAS, long), exporting("openblas_get_config64_", long))
+    assert judgements(found) == [("conflicting-blas", "note")]
+    assert f"{'a' * 100}…" in found[0].message
+    assert len(found[0].message) < 1500
 
 
 def test_folders_and_bare_files_are_judged_together_too(tmp_path: Path) -> None:
