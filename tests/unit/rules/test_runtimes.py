@@ -129,8 +129,8 @@ def test_the_copy_of_the_system_counts(tmp_path: Path) -> None:
 
 def test_two_names_of_one_file_of_the_system_are_one(tmp_path: Path) -> None:
     names = ("libgomp.so.1", "libgomp.so.1.0.0")
-    modules = [exporting(needed={name: exporting(*GOMP, soname=name)}) for name in names]
-    assert two_packages(tmp_path, *modules) == []
+    one, other = (exporting(needed={name: exporting(*GOMP, soname=name)}) for name in names)
+    assert two_packages(tmp_path, one, other) == []
 
 
 def test_without_together_each_wheel_is_judged_alone(tmp_path: Path) -> None:
@@ -291,7 +291,8 @@ def test_two_unwinders(tmp_path: Path) -> None:
         "libgcc_s-2d945d6c.so.1": exporting(*libgcc, soname="libgcc_s-2d945d6c.so.1"),
         "libunwind.so.1": exporting(*unwind, soname="libunwind.so.1"),
     }
-    (apart,) = two_packages(tmp_path, *libraries.values())
+    one, other = libraries.values()
+    (apart,) = two_packages(tmp_path, one, other)
     assert judgements([apart]) == [("conflicting-unwinder", "note")]
     files = {f"lib/{name}": data for name, data in libraries.items()}
     files["one/_core.so"] = exporting(needed=libraries)
@@ -314,8 +315,8 @@ def test_cuda_runtimes_of_two_releases_are_versioned_apart(tmp_path: Path) -> No
 
 
 def test_the_cuda_runtimes_of_the_system_are_versioned_apart_too(tmp_path: Path) -> None:
-    modules = [exporting(needed={f"libcudart.so.{major}": cudart(major)}) for major in ("11.0", "12")]
-    assert judgements(two_packages(tmp_path, *modules)) == [("conflicting-cuda", "note")]
+    one, other = (exporting(needed={f"libcudart.so.{major}": cudart(major)}) for major in ("11.0", "12"))
+    assert judgements(two_packages(tmp_path, one, other)) == [("conflicting-cuda", "note")]
 
 
 def test_two_protobufs_and_two_grpc_cores(tmp_path: Path) -> None:
