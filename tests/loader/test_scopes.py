@@ -91,6 +91,20 @@ def test_a_hidden_libstdcxx_leaves_the_others_alone(second: str, tmp_path: Path)
     assert "hidden in one-1.0: one/_core.so" in finding.message
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        '#include <vector>\nextern "C" int answer(void) { std::vector<int> v(7); return (int)v.size(); }',
+        'extern "C" int answer(void) { try { throw 1; } catch (int one) { return one; } }',
+    ],
+    ids=["memory", "exceptions"],
+)
+def test_a_hidden_libstdcxx_is_told_however_little_of_it_is_used(source: str, tmp_path: Path) -> None:
+    one, other = compile_with_gxx(source, *HIDDEN, "-s"), compile_with_gxx(MODULE, "-shared", "-fPIC", "-s")
+    (finding,) = conflicts(tmp_path, one=one, other=other)
+    assert (finding.rule, finding.severity) == ("conflicting-libstdcxx", "note")
+
+
 def test_a_renamed_libstdcxx_breaks_the_streams_too(tmp_path: Path) -> None:
     """Two shared copies, each in a scope of its own: their unique names meet all the same."""
     original = compile_with_gxx(MODULE, "-shared", "-fPIC", "-s")

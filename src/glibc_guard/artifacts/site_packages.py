@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from glibc_guard.artifacts.member import ArtifactError, printable
-from glibc_guard.artifacts.wheel import METADATA_BYTES, START_BYTES, loaded_globally, tags_in
+from glibc_guard.artifacts.wheel import PACKAGE_START, START_BYTES, loaded_globally, tags_in
 from glibc_guard.model import InstalledWheel
 
 MAX_WHEELS: Final = 10_000
+RECORD_BYTES: Final = 16 * 1024 * 1024  # the one of torch, with 11,000 files, has 1.5 MB
 
 
 def installed_wheels(folder: Path) -> tuple[InstalledWheel, ...]:
@@ -34,14 +35,14 @@ def _wheel(folder: Path, info: Path) -> InstalledWheel | None:
         tags = ()
     platforms = tuple(dict.fromkeys(tag.rsplit("-", 1)[1] for tag in tags))
     paths = frozenset(_recorded(info))
-    starts = (folder / path for path in sorted(paths) if path.count("/") == 1 and path.endswith("/__init__.py"))
-    texts = [text for path in starts if (text := _start_of(path, START_BYTES)) is not None]
+    starts = (path for path in sorted(paths) if PACKAGE_START.fullmatch(path) and not path.startswith(".."))
+    texts = [text for path in starts if (text := _start_of(folder / path, START_BYTES)) is not None]
     name = printable(info.name.removesuffix(".dist-info").partition("-")[0])
     return InstalledWheel(name, platforms, paths, loaded_globally(texts))
 
 
 def _recorded(info: Path) -> Iterator[str]:
-    text = (_start_of(info / "RECORD", METADATA_BYTES) or b"").decode("utf-8", "replace")
+    text = (_start_of(info / "RECORD", RECORD_BYTES) or b"").decode("utf-8", "replace")
     try:
         yield from (row[0] for row in csv.reader(io.StringIO(text, newline="")) if row)
     except csv.Error:
