@@ -94,8 +94,8 @@ def test_a_hidden_libstdcxx_leaves_the_others_alone(second: str, tmp_path: Path)
 @pytest.mark.parametrize(
     "source",
     [
-        '#include <vector>\nextern "C" int answer(void) { std::vector<int> v(7); return (int)v.size(); }',
-        'extern "C" int answer(void) { try { throw 1; } catch (int one) { return one; } }',
+        '#include <vector>\nextern "C" int answer(long n) { std::vector<int> v(n); return (int)v.size(); }',
+        '#include <stdexcept>\nextern "C" int answer(int n) { if (n) throw std::runtime_error("n"); return n; }',
     ],
     ids=["memory", "exceptions"],
 )
