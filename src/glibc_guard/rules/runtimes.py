@@ -22,7 +22,7 @@ from glibc_guard.targets.tables import Clash, Family, Runtime
 
 SHOWN: Final = 5  # copies
 SHOWN_NAMES: Final = 3
-LENGTH: Final = 100  # characters of a name; those of C++ may have thousands
+LENGTH: Final = 100  # characters of a symbol; those of C++ may have thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ def _by_nature(process: Process, family: Family, one: Copy, other: Copy) -> tupl
     clash = next((clash for clash in family.clashes if _applies(clash, process, one, other)), None)
     if clash is not None:
         names = _same_names(family, one, other, internals=True)
-        return "error", f"{clash.why}; both export {_in_words(_all_same(names, one, other))}"
+        return "error", f"{clash.why}; both export {_symbols(_all_same(names, one, other))}"
     unique = _shared_unique(one, other) if process.libc == "glibc" else []
     if unique:
         shared = "of these names one definition serves the whole process (STB_GNU_UNIQUE), so that they share state"
-        return "error", f"{shared}: {_in_words(unique)}"
+        return "error", f"{shared}: {_symbols(unique)}"
     if one.versions and other.versions and one.versions.isdisjoint(other.versions):
         return "note", f"the versions of their names keep them apart: {_versions(one)}, {_versions(other)}"
     return None
@@ -89,7 +89,7 @@ def _by_scope(process: Process, family: Family, one: Copy, other: Copy) -> tuple
         both = (
             f"{first.name if first else ''} is loaded with RTLD_GLOBAL, it seems, and answers for what comes later, too"
         )
-    shown = _in_words(_all_same(names, one, other))
+    shown = _symbols(_all_same(names, one, other))
     if one.runtime is other.runtime and one.runtime.first_serves_all:
         return "warning", f"{both}, so that the other lies idle: {shown}"
     return ("error" if scopes else "warning"), f"{both}: {shown}"  # a text of Python was read, not run
@@ -102,9 +102,9 @@ def _by_names(family: Family, one: Copy, other: Copy) -> tuple[Severity, str]:
     names = _same_names(family, one, other, internals=False)
     if names:
         apart = "each stays in the scope of what loads it, unless one is loaded with RTLD_GLOBAL"
-        return family.apart, f"both export {_in_words(_all_same(names, one, other))}; {apart}; {family.harm}"
+        return family.apart, f"both export {_symbols(_all_same(names, one, other))}; {apart}; {family.harm}"
     rest = _all_same([], one, other)
-    common = f" ({len(rest)} others are the same, but in no common scope: {_in_words(rest)})" if rest else ""
+    common = f" ({len(rest)} others are the same, but in no common scope: {_symbols(rest)})" if rest else ""
     return "note", f"their names keep them apart, {one.example} and {other.example}{common}; {family.harm}"
 
 
@@ -221,4 +221,8 @@ def _versions(copy: Copy) -> str:
 
 def _in_words(names: Sequence[str], shown: int = SHOWN_NAMES) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(name if len(name) <= LENGTH else f"{name[:LENGTH]}…" for name in names[:shown]) + more
+    return ", ".join(names[:shown]) + more
+
+
+def _symbols(names: Sequence[str]) -> str:
+    return _in_words([name if len(name) <= LENGTH else f"{name[:LENGTH]}…" for name in names])

@@ -377,6 +377,14 @@ def test_names_of_any_length_are_shown_shortly(tmp_path: Path) -> None:
     assert len(found[0].message) < 1500
 
 
+def test_paths_are_shown_whole(tmp_path: Path) -> None:
+    path = f"{'deep/' * 40}_core.so"
+    paths = [wheel(tmp_path, name, {f"{name}/{path}": exporting(*KMP)}) for name in ("one", "other")]
+    (finding,) = conflicts(*paths, together=True)
+    assert f"one-1.0: one/{path}" in finding.message
+    assert f"other-1.0: other/{path}" in finding.message
+
+
 def test_folders_and_bare_files_are_judged_together_too(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/_core.so").write_bytes(exporting(*KMP))
