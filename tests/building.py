@@ -17,6 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 #: Platform tag's architecture → the triple that zig knows it by.
 TRIPLES: Final = {
     "x86_64": "x86_64-linux-gnu",
@@ -60,6 +62,16 @@ def compile_with_gcc(
     assert compiler is not None, "a C compiler is needed: apt-get install gcc libc6-dev"
     identity = subprocess.run([compiler, "-v"], check=True, capture_output=True, text=True).stderr
     return _cached([compiler, "-O1"], flags, {"source.c": source.encode(), **(beside or {})}, name, identity)
+
+
+def compile_with_gxx(source: str, *flags: str, name: str = "object") -> bytes:
+    """Compile and link C++ with the compiler, the libstdc++ and the glibc of this machine."""
+    compiler = shutil.which(os.environ.get("CXX") or "g++")
+    if compiler is None:
+        assert not os.environ.get("CI"), "g++ is not installed"
+        pytest.skip("g++ is not installed: apt-get install g++")
+    identity = subprocess.run([compiler, "-v"], check=True, capture_output=True, text=True).stderr
+    return _cached([compiler, "-xc++", "-O1"], flags, {"source.c": source.encode()}, name, identity)
 
 
 def library(

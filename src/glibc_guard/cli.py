@@ -71,6 +71,7 @@ def cli() -> None:
     help="Compare with a former artifact or folder of them, a JSON report, or pypi:NAME[==VERSION].",
 )
 @click.option("--baseline-required", is_flag=True, help="Where nothing can be compared, exit 3 instead of a note.")
+@click.option("--together", is_flag=True, help="Judge all paths as one process: conflicts between packages.")
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
@@ -85,6 +86,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     allow_empty: bool,
     baseline: str | None,
     baseline_required: bool,
+    together: bool,
     jobs: int | None,
     config: Path | None,
     quiet: bool,
@@ -105,6 +107,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
             allow_empty=allow_empty or settings.allow_empty,
             baseline=compared,
             baseline_required=baseline_required or settings.baseline_required,
+            together=together or settings.together,
             jobs=jobs or settings.jobs,
         )
         report = _checked(paths, settings, quiet=quiet)

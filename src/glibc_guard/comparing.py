@@ -42,7 +42,7 @@ def unjudged(artifact: Artifact) -> ArtifactReport:
     """Return what is known of ``artifact``, with no other findings than what could not be read."""
     architectures = sorted({item.architecture for item in artifact.objects if item.kind not in NOT_LOADED})
     try:
-        resolution = resolve((), artifact.wheel, architectures)
+        resolution = resolve((), artifact.wheel, architectures, artifact.installed)
     except TagError:
         resolution = Resolution((), ())
     return artifact_report(artifact, resolution, tuple(unreadable(artifact)), (), "error")

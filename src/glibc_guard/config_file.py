@@ -46,6 +46,7 @@ class Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     target: Text | Annotated[list[Text], msgspec.Meta(min_length=1)] = "auto"
     fail_on: FailOn = "error"
     allow_empty: bool = False
+    together: bool = False
     jobs: Annotated[int, msgspec.Meta(ge=1)] | None = None
     baseline: Text | None = None
     baseline_required: bool = False
@@ -88,6 +89,7 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         targets=(table.target,) if isinstance(table.target, str) else tuple(table.target),
         fail_on=table.fail_on,
         allow_empty=table.allow_empty,
+        together=table.together,
         jobs=table.jobs,
         baseline=_baseline(table.baseline, path.parent),
         baseline_required=table.baseline_required,

@@ -15,9 +15,9 @@ from glibc_guard.baseline import BaselineError, PackageIndex, Source, opened
 from glibc_guard.comparing import Comparer, chosen, unjudged
 from glibc_guard.config import FailOn, Settings
 from glibc_guard.ignores import IgnoreList
-from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Report, Tool, Unread
+from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool, Unread
 from glibc_guard.reading import Progress, read_artifact
-from glibc_guard.rules import judge, judge_tag
+from glibc_guard.rules import judge, judge_processes, judge_tag
 from glibc_guard.targets import Resolution, TagError, resolve
 from glibc_guard.verdict import artifact_report, floor_of, worst
 
@@ -49,7 +49,10 @@ def check(
     ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
     with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
         artifacts = [item for path in paths for item in read_artifact(path, limits or Limits(), pool, progress)]
-        reports = [_judge(artifact, settings, ignores) for artifact in artifacts]
+        conflicts = judge_processes(artifacts, together=settings.together)
+        reports = [
+            _judge(artifact, settings, ignores, found) for artifact, found in zip(artifacts, conflicts, strict=True)
+        ]
         remarks: tuple[str, ...] = ()
         if source is not None:
             comparer = Comparer(source, _reader(limits, pool, progress), index or PackageIndex.of_this_machine())
@@ -91,15 +94,15 @@ def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report
     return Report(Tool("glibc-guard", __version__), verdict, tuple(reports), notes=notes)
 
 
-def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList) -> ArtifactReport:
+def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList, conflicts: Sequence[Finding]) -> ArtifactReport:
     architectures = sorted({item.architecture for item in artifact.objects if item.kind not in NOT_LOADED})
     try:
-        resolution = resolve(settings.targets, artifact.wheel, architectures)
+        resolution = resolve(settings.targets, artifact.wheel, architectures, artifact.installed)
     except TagError as error:
         artifact = replace(artifact, unread=(Unread(None, str(error)), *artifact.unread))
         resolution = Resolution((), ())
-    found = chosen(judge(artifact, resolution.targets, allow_empty=settings.allow_empty), settings)
-    findings, ignored = ignores.split(found)
+    found = judge(artifact, resolution.targets, allow_empty=settings.allow_empty)
+    findings, ignored = ignores.split(chosen((*found, *conflicts), settings))
     of_the_tag = judge_tag(artifact, resolution.targets, findings, floor_of(artifact))
     more_findings, more_ignored = ignores.split(of_the_tag)
     return artifact_report(

@@ -73,6 +73,7 @@ class ElfObject:
     version_definitions: tuple[VersionDefinition, ...] = ()
     undefined: tuple[UndefinedSymbol, ...] = ()
     defined: frozenset[str] = frozenset()  # names of what a shared object provides to others
+    unique: frozenset[str] = frozenset()  # those defined as STB_GNU_UNIQUE: one definition serves the whole process
     executable_stack: bool = False  # asked for by PT_GNU_STACK, or by the lack of it where the default is executable
     isa_level: int = 0  # x86-64-v1 … v4 as declared needed by the GNU property note; 0 where nothing is declared
     page_size: int = 0  # bytes: the largest with which addresses and file offsets of all PT_LOAD agree; 0 without any
@@ -92,11 +93,22 @@ class WheelFacts:
     tags: tuple[str, ...]  # from the file name, expanded: "cp312-cp312-manylinux_2_17_x86_64"
     metadata_tags: tuple[str, ...]  # ``Tag:`` lines of the WHEEL file, expanded likewise
     preloads: bool = False  # a package of it loads libraries by path when it is imported (ctypes.CDLL)
+    loads_globally: tuple[str, ...] = ()  # names ("libtorch_global_deps") in a package's start that has RTLD_GLOBAL
 
     @property
     def platforms(self) -> tuple[str, ...]:
         """The platform tags of the file name, each once, in the order of the name."""
         return tuple(dict.fromkeys(tag.rsplit("-", 1)[1] for tag in self.tags))
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledWheel:
+    """A wheel that was unpacked into a ``site-packages`` folder, by its ``.dist-info``."""
+
+    name: str
+    platforms: tuple[str, ...]  # from the ``Tag:`` lines of its WHEEL file
+    objects: frozenset[str] = frozenset()  # its ELF objects, by RECORD
+    loads_globally: tuple[str, ...] = ()  # as of a wheel
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +151,7 @@ class Artifact:
     record_problems: tuple[RecordProblem, ...] = ()
     links: tuple[tuple[str, str], ...] = ()  # symbolic and hard links: path → path of what it leads to, both inside
     nested_wheels: int = 0  # wheels inside, which are artifacts of their own
+    installed: tuple[InstalledWheel, ...] = ()  # of a site-packages folder
 
 
 # --- what a system provides -----------------------------------------------------------------------
@@ -149,7 +162,7 @@ class Target:
     """A promise to keep: this libc on this architecture, with these versions at most, and every later system."""
 
     name: str
-    origin: str  # "wheel tag", "option" or "default"
+    origin: str  # "wheel tag", "installed wheels", "option" or "default"
     arch: str
     libc: Libc
     ceilings: Mapping[str, str]  # namespace ("GLIBC", "GLIBCXX", …) → the newest version that is promised

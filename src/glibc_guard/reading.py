@@ -89,6 +89,7 @@ def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress 
                 wheel=opened.wheel,
                 record_problems=recorded,
                 links=tuple(opened.links),
+                installed=opened.installed,
             )
     except ArtifactError as error:
         return [_unreadable(path, digest.result(), str(error))]
@@ -132,6 +133,7 @@ def _filled(artifact: Artifact, found: _Found) -> Artifact:
         members=found.members,
         record_problems=tuple(problem for problem in artifact.record_problems if problem.path in native),
         objects=tuple(sorted(found.objects, key=lambda item: item.path)),
+        installed=tuple(replace(wheel, objects=wheel.objects & native) for wheel in artifact.installed),
         unread=tuple(sorted(unread, key=lambda entry: entry.path or "")),
     )
 

@@ -15,6 +15,8 @@ FAIL_ON: Final[tuple[FailOn, ...]] = ("error", "warning", "never")
 #: Rules that judge what was meant, and not what the loader refuses: only their severity can be chosen.
 RULES_OF_INTENT: Final = frozenset({
     "floor-raised", "size-jump", "library-added", "object-gone", "object-added", "tag-changed",
+    "conflicting-openmp", "conflicting-blas", "conflicting-libstdcxx", "conflicting-unwinder", "conflicting-cuda",
+    "conflicting-protobuf", "conflicting-malloc",
 })  # fmt: skip
 PYPI: Final = "pypi:"  # a baseline from a package index
 SIZE_JUMP_RATIO: Final = 1.5
@@ -48,6 +50,7 @@ class Settings:
     targets: tuple[str, ...] = ("auto",)
     fail_on: FailOn = "error"
     allow_empty: bool = False
+    together: bool = False  # judge all artifacts as one process
     jobs: int | None = None  # threads; None for one a processor
     ignores: tuple[Ignore, ...] = ()
     baseline: str | None = None  # what to compare with: a path, a JSON report, or "pypi:NAME[==VERSION]"

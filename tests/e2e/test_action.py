@@ -95,6 +95,20 @@ def test_what_is_turned_off_is_not_shown(action: Path, job: Job, too_new: bytes)
     assert "reallocarray" in result.log
 
 
+def test_artifacts_are_judged_together(action: Path, job: Job) -> None:
+    for name in ("one", "other"):
+        source = f"void __kmpc_fork_call(void) {{}} void {name}(void) {{}}"
+        (job.workspace / f"{name}.so").write_bytes(compile_with_zig(source, "-shared", "-fPIC"))
+    assert job.use(action, {"artifacts": "*.so"}).status == 0
+    result = job.use(action, {"artifacts": "*.so", "together": "true"})
+    assert (result.status, result.outputs["findings"]) == (1, "1"), result.log
+    (error,) = result.issues("error")
+    assert "2 OpenMP runtimes in one process" in error.data
+    (job.workspace / "glibc-guard.toml").write_text("together = true\n", encoding="utf-8")
+    assert job.use(action, {"artifacts": "*.so"}).status == 1
+    assert job.use(action, {"artifacts": "*.so", "together": "false"}).status == 0
+
+
 def test_spaces_and_a_working_directory(action: Path, job: Job, too_new: bytes) -> None:
     folder = job.workspace / "sub folder"
     (folder / "out put").mkdir(parents=True)
@@ -187,6 +201,7 @@ def test_unreadable(action: Path, job: Job, content: bytes) -> None:
         ({"artifacts": ""}, "The input artifacts is empty"),
         ({"target": "manylinux2041"}, "manylinux2041"),
         ({"fail-on": "warn"}, "The input fail-on is 'warn'; it may be error, warning, never"),
+        ({"together": "1"}, "The input together is '1'; it may be true or false"),
         ({"annotations": "yes"}, "The input annotations is 'yes'; it may be true or false"),
         ({"config": "missing.toml"}, "missing.toml: cannot be read"),
         ({"working-directory": "missing"}, "The input working-directory: "),

@@ -70,6 +70,7 @@ def test_the_rules_are_those_of_the_code() -> None:
     catalogue = (ROOT / "src/glibc_guard/rules/catalogue.py").read_text(encoding="utf-8")
     used = set(re.findall(r'(?:rule=|Finding\(\s*|_finding\(subject, )"([a-z-]+)"', sources))
     assert used <= set(CATALOGUE)
+    sources += (ROOT / "src/glibc_guard/data/runtimes.json").read_text(encoding="utf-8")
     for name in CATALOGUE:
         assert f'"{name}"' in sources.replace(catalogue, ""), f"no rule gives {name}"
 

@@ -11,6 +11,7 @@ WHOLE = """
 target = ["manylinux2014", "ubuntu20.04"]
 fail-on = "warning"
 allow-empty = true
+together = true
 jobs = 3
 baseline = "releases/old.json"
 baseline-required = true
@@ -47,6 +48,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
         targets=("manylinux2014", "ubuntu20.04"),
         fail_on="warning",
         allow_empty=True,
+        together=True,
         jobs=3,
         baseline=str(tmp_path / "releases" / "old.json"),
         baseline_required=True,
@@ -81,6 +83,7 @@ def test_the_nearest_file_upward_wins_and_a_pyproject_without_our_table_is_passe
         ("target = []", "target"),
         ("target = 2.17", "target"),
         ('allow-empty = "yes"', "allow-empty"),
+        ("together = 1", "together"),
         ("ignore = 1", "ignore"),
         ('baseline = ""', "baseline"),
         ("size-jump-ratio = 0.5", "size-jump-ratio"),

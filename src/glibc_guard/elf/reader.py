@@ -124,7 +124,7 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
     offsets = (*dynamic.every(DT_NEEDED), *dynamic.every(DT_FILTER))
     needed = tuple(dynamic.string(image, offset) for offset in offsets)
     kind = _dynamic_kind(header, dynamic, facts.interpreter, soname, needed)
-    undefined, defined = read_symbols(image, dynamic, header.layout, needs, definitions, of_library=kind == "shared")
+    symbols = read_symbols(image, dynamic, header.layout, needs, definitions, of_library=kind == "shared")
     return replace(
         facts,
         kind=kind,
@@ -134,8 +134,9 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
         runpath=_one_string(image, dynamic, DT_RUNPATH),
         version_needs=needs,
         version_definitions=definitions,
-        undefined=undefined,
-        defined=defined,
+        undefined=symbols.undefined,
+        defined=symbols.defined,
+        unique=symbols.unique,
         relative_relocations=dynamic.get(DT_RELR) is not None,
         static_tls=bool((dynamic.get(DT_FLAGS) or 0) & DF_STATIC_TLS),
     )

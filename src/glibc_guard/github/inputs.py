@@ -29,6 +29,7 @@ class Inputs:
     config: Path | None
     fail_on: str  # empty: as configured
     baseline: str  # empty: as configured
+    together: bool | None  # None: as configured
     annotations: bool
     summary: bool
     report: Path | None
@@ -51,6 +52,7 @@ def read(workspace: Path) -> Inputs:
         config=folder / configuration if configuration else None,
         fail_on=core.get_input("fail_on"),
         baseline=core.get_input("baseline"),
+        together=_boolean("together") if core.get_input("together") else None,
         annotations=_boolean("annotations"),
         summary=_boolean("summary"),
         report=folder / report if report else None,
@@ -75,6 +77,8 @@ def settings(inputs: Inputs) -> Settings:
         if chosen is None:
             raise InputError(f"The input fail-on is {inputs.fail_on!r}; it may be {', '.join(config.FAIL_ON)}")
         result = replace(result, fail_on=chosen)
+    if inputs.together is not None:
+        result = replace(result, together=inputs.together)
     return result
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from glibc_guard.model import Artifact, Finding, Target
-from glibc_guard.rules import contents, coverage, libraries, loader, symbol_versions, symbols, wheel_tag
+from glibc_guard.rules import contents, coverage, libraries, loader, runtimes, symbol_versions, symbols, wheel_tag
 from glibc_guard.rules.linkage import Linkage
 from glibc_guard.rules.subject import Subject
 
@@ -59,6 +59,16 @@ def judge_tag(
 ) -> tuple[Finding, ...]:
     """Return what is wrong with the wheel's tag, given the ``findings`` that were not ignored."""
     return tuple(wheel_tag.wheel_tag_dishonest(artifact, targets, findings, floor))
+
+
+def judge_processes(artifacts: Sequence[Artifact], *, together: bool) -> list[list[Finding]]:
+    """Return for each artifact what meets in one process and should not; ``together`` all of them are one."""
+    found: list[list[Finding]] = [[] for _ in artifacts]
+    groups = [range(len(artifacts))] if together else [range(number, number + 1) for number in range(len(artifacts))]
+    for group in groups:
+        for number, finding in runtimes.conflicting_runtimes([artifacts[member] for member in group]):
+            found[group[number]].append(finding)
+    return found
 
 
 def _identity(finding: Finding) -> tuple[str | None, ...]:

@@ -36,6 +36,22 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "object-added": ("note", "a program or library that the baseline does not have"),
     "tag-changed": ("warning, note", "the tag of the wheel is another than that of the baseline"),
     "baseline-missing": ("error", "`baseline-required` is set and nothing could be compared; exit status 3"),
+    "conflicting-openmp": (
+        "error, warning, note",
+        "two OpenMP runtimes in one process: libgomp, libomp, libiomp5, renamed or not",
+    ),
+    "conflicting-blas": ("error, warning, note", "two BLAS libraries in one process: OpenBLAS, MKL, BLIS, ATLAS, …"),
+    "conflicting-libstdcxx": (
+        "error, warning, note",
+        "two copies of libstdc++ in one process, linked statically or under another name",
+    ),
+    "conflicting-unwinder": ("error, warning, note", "two unwinders in one process: copies of libgcc_s, libunwind"),
+    "conflicting-cuda": ("error, warning, note", "two CUDA runtimes in one process"),
+    "conflicting-protobuf": (
+        "error, warning, note",
+        "two protobuf libraries or gRPC cores in one process that export the same names",
+    ),
+    "conflicting-malloc": ("error, note", "two replacements of malloc in one process"),
     "unreadable": ("error", "a member that is damaged, encrypted or of unknown architecture; exit status 3"),
     "nothing-to-check": ("error", "no program and no library where one was to be expected; exit status 3"),
 }

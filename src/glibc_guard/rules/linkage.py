@@ -61,7 +61,7 @@ class Linkage:
     def on_search_path(self, item: ElfObject, name: str) -> ElfObject | None:
         """Return the object for ``name`` in the folders that ``item`` itself names; ``name`` may be a path as well."""
         if "/" in name:
-            path = resolved(name, _installed(item.path))
+            path = resolved(name, installed(item.path))
             return self._by_path.get(path) if path is not None else None
         for folder in self.folders(item):
             found = self._by_path.get(posixpath.normpath(posixpath.join(folder, name)))
@@ -145,7 +145,7 @@ class Linkage:
         """Yield the folders inside the artifact that RUNPATH, or without it RPATH, of ``item`` names."""
         path = item.runpath if item.runpath is not None else item.rpath
         for entry in (path or "").split(":"):
-            folder = resolved(entry, _installed(item.path))
+            folder = resolved(entry, installed(item.path))
             if folder is not None:
                 yield folder
 
@@ -162,7 +162,7 @@ class Linkage:
 
     @cached_property
     def _by_path(self) -> dict[str, ElfObject]:
-        found = {posixpath.normpath(_installed(item.path)): item for item in self.objects}
+        found = {posixpath.normpath(installed(item.path)): item for item in self.objects}
         real = dict(found)
         for path, target in self.links:
             if target in real:
@@ -235,7 +235,7 @@ def resolved(entry: str, path: str) -> str | None:
     return None
 
 
-def _installed(path: str) -> str:
+def installed(path: str) -> str:
     """Return where an installer puts a member of a wheel: PEP 427 spreads ``NAME.data/platlib`` into site-packages."""
     return re.sub(r"^[^/]+\.data/(?:platlib|purelib)/", "", path)
 
