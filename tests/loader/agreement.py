@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from glibc_guard.artifacts.member import MemoryFile, PlainContent
 from glibc_guard.elf import read_object
 from glibc_guard.model import Artifact, ElfObject, Finding, Target
 from glibc_guard.rules import judge
@@ -16,14 +17,6 @@ from loader.judge import Glibc, LoaderVerdict
 
 VERSION_RULES: Final = frozenset({"symbol-version-too-new", "private-symbol", "loader-marker"})
 SYMBOL_RULES: Final = frozenset({*VERSION_RULES, "symbol-missing"})
-
-
-class OnDisk:
-    def __init__(self, path: Path) -> None:
-        self.data = path.read_bytes()
-
-    def read(self, offset: int, size: int) -> bytes:
-        return self.data[offset : offset + size]
 
 
 @dataclass
@@ -41,8 +34,8 @@ class Agreement:
 
 
 def read(path: Path) -> ElfObject:
-    content = OnDisk(path)
-    return read_object(str(path), len(content.data), content)
+    data = path.read_bytes()
+    return read_object(str(path), len(data), PlainContent(MemoryFile(data)))
 
 
 def findings_of(item: ElfObject, release: str, artifact: Artifact | None = None) -> tuple[Finding, ...]:
