@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import difflib
 import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from glibc_guard.settings import ConfigError, FailOn, Ignore, Settings
+from glibc_guard.settings import ConfigError, FailOn, Ignore, Settings, member_glob
+from glibc_guard.sizes import size_in_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,6 +20,7 @@ else:
     import tomli as tomllib
 
 Text = Annotated[str, msgspec.Meta(min_length=1, pattern=r"\S")]
+Bytes = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class IgnoreTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,6 +41,10 @@ class Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     allow_empty: bool = False
     jobs: Annotated[int, msgspec.Meta(ge=1)] | None = None
     ignore: list[IgnoreTable] = []
+    require: list[Text] = []
+    forbid: list[Text] = []
+    max_size: dict[Text, Bytes | Text] = {}
+    expect_toolchain: list[Text] = []
 
 
 def read_settings(path: Path) -> Settings | None:
@@ -75,8 +82,26 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         allow_empty=table.allow_empty,
         jobs=table.jobs,
         ignores=tuple(Ignore(**msgspec.structs.asdict(entry)) for entry in table.ignore),
+        require=_globs(table.require, path, "require"),
+        forbid=_globs(table.forbid, path, "forbid"),
+        max_size=tuple(zip(_globs(table.max_size, path, "max-size"), _sizes(table.max_size, path), strict=True)),
+        expect_toolchain=tuple(table.expect_toolchain),
         source=path,
     )
+
+
+def _globs(texts: Iterable[str], path: Path, key: str) -> tuple[str, ...]:
+    try:
+        return tuple(map(member_glob, texts))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {key}: {error}") from error
+
+
+def _sizes(limits: Mapping[str, int | str], path: Path) -> Iterator[int]:
+    try:
+        yield from (size if isinstance(size, int) else size_in_bytes(size) for size in limits.values())
+    except ValueError as error:
+        raise ConfigError(f"{path}: max-size: {error}") from error
 
 
 def _refuse_unknown_keys(table: Any, known: type[msgspec.Struct], path: Path, where: str) -> None:  # noqa: ANN401

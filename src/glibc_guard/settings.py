@@ -40,4 +40,21 @@ class Settings:
     allow_empty: bool = False
     jobs: int | None = None  # threads; None for one a processor
     ignores: tuple[Ignore, ...] = ()
+    require: tuple[str, ...] = ()  # globs of members that each artifact must hold
+    forbid: tuple[str, ...] = ()  # globs of members, or of their folders, that none may hold
+    max_size: tuple[tuple[str, int], ...] = ()  # glob of members, or of the artifact's name → bytes
+    expect_toolchain: tuple[str, ...] = ()  # parts of compiler notes, of which each own object has one; * is any text
     source: Path | None = None  # the file that these settings were read from
+
+
+def member_glob(text: str) -> str:
+    """Return ``text`` if some path inside an artifact can match it.
+
+    Raises:
+        ConfigError: none can, so that it would never find anything.
+    """
+    if text.startswith(("/", "./", "../")) or "/../" in text or "/./" in text or "//" in text or "\\" in text:
+        raise ConfigError(f'"{text}" matches no member: write it relative to the artifact, like "pkg/_core*.so"')
+    if text.endswith("/"):
+        raise ConfigError(f'"{text}" matches no member: for all that is in the folder write "{text}**"')
+    return text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from glibc_guard.artifacts.member import MemoryFile, PlainContent
+from glibc_guard.config import Settings
 from glibc_guard.elf import read_object
 from glibc_guard.model import Artifact, ElfObject, Finding, Target
 from glibc_guard.rules import judge
@@ -42,7 +43,9 @@ def findings_of(item: ElfObject, release: str, artifact: Artifact | None = None)
     """Judge one object for a plain glibc release, by itself or as part of ``artifact``."""
     whole = artifact or Artifact(item.path, "elf", item.size, None, 1, (item,))
     target = Target(release, "option", item.architecture, "glibc", {"GLIBC": release})
-    return tuple(finding for finding in judge(whole, (target,), allow_empty=True) if finding.object == item.path)
+    return tuple(
+        finding for finding in judge(whole, (target,), Settings(allow_empty=True)) if finding.object == item.path
+    )
 
 
 def compare(

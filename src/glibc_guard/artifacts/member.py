@@ -260,7 +260,7 @@ class StreamedContent:
         if self._passes == 1:
             for (first, last), held in self._kept.items():
                 if start < last and first < self._produced:
-                    held += piece[max(0, first - start) : last - start]
+                    held.extend(piece[max(0, first - start) : last - start])
         missing = min(self._retained, self._produced) - len(self._head)
         if missing > 0:
             self._head += piece[len(self._head) - start :][:missing]

@@ -1,7 +1,7 @@
 """The folders in which the compilation units of an object were compiled (DW_AT_comp_dir), where DWARF is present.
 
-A small decoder of the first entry of each unit, for DWARF 2 to 5: pyelftools reads whole sections, and importing it takes
-longer than judging a small wheel.
+A small decoder of the first entry of each unit, for DWARF 2 to 5: pyelftools reads whole sections, and importing it
+takes longer than judging a small wheel.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ LONGEST: Final = 512  # bytes of one folder
 
 #: DWARF 5, 7.5.6: forms of a fixed size in bytes.
 FIXED: Final = {
-    0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x0C: 1, 0x11: 1, 0x12: 2, 0x13: 4, 0x14: 8, 0x19: 0, 0x1C: 4, 0x1E: 16, 0x20: 8,
-    0x21: 0, 0x24: 8, 0x25: 1, 0x26: 2, 0x27: 3, 0x28: 4, 0x29: 1, 0x2A: 2, 0x2B: 3, 0x2C: 4,
+    0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x0C: 1, 0x11: 1, 0x12: 2, 0x13: 4, 0x14: 8, 0x19: 0, 0x1C: 4, 0x1E: 16,
+    0x20: 8, 0x21: 0, 0x24: 8, 0x25: 1, 0x26: 2, 0x27: 3, 0x28: 4, 0x29: 1, 0x2A: 2, 0x2B: 3, 0x2C: 4,
 }  # fmt: skip
 OFFSETS: Final = frozenset({0x0E, 0x17, 0x1D, 0x1F, 0x1F20, 0x1F21})  # as wide as the format of the unit
 LEB128: Final = frozenset({0x0D, 0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23, 0x1F01, 0x1F02})

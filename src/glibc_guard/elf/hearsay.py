@@ -1,6 +1,7 @@
 """What an object says of its making: compiler notes, build folders, sections of glibc. No loader looks at any of it.
 
-It may be stripped, or forged; it never makes an object unreadable, and it is read only as far as that costs no second pass.
+It may be stripped, or forged; it never makes an object unreadable, and it is read only as far as that costs no second
+pass over the file.
 """
 
 from __future__ import annotations
