@@ -64,8 +64,9 @@ def mixed_libc(subject: Subject) -> Iterator[Finding]:
         if is_musl_library(item.soname or "") or "ld-musl-" in item.path:
             return
         message = (
-            f"has a C library of its own linked in (musl, it seems: it exports {' and '.join(sorted(STDIO))}, and needs no "
-            "library), and joins a process that has one: nothing starts the second, and its first call may crash"
+            "has a C library of its own linked in (musl, it seems: it exports "
+            f"{' and '.join(sorted(STDIO))}, and needs no library), and joins a process that has one: nothing starts "
+            "the second, and its first call may crash"
         )
         yield _finding(subject, "mixed-libc", "error", message, MODULE_HINT)
 

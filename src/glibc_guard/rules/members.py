@@ -144,10 +144,8 @@ def _beyond(size: int, limit: int, glob: str) -> str:
 
 
 def _too_large(member: str | None, message: str) -> Finding:
-    hint = (
-        "was it stripped, and built by the release job? Debug information, a second copy and a leaked host build are "
-        "the usual reasons; `readelf -S` shows what takes the room"
-    )
+    where = "`unzip -lv` and `tar -tvf` list the members" if member is None else "`readelf -SW` lists the sections"
+    hint = f"debug information, a second copy or a leaked host build? {where} with their sizes"
     return Finding("member-too-large", "error", member, message, hint=hint)
 
 

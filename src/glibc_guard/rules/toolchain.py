@@ -1,8 +1,8 @@
 """foreign-toolchain: an object that was built elsewhere than the rest, by the notes that compilers and linkers leave.
 
 All of it is hearsay (``.comment``, DW_AT_comp_dir, RUNPATH), and some of it goes when an object is stripped. So objects
-are only compared where both sides tell something, and only by two things: the distribution whose compiler or start files
-(``crtbegin.o``, which the linker adds) were used, and folders that belong to one machine.
+are only compared where both sides tell something, and only by two things: the distribution whose compiler or start
+files (``crtbegin.o``, which the linker adds) were used, and folders that belong to one machine.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _held_against(item: ElfObject, expected: Sequence[str]) -> Iterator[Finding]
         message = f"carries no compiler notes (.comment): nothing tells whether it comes from the expected {asked}"
         hint = "leave the section in: plain strip does; strip -R .comment and some linkers take it out"
     elif len(strange) == len(item.comments):
-        message = f"was built by {_quoted(item.comments)}, and expected is {asked}"
+        message = f"was built by {_quoted(named or strange)}, and expected is {asked}"
         hint = "build it with the rest, and look for the step that copied an old or a foreign build into the artifact"
     elif named:
         severity = "note"
@@ -151,7 +151,7 @@ def _of(comments: Sequence[str], distributor: str | None) -> list[str]:
 
 
 def _quoted(comments: Sequence[str]) -> str:
-    return " and ".join(f"“{text}”" for text in comments[:SHOWN])
+    return ", ".join(f"“{text}”" for text in comments[:SHOWN])
 
 
 def _in_words(items: Sequence[ElfObject]) -> str:

@@ -193,7 +193,7 @@ FOREIGN = "names a folder that only the machine that built it is sure to have"
         ("$ORIGIN/../../..", "leaves the artifact: what lies there is not of its making"),
         ("/home/builder/lib", f"{FOREIGN} (somebody's home)"),
         ("/home/runner/work/pkg/pkg/build", f"{FOREIGN} (of a GitHub runner)"),
-        ("/tmp/pip-req-build-x/lib", f"{FOREIGN} (a temporary one: anybody may put a library there)"),
+        ("/var/lib/pip-req-build-x/lib", f"{FOREIGN} (a temporary one: anybody may put a library there)"),
         ("/io/build/lib", f"{FOREIGN} (mounted into a build container)"),
         ("/root/.cargo/lib", f"{FOREIGN} (of a Rust build)"),
         ("/root/miniconda3/envs/build/lib", f"{FOREIGN} (of a conda environment)"),
