@@ -78,6 +78,8 @@ def library_missing(subject: Subject) -> Iterator[Finding]:
     if not subject.loaded:
         return
     for library in dict.fromkeys(subject.object.needed):
+        if is_musl_library(library):  # musl's loader is its C library, and is never looked for (ldso/dynlink.c)
+            continue
         inside = subject.linkage.carried(library)
         if inside is None and GRAFTED.search(library):
             message = f"needs {library}, a copy that a repair tool made: the artifact does not carry it"

@@ -247,7 +247,7 @@ def installed(path: str) -> str:
 
 def is_core_library(name: str) -> bool:
     """Tell whether ``name`` is a part of glibc that every process has in one copy, the system's."""
-    return is_glibc_library(name) and not name.startswith(("libcrypt.", "libnsl."))
+    return is_glibc_library(name) and not name.startswith(("libcrypt.", "libnsl.")) and not is_musl_library(name)
 
 
 def _is_core(item: ElfObject) -> bool:
