@@ -130,7 +130,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
             require=(*settings.require, *_globs("--require", require)),
             forbid=(*settings.forbid, *_globs("--forbid", forbid)),
             max_size=tuple({**dict(settings.max_size), **dict(map(_limit, max_sizes))}.items()),
-            expect_toolchain=(*settings.expect_toolchain, *expect_toolchain),
+            expect_toolchain=(*settings.expect_toolchain, *_given("--expect-toolchain", expect_toolchain)),
         )
         report = _checked(paths, settings, quiet=quiet)
         status = exit_status(report, settings.fail_on)
@@ -173,14 +173,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cli(args=arguments, prog_name="glibc-guard")
 
 
-def _globs(option: str, texts: Sequence[str]) -> Iterator[str]:
-    for text in texts:
-        if not text.strip():
-            raise UsageError(f"{option} is empty: is a variable not set?")
-        try:
-            yield member_glob(text)
-        except ConfigError as error:
-            raise UsageError(f"{option}: {error}") from error
+def _given(option: str, texts: Sequence[str]) -> Sequence[str]:
+    if not all(text.strip() for text in texts):
+        raise UsageError(f"{option} is empty: is a variable not set?")
+    return texts
+
+
+def _globs(option: str, texts: Sequence[str]) -> Sequence[str]:
+    try:
+        return [member_glob(text) for text in _given(option, texts)]
+    except ConfigError as error:
+        raise UsageError(f"{option}: {error}") from error
 
 
 def _limit(text: str) -> tuple[str, int]:
@@ -188,7 +191,7 @@ def _limit(text: str) -> tuple[str, int]:
     if not glob:
         raise UsageError(f'--max-size {text}: write GLOB=SIZE, like "**/*.so=60MB"')
     try:
-        return next(_globs("--max-size", [glob])), size_in_bytes(size)
+        return _globs("--max-size", [glob])[0], size_in_bytes(size)
     except ValueError as error:
         raise UsageError(f"--max-size: {error}") from error
 

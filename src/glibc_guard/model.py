@@ -58,7 +58,10 @@ class UndefinedSymbol:
 
 @dataclass(frozen=True, slots=True)
 class ElfObject:
-    """One ELF object as the dynamic loader sees it: from program headers and DT_ entries, never from sections."""
+    """One ELF object as the dynamic loader sees it: from program headers and DT_ entries.
+
+    What sections say is used for hearsay, which no loader looks at, and is marked so.
+    """
 
     path: str  # inside the artifact; for a bare file the path that the user gave
     size: int  # bytes

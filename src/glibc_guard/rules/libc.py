@@ -55,8 +55,8 @@ def mixed_libc(subject: Subject) -> Iterator[Finding]:
         objects = subject.linkage.objects
         rest = next(one for one in objects if one.kind == "shared" and libc_of(one) == subject.target.libc)
         message = (
-            f"is built for {other} ({_by_what(item)}), but {rest.path} for {subject.target.libc}, as "
-            f"{subject.target.name} promises: one process cannot have both"
+            f"is built for {other} ({_by_what(item)}) among objects for {subject.target.libc}, such as {rest.path}: "
+            "one process cannot have both"
         )
         hint = f"build all modules for {subject.target.libc}, and give the {other} ones an artifact of their own"
         yield _finding(subject, "mixed-libc", "error", message, hint)

@@ -6,7 +6,9 @@ Globs are relative to the artifact; members of a wheel answer to the path of the
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -17,6 +19,7 @@ from glibc_guard.rules.linkage import installed
 from glibc_guard.rules.whereabouts import whereabouts
 from glibc_guard.sizes import is_binary, size_in_words
 
+DEEPEST: Final = 256  # folders of a path that are looked at
 SHOWN: Final = 3  # findings of one glob; the rest of them is one finding more
 #: Files that mean something by being there: nobody copied them without their content.
 MEANT_EMPTY: Final = (".py", ".pyi", ".typed", "keep", ".pth", ".txt")
@@ -119,10 +122,8 @@ def _names(artifact: Artifact) -> dict[str, str]:
 
 
 def _matches_with_folders(glob: str, name: str) -> bool:
-    if glob_matches(glob, name):
-        return True
-    folder = posixpath.dirname(name)
-    return bool(folder) and _matches_with_folders(glob, folder)
+    folders = (name[: place.start()] for place in islice(re.finditer("/", name), DEEPEST))
+    return glob_matches(glob, name) or any(glob_matches(glob, folder) for folder in folders)
 
 
 def _through_linked_folders(artifact: Artifact, glob: str) -> Iterator[str]:

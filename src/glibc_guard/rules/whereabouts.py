@@ -13,7 +13,7 @@ from glibc_guard.globs import glob_matches
 
 SHOWN: Final = 3
 DEEPEST: Final = 32  # folders; no packaging step nests deeper
-COMPARED: Final = 5000  # names that are compared for likeness, which costs time
+COMPARED: Final = 5000  # names that are looked at closely
 LIKENESS: Final = 0.8
 PYTHON: Final = re.compile(r"\b(?:cpython-|cp)(\d)(\d+t?)\b")
 MODULE: Final = re.compile(r"\.(?:so|pyd|dll|dylib)(?:\.\d+)*$")
@@ -33,9 +33,9 @@ def _elsewhere(glob: str, names: Sequence[str]) -> str | None:
     if not base.strip("*?"):  # any name at all
         return None
     by_distance: dict[int | None, list[str]] = {}
-    for name in names:
-        if glob_matches(base, posixpath.basename(name)):
-            by_distance.setdefault(_distance(glob, name), []).append(name)
+    of_that_name = (name for name in names if glob_matches(base, posixpath.basename(name)))
+    for name in islice(of_that_name, COMPARED):
+        by_distance.setdefault(_distance(glob, name), []).append(name)
     if not by_distance:
         return None
     nearest = min(by_distance, key=lambda number: (number is None, abs(number or 0), number or 0))

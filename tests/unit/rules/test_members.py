@@ -261,3 +261,14 @@ def test_a_wheel_inside_is_bounded_once(tmp_path: Path) -> None:
         archive.write(wheel, wheel.name)
     reports = check([str(path)], Settings(max_size=(("*.whl", 1000),))).artifacts
     assert [len(report.findings) for report in reports] == [0, 1]
+
+
+def test_a_hostile_depth_is_no_matter(tmp_path: Path) -> None:
+    path = tmp_path / "deep.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/" * 20_000 + "x.so", b"")
+        archive.writestr("m.so", OBJECT)
+    report = judged(path, require=("a/x.so", "b/*.so"), forbid=("b", "a/a"), allow_empty=True)
+    assert [finding.rule for finding in report.findings if finding.rule != "unreadable"] == [
+        "missing-member", "missing-member", "forbidden-member",
+    ]  # fmt: skip
