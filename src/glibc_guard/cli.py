@@ -21,6 +21,8 @@ from glibc_guard.model import Report
 from glibc_guard.output import FORMATS, OutputError, destinations, refuse_overwriting, render, write
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
+from glibc_guard.settings import member_glob
+from glibc_guard.sizes import size_in_bytes
 from glibc_guard.targets import TargetError
 
 SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
@@ -72,6 +74,31 @@ def cli() -> None:
 )
 @click.option("--baseline-required", is_flag=True, help="Where nothing can be compared, exit 3 instead of a note.")
 @click.option("--together", is_flag=True, help="Judge all paths as one process: conflicts between packages.")
+@click.option(
+    "--require",
+    multiple=True,
+    metavar="GLOB",
+    help="A member that each wheel, archive and folder must hold: pkg/_core*.so. Repeat; adds to the configuration.",
+)
+@click.option(
+    "--forbid",
+    multiple=True,
+    metavar="GLOB",
+    help="A member, or a folder, that none may hold: pkg/pkg, **/*.a. Repeat; adds to the configuration.",
+)
+@click.option(
+    "--max-size",
+    "max_sizes",
+    multiple=True,
+    metavar="GLOB=SIZE",
+    help="How large a member may be, or the artifact: **/*.so=60MB, *.whl=100MiB. Repeat; adds to the configuration.",
+)
+@click.option(
+    "--expect-toolchain",
+    multiple=True,
+    metavar="TEXT",
+    help="A part of the compiler notes that each object built here carries: 'Red Hat 10.*'. Repeat: one of them.",
+)
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
@@ -87,6 +114,10 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     baseline: str | None,
     baseline_required: bool,
     together: bool,
+    require: tuple[str, ...],
+    forbid: tuple[str, ...],
+    max_sizes: tuple[str, ...],
+    expect_toolchain: tuple[str, ...],
     jobs: int | None,
     config: Path | None,
     quiet: bool,
@@ -109,6 +140,10 @@ def check_command(  # noqa: PLR0913  # one parameter an option
             baseline_required=baseline_required or settings.baseline_required,
             together=together or settings.together,
             jobs=jobs or settings.jobs,
+            require=(*settings.require, *_globs("--require", require)),
+            forbid=(*settings.forbid, *_globs("--forbid", forbid)),
+            max_size=tuple({**dict(settings.max_size), **dict(map(_limit, max_sizes))}.items()),
+            expect_toolchain=(*settings.expect_toolchain, *_given("--expect-toolchain", expect_toolchain)),
         )
         report = _checked(paths, settings, quiet=quiet)
         status = exit_status(report, settings.fail_on)
@@ -171,6 +206,29 @@ def demo(*, formats: tuple[str, ...], outputs: tuple[str, ...], no_color: bool) 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; never returns."""
     cli(args=arguments, prog_name="glibc-guard")
+
+
+def _given(option: str, texts: Sequence[str]) -> Sequence[str]:
+    if not all(text.strip() for text in texts):
+        raise UsageError(f"{option} is empty: is a variable not set?")
+    return texts
+
+
+def _globs(option: str, texts: Sequence[str]) -> Sequence[str]:
+    try:
+        return [member_glob(text) for text in _given(option, texts)]
+    except ConfigError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def _limit(text: str) -> tuple[str, int]:
+    glob, _, size = text.rpartition("=")
+    if not glob:
+        raise UsageError(f'--max-size {text}: write GLOB=SIZE, like "**/*.so=60MB"')
+    try:
+        return _globs("--max-size", [glob])[0], size_in_bytes(size)
+    except ValueError as error:
+        raise UsageError(f"--max-size: {error}") from error
 
 
 def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import difflib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,9 @@ from glibc_guard.settings import (
     FailOn,
     Ignore,
     Settings,
+    member_glob,
 )
+from glibc_guard.sizes import size_in_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,6 +31,7 @@ else:
     import tomli as tomllib
 
 Text = Annotated[str, msgspec.Meta(min_length=1, pattern=r"\S")]
+Bytes = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class IgnoreTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,7 +55,11 @@ class Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     baseline: Text | None = None
     baseline_required: bool = False
     size_jump_ratio: Annotated[float, msgspec.Meta(ge=1)] = SIZE_JUMP_RATIO
-    size_jump_bytes: Annotated[int, msgspec.Meta(ge=0)] = SIZE_JUMP_BYTES
+    size_jump_bytes: Annotated[int, msgspec.Meta(ge=0)] | Text = SIZE_JUMP_BYTES
+    require: list[Text] = []
+    forbid: list[Text] = []
+    max_size: dict[Text, Bytes | Text] = {}
+    expect_toolchain: list[Text] = []
     severity: dict[str, Severity] = {}
     ignore: list[IgnoreTable] = []
 
@@ -94,7 +102,17 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         baseline=_baseline(table.baseline, path.parent),
         baseline_required=table.baseline_required,
         size_jump_ratio=table.size_jump_ratio,
-        size_jump_bytes=table.size_jump_bytes,
+        size_jump_bytes=_bytes(table.size_jump_bytes, path, "size-jump-bytes"),
+        require=_globs(table.require, path, "require"),
+        forbid=_globs(table.forbid, path, "forbid"),
+        max_size=tuple(
+            zip(
+                _globs(table.max_size, path, "max-size"),
+                (_bytes(limit, path, "max-size") for limit in table.max_size.values()),
+                strict=True,
+            )
+        ),
+        expect_toolchain=tuple(table.expect_toolchain),
         severities=_severities(table.severity, path),
         ignores=tuple(Ignore(**msgspec.structs.asdict(entry)) for entry in table.ignore),
         source=path,
@@ -115,6 +133,20 @@ def _severities(chosen: dict[str, Severity], path: Path) -> dict[str, Severity]:
                 "loader refuses stays an error: set it aside with an ignore.)"
             )
     return chosen
+
+
+def _globs(texts: Iterable[str], path: Path, key: str) -> tuple[str, ...]:
+    try:
+        return tuple(map(member_glob, texts))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {key}: {error}") from error
+
+
+def _bytes(size: int | str, path: Path, key: str) -> int:
+    try:
+        return size if isinstance(size, int) else size_in_bytes(size)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {key}: {error}") from error
 
 
 def _refuse_unknown_keys(table: Any, known: type[msgspec.Struct], path: Path, where: str) -> None:  # noqa: ANN401

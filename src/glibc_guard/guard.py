@@ -101,7 +101,7 @@ def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList, conflict
     except TagError as error:
         artifact = replace(artifact, unread=(Unread(None, str(error)), *artifact.unread))
         resolution = Resolution((), ())
-    found = judge(artifact, resolution.targets, allow_empty=settings.allow_empty)
+    found = judge(artifact, resolution.targets, settings)
     findings, ignored = ignores.split(chosen((*found, *conflicts), settings))
     of_the_tag = judge_tag(artifact, resolution.targets, findings, floor_of(artifact))
     more_findings, more_ignored = ignores.split(of_the_tag)

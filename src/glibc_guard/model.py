@@ -58,7 +58,10 @@ class UndefinedSymbol:
 
 @dataclass(frozen=True, slots=True)
 class ElfObject:
-    """One ELF object as the dynamic loader sees it: from program headers and DT_ entries, never from sections."""
+    """One ELF object as the dynamic loader sees it: from program headers and DT_ entries.
+
+    What sections say is used for hearsay, which no loader looks at, and is marked so.
+    """
 
     path: str  # inside the artifact; for a bare file the path that the user gave
     size: int  # bytes
@@ -81,6 +84,11 @@ class ElfObject:
     relative_relocations: bool = False  # DT_RELR
     static_tls: bool = False  # DF_STATIC_TLS
     glibc_start_files: bool = False  # linked with glibc's crt1.o, which leaves an NT_GNU_ABI_TAG note
+    comments: tuple[str, ...] = ()  # compiler notes (the section ``.comment``), the first of them; hearsay, no proof
+    build_folders: tuple[
+        str, ...
+    ] = ()  # absolute folders of RUNPATH or RPATH, and of the first units of DWARF; hearsay
+    glibc_sections: bool = False  # sections that only the stdio of glibc has: it was linked in
     inconsistencies: tuple[str, ...] = ()  # where sections or counts tell another story than the loader's view
 
 
@@ -150,6 +158,7 @@ class Artifact:
     wheel: WheelFacts | None = None
     record_problems: tuple[RecordProblem, ...] = ()
     links: tuple[tuple[str, str], ...] = ()  # symbolic and hard links: path → path of what it leads to, both inside
+    files: Mapping[str, int] = field(default_factory=dict)  # every member but the links: path → size in bytes
     nested_wheels: int = 0  # wheels inside, which are artifacts of their own
     installed: tuple[InstalledWheel, ...] = ()  # of a site-packages folder
 

@@ -16,7 +16,16 @@ jobs = 3
 baseline = "releases/old.json"
 baseline-required = true
 size-jump-ratio = 2
-size-jump-bytes = 500_000
+size-jump-bytes = "500 kB"
+
+require = ["ray/_raylet.so", "ray/core/**"]
+forbid = ["ray/ray"]
+expect-toolchain = ["Red Hat 10.*"]
+
+[max-size]
+"**/*.so" = "60 MB"
+"*.whl" = "100 MiB"
+"*.txt" = 4096
 
 [severity]
 floor-raised = "error"
@@ -56,6 +65,10 @@ def test_everything_is_read(tmp_path: Path) -> None:
         size_jump_bytes=500_000,
         severities={"floor-raised": "error"},
         ignores=(expected,),
+        require=("ray/_raylet.so", "ray/core/**"),
+        forbid=("ray/ray",),
+        max_size=(("**/*.so", 60_000_000), ("*.whl", 104_857_600), ("*.txt", 4096)),
+        expect_toolchain=("Red Hat 10.*",),
         source=path,
     )
 
@@ -80,6 +93,22 @@ def test_the_nearest_file_upward_wins_and_a_pyproject_without_our_table_is_passe
         ('[[ignore]]\nrule = "x"\nreason = "y"\nuntil = "soon"', "until"),
         ('fail-on = "errors"', "fail-on"),
         ("jobs = 0", "jobs"),
+        ('requires = ["x"]', 'unknown key "requires"; did you mean "require"?'),
+        ('require = "x"', "require"),
+        ('require = [" "]', "require"),
+        ('require = ["/ray/x"]', 'require: "/ray/x" matches no member: write it relative to the artifact'),
+        ('require = ["./ray/x"]', "matches no member"),
+        (
+            'forbid = ["ray/ray/"]',
+            'forbid: "ray/ray/" matches no member: for all that is in the folder write "ray/ray/**"',
+        ),
+        ('forbid = ["ray\\\\x"]', "matches no member"),
+        ('max-size = "60 MB"', "max-size"),
+        ('max-size = {"*.so" = "60 mo"}', 'max-size: "60 mo" is no size: write "60 MB", "60 MiB" or a number of bytes'),
+        ('max-size = {"*.so" = 0}', "max-size"),
+        ('max-size = {"*.so" = "0"}', "is no limit that a file could keep"),
+        ('max-size = {"/x" = "1 MB"}', "matches no member"),
+        ("expect-toolchain = [1]", "expect-toolchain"),
         ("target = []", "target"),
         ("target = 2.17", "target"),
         ('allow-empty = "yes"', "allow-empty"),

@@ -68,6 +68,7 @@ class OpenArtifact:
         self.installed: tuple[InstalledWheel, ...] = ()  # of a folder that pip unpacked wheels into
         self.record: Record | None = None  # of a wheel; complete when the last member was read
         self.links: list[tuple[str, str]] = []  # path → path; complete when the last member was given
+        self.archives: dict[str, int] = {}  # archives inside, wheels too: path → bytes; complete likewise
         self.file: DiskFile | None = None  # closed with the artifact
         self._members = members
 
@@ -85,7 +86,9 @@ class OpenArtifact:
         for member in self._members:
             if self.kind == "tar":
                 self.kind = _kind_of_tar(self.path, member.path)
-            if member.link is None:
+            if member.archive:
+                self.archives[member.path] = member.size
+            elif member.link is None:
                 yield member
             else:
                 self.links.append((member.path, member.link))
@@ -189,6 +192,7 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
                     "an archive nested more than one level deep is not opened: check it by itself",
                 )
             else:
+                yield dataclasses.replace(member, archive=True)
                 yield from _inside(member, content, opener, limits, depth)
         except ArtifactError as error:
             yield unreadable(member.path, member.size, str(error))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from glibc_guard.model import Changes, FloorChange, ObjectChange
 from glibc_guard.report.grouping import count, distribution_names, percent
+from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import parse
-from glibc_guard.units import size
 
 NAMES = {"GLIBC": "glibc"}
 NONE = "none"
@@ -122,14 +122,14 @@ def of_another_size(changes: Changes) -> list[ObjectChange]:
 
 def size_change(item: ObjectChange) -> str:
     """Return "41.0 MB → 155.2 MB", or the size alone where both read the same."""
-    before, after = size(item.size_before), size(item.size_after)
+    before, after = size_in_words(item.size_before), size_in_words(item.size_after)
     return after if before == after else f"{before} → {after}"
 
 
 def growth(objects: Sequence[ObjectChange]) -> str:
     """Return by how much ``objects`` grew together: "+1.2 MB"."""
     total = sum(item.size_after - item.size_before for item in objects)
-    return f"{'-' if total < 0 else '+'}{size(abs(total))}"
+    return f"{'-' if total < 0 else '+'}{size_in_words(abs(total))}"
 
 
 def floor_in_words(floor: Sequence[FloorChange]) -> str:
@@ -173,7 +173,7 @@ def _row(label: str, before: str | None, after: str | None) -> Row:
 
 
 def _size(number: int | None) -> str | None:
-    return None if number is None else size(number)
+    return None if number is None else size_in_words(number)
 
 
 def _tags(changes: Changes) -> Row:

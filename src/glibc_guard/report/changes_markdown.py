@@ -10,7 +10,7 @@ from glibc_guard.report.changes import Alike
 from glibc_guard.report.grouping import count
 from glibc_guard.report.markdown import cut_in_time
 from glibc_guard.report.neutral import markdown, markdown_code
-from glibc_guard.units import size
+from glibc_guard.sizes import size_in_words
 
 OBJECTS_SHOWN = 5
 LONGEST = 4_000  # characters of a list of symbols
@@ -65,7 +65,7 @@ def _whole(changes: Changes) -> Iterator[str]:
 def _objects(changes: Changes) -> Iterator[str]:
     for label, entries in (("added", changes.objects_added), ("gone", changes.objects_gone)):
         for entry in entries:
-            yield f"- {label}: {markdown_code(entry.path)} ({size(entry.size)})\n"
+            yield f"- {label}: {markdown_code(entry.path)} ({size_in_words(entry.size)})\n"
     for group in arranged.alike(changes):
         yield _group(group)
     same = arranged.of_another_size(changes)

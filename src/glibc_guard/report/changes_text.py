@@ -10,7 +10,7 @@ from glibc_guard.report.changes import Alike
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.printer import Printer
-from glibc_guard.units import size
+from glibc_guard.sizes import size_in_words
 
 OBJECTS_SHOWN = 5  # of those that changed alike, or in size alone
 LONGEST = 100_000  # characters of a list of symbols: here all of them are shown
@@ -66,7 +66,7 @@ def _objects(printer: Printer, changes: Changes) -> None:
     for mark, entries in (("+", changes.objects_added), ("-", changes.objects_gone)):
         for entry in entries:
             line = Text(f"{mark} ", MARKS[mark]).append(plain(entry.path), "bold default")
-            printer.block(line.append(f"  {size(entry.size)}", "not bold default"), 2)
+            printer.block(line.append(f"  {size_in_words(entry.size)}", "not bold default"), 2)
     for group in arranged.alike(changes):
         printer.blank()
         _group(printer, group)

@@ -19,9 +19,9 @@ from glibc_guard.model import (
     ObjectEntry,
     ObjectSummary,
 )
+from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.manylinux import canonical
 from glibc_guard.targets.symbol_version import at_most, parse, significant_numbers
-from glibc_guard.units import size
 
 LISTED: Final = 3  # objects that a message names
 SYMBOLS: Final = 3  # symbols of one object that a message names
@@ -103,7 +103,7 @@ def size_jump(comparison: Comparison) -> Iterator[Finding]:
     changes = comparison.changes
     if comparison.after.kind != "elf" and _jumps(changes.size_before, changes.size_after, comparison.settings):
         grown = sorted(_growth(changes), reverse=True)[:LISTED]
-        most = ", ".join(f"{path} (+{size(number)})" for number, path in grown)
+        most = ", ".join(f"{path} (+{size_in_words(number)})" for number, path in grown)
         yield Finding(
             rule="size-jump",
             severity="warning",
@@ -148,7 +148,7 @@ def object_gone(comparison: Comparison) -> Iterator[Finding]:
                 rule="object-gone",
                 severity="warning",
                 object=item.path,
-                message=f"was in {comparison.former} ({size(item.size)}) and is missing",
+                message=f"was in {comparison.former} ({size_in_words(item.size)}) and is missing",
                 hint="if it is meant, set it aside with an ignore; else look at what the packaging step copies",
             )
     carried = [item.path for item in gone if CARRIED.search(item.path)]
@@ -264,8 +264,8 @@ def _jumps(before: int | None, after: int | None, settings: Settings) -> bool:
 
 def _jump(what: str, before: int, after: int, former: str) -> str:
     ratio = after / before if before > 0 else 0
-    times = f"{ratio:,.{0 if ratio >= 10 else 1}f} times the {size(before)}" if ratio else "and had nothing"
-    return f"{what} has {size(after)}, {times} in {former}"
+    times = f"{ratio:,.{0 if ratio >= 10 else 1}f} times the {size_in_words(before)}" if ratio else "and had nothing"
+    return f"{what} has {size_in_words(after)}, {times} in {former}"
 
 
 def _growth(changes: Changes) -> Iterator[tuple[int, str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from glibc_guard.model import NOT_LOADED, Artifact, ArtifactKind, ElfObject
+from glibc_guard.model import NOT_LOADED, Artifact, ArtifactKind, ElfObject, Libc, ObjectKind
 
 #: Folders that the loader searches without being told (``ld.so(8)``), relative to the root of a system.
 DEFAULT_FOLDERS: Final = ("lib", "lib64", "usr/lib", "usr/lib64")
@@ -109,6 +109,11 @@ class Linkage:
             return symbol in self._defined
         libraries = (self.provider(item, name) for name in self.closure(item)[0])
         return any(library is not None and symbol in library.defined for library in libraries)
+
+    @cached_property
+    def libcs(self) -> frozenset[tuple[ObjectKind, Libc | None]]:
+        """The kinds of C library that the objects are linked with, by kind of object."""
+        return frozenset((item.kind, libc_of(item)) for item in self.objects)
 
     @cached_property
     def _defined(self) -> frozenset[str]:
@@ -242,7 +247,7 @@ def installed(path: str) -> str:
 
 def is_core_library(name: str) -> bool:
     """Tell whether ``name`` is a part of glibc that every process has in one copy, the system's."""
-    return is_glibc_library(name) and not name.startswith(("libcrypt.", "libnsl."))
+    return is_glibc_library(name) and not name.startswith(("libcrypt.", "libnsl.")) and not is_musl_library(name)
 
 
 def _is_core(item: ElfObject) -> bool:
@@ -255,6 +260,15 @@ def is_musl_library(name: str) -> bool:
     With glibc, ``libc.so`` is a text for the linker, which never ends up as a needed library.
     """
     return name == "libc.so" or name.startswith("libc.musl-")
+
+
+def libc_of(item: ElfObject) -> Libc | None:
+    """Return the C library that the object is linked with; None where nothing tells."""
+    if any(map(is_musl_library, item.needed)) or "/ld-musl-" in (item.interpreter or ""):
+        return "musl"
+    if any(map(is_core_library, item.needed)) or any(need.version.startswith("GLIBC_") for need in item.version_needs):
+        return "glibc"
+    return None
 
 
 def is_glibc_library(name: str) -> bool:
