@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity
 from glibc_guard.targets import distros
+
+SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,16 @@ class Group:
         return self.findings[0].symbol is not None and self.version is not None
 
     @property
+    def in_full(self) -> tuple[Finding, ...]:
+        """The members whose messages are shown, where these say more than the symbol."""
+        return self.findings if len(self.findings) <= SHOWN_IN_FULL + 1 else self.findings[:SHOWN_IN_FULL]
+
+    @property
+    def in_brief(self) -> tuple[Finding, ...]:
+        """The other members, of which a symbol will do."""
+        return self.findings[len(self.in_full) :]
+
+    @property
     def hints(self) -> tuple[str, ...]:
         """The different hints of the members, in order."""
         return tuple(dict.fromkeys(finding.hint for finding in self.findings if finding.hint))
@@ -35,7 +48,8 @@ def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
     grouped: dict[str | None, dict[tuple[str | None, ...], list[Finding]]] = {}
     for finding in findings:
         key = (finding.rule, finding.severity, finding.library, finding.version)
-        unique = () if finding.symbol is not None else (finding.message,)
+        unique = (finding.hint,) if finding.symbol is not None else (finding.message,)
+        unique = () if finding.symbol is not None and finding.version is not None else unique
         grouped.setdefault(finding.object, {}).setdefault((*key, *unique), []).append(finding)
     return {
         path: [

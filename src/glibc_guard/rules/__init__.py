@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from glibc_guard.model import Artifact, Finding, Target
-from glibc_guard.rules import contents, coverage, libraries, loader, symbol_versions, symbols, wheel_tag
+from glibc_guard.rules import contents, coverage, libraries, loader, python_abi, symbol_versions, symbols, wheel_tag
 from glibc_guard.rules.linkage import Linkage
 from glibc_guard.rules.subject import Subject
 
@@ -50,6 +50,7 @@ def judge(artifact: Artifact, targets: Sequence[Target], *, allow_empty: bool) -
         *(() if allow_empty else coverage.nothing_to_check(artifact)),
         *wheel_tag.wrong_architecture(artifact, targets),
         *contents.record_mismatch(artifact),
+        *python_abi.python_abi(artifact),
         *found.values(),
     )
 

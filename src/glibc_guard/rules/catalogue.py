@@ -28,6 +28,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "inconsistent-elf": ("error", "sections or counts tell another story than the loader follows"),
     "wrong-architecture": ("error", "an object built for another architecture than the wheel's tag or the target"),
     "wheel-tag-dishonest": ("error, warning", "the tag of a wheel promises more than its contents keep"),
+    "python-abi": (
+        "error, warning, note",
+        "a symbol that the promised Python does not export, a broken `abi3`, a module that is never imported",
+    ),
     "record-mismatch": ("error", "a native member that RECORD does not list, or lists with another hash or size"),
     "unreadable": ("error", "a member that is damaged, encrypted or of unknown architecture; exit status 3"),
     "nothing-to-check": ("error", "no program and no library where one was to be expected; exit status 3"),

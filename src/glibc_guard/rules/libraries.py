@@ -8,6 +8,7 @@ from typing import Final
 
 from glibc_guard.model import Finding, Severity
 from glibc_guard.rules.linkage import is_glibc_library, is_musl_library, resolved
+from glibc_guard.rules.python_modules import LIBPYTHON, is_module
 from glibc_guard.rules.subject import Subject
 from glibc_guard.targets import manylinux
 from glibc_guard.targets.glibc_symbols import LOADERS
@@ -33,6 +34,9 @@ def library_not_allowed(subject: Subject) -> Iterator[Finding]:
         if is_musl_library(library) and subject.target.libc == "glibc":
             message = f"needs {library}, the C library of musl: {subject.system} does not have it"
             hint = "build it on glibc (a manylinux image), or promise musl: --target musllinux_1_2"
+        elif profile is not None and LIBPYTHON.match(library) and _is_of_python(subject):
+            yield _linked_libpython(subject, library)
+            continue
         elif profile is not None and not GRAFTED.search(library):
             message = f"needs {library}, which {profile.platform} does not promise and the artifact does not carry"
             hint = (
@@ -42,6 +46,20 @@ def library_not_allowed(subject: Subject) -> Iterator[Finding]:
         else:
             continue
         yield _finding(subject, "library-not-allowed", "error", message, hint, library)
+
+
+def _is_of_python(subject: Subject) -> bool:
+    """Tell whether an interpreter loads the object; a program, or a plugin of one, may embed Python."""
+    return subject.object.kind == "shared" and (subject.artifact.wheel is not None or is_module(subject.object))
+
+
+def _linked_libpython(subject: Subject, library: str) -> Finding:
+    message = f"needs {library}: an interpreter that is linked statically (manylinux, Debian, …) comes without it"
+    hint = (
+        "do not link a module with libpython, the interpreter brings the symbols: CMake Python::Module instead of "
+        f"Python::Python; on what is built already: patchelf --remove-needed {library}"
+    )
+    return _finding(subject, "python-abi", "error", message, hint, library)
 
 
 def library_missing(subject: Subject) -> Iterator[Finding]:
