@@ -20,8 +20,8 @@ from glibc_guard.targets.glibc_symbols import SymbolTableError, unpack
 
 TABLE: Final = Path(__file__).parent.parent / "data" / "python.symbols"
 
-#: What the C-API's symbols are called. ``PyInit_`` is what a module defines; PyPy's own begin with ``PyPy``.
-NAME: Final = re.compile(r"_{0,2}Py(?!Init_)\w|PY_TIMEOUT_MAX$")
+#: What the C-API's symbols are called. ``PyInit_`` and ``PyInitU_`` are what a module defines; PyPy's own begin with ``PyPy``.
+NAME: Final = re.compile(r"_{0,2}Py(?!InitU?_)\w|PY_TIMEOUT_MAX$")
 INTERPRETER: Final = re.compile(r"(?P<major>\d)\.(?P<minor>\d+)(?P<flag>[td]?)")
 
 Version: TypeAlias = tuple[int, int]
