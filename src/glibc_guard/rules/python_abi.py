@@ -257,7 +257,7 @@ def _not_stable(  # noqa: PLR0913, PLR0917  # all that is known of one symbol
         hint = "the import fails there (undefined symbol): "
     elif added is None:
         severity = "warning"
-        message += f": CPython {promised[0]} to {promised[-1]} export it all the same, a later one need not" * any(promised)
+        message += f": every CPython from {promised[0]} to {promised[-1]} exports it so far, a later one need not"
         hint = "it loads as long as that stays so: "
     else:
         severity = "note"

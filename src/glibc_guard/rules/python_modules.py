@@ -23,6 +23,7 @@ ENDING: Final = re.compile(
 CPYTHON_TAG: Final = re.compile(r"cp(?P<major>[23])(?P<minor>\d+)")
 ANY_TAG: Final = re.compile(r"py3\d*")
 LIBPYTHON: Final = re.compile(r"libpython[23]")
+FREE_THREADED: Final = 13  # PEP 703: 3.13 is the first version with such a build
 ABI3T_BEGINS: Final[Version] = (3, 15)  # PEP 803: older interpreters do not look for files with that ending
 #: Since 3.11 the ending tells musl from glibc (bpo-43112); until then a Python on musl may be of either opinion.
 MUSL_TOLD_APART: Final[Version] = (3, 11)
@@ -83,7 +84,8 @@ def promise_of(wheel: WheelFacts) -> Promise:
             foreign |= ANY_TAG.fullmatch(python) is None
         elif abi == "none":
             loose = True
-            exact.update(dict.fromkeys((f"3.{match['minor']}", f"3.{match['minor']}t")))
+            version = f"3.{match['minor']}"
+            exact.update({version: None} | ({f"{version}t": None} if int(match["minor"]) >= FREE_THREADED else {}))
         elif abi == "abi3":
             stable["abi3", (3, int(match["minor"]))] = None
         elif abi == "abi3t":
@@ -100,6 +102,8 @@ def imports(interpreter: str, ending: Ending | None) -> bool:
     version, free_threaded = _version(interpreter), interpreter.endswith("t")
     if ending is None:
         return True
+    if ending.stable is not None and ending.triplet is not None:
+        return version >= ABI3T_BEGINS  # as for abi3t; Debian's own builds since 3.13
     if ending.stable == "abi3":
         return not (free_threaded and version >= ABI3T_BEGINS)
     if ending.stable == "abi3t":
