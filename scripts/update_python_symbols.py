@@ -1,11 +1,11 @@
 """Reads CPython interpreters into ``src/glibc_guard/data/python.symbols``, the table of what each of them exports.
 
-An interpreter is given as ``SOURCE=PATH``: in words where it is from, and its libpython, or its program where that holds
-all (``Debian sid=/usr/bin/python3.14``). It is read, never run, so that any architecture will do; version, free threading
-and debugging are told from the file itself. What the table knows already stays; a build of the same source, release,
-architecture and kind is replaced. ``--forget SOURCE`` takes the builds of a source out.
+An interpreter is given as ``SOURCE=PATH``: in words where it is from, and its libpython, or its program where that
+holds all (``Debian sid=/usr/bin/python3.14``). It is read, never run, so that any architecture will do; version, free
+threading and debugging are told from the file itself. What the table knows already stays; a build of the same source,
+release, architecture and kind is replaced. ``--forget SOURCE`` takes the builds of a source out.
 
-``--headers SOURCE=FOLDER`` is for a free-threaded build that cannot be had: FOLDER holds the ``Python.h`` of an installed
+``--headers SOURCE=FOLDER`` is for a free-threaded build that cannot be had: FOLDER holds the ``Python.h`` of some
 version of the table. Its headers are preprocessed with and without ``Py_GIL_DISABLED``; what only the first declares
 is added to what the usual build of that release exports. The same done for 3.13 gives what a real 3.13t exports.
 
@@ -47,11 +47,10 @@ def read_interpreter(source: str, path: Path) -> tuple[Build, frozenset[str]]:
     """Tell what the interpreter at ``path`` is, and the names of the C-API that it exports."""
     content = path.read_bytes()
     with path.open("rb") as file:
-        elf = ELFFile(file)
-        header = (elf.header["e_ident"]["EI_CLASS"], elf.header["e_ident"]["EI_DATA"])
-        architecture = ARCHITECTURES[machine(content), *numbered(header)]
-        symbols = elf.get_section_by_name(".dynsym").iter_symbols()  # type: ignore[union-attr]
+        symbols = ELFFile(file).get_section_by_name(".dynsym").iter_symbols()  # type: ignore[union-attr]
         names = {symbol.name for symbol in symbols if is_exported(symbol.entry)}
+    machine = int.from_bytes(content[18:20], "little" if content[5] == 1 else "big")  # e_machine
+    architecture = ARCHITECTURES[machine, content[4], content[5]]
     version = named_version(path)
     flag = "t" if FREE_THREADED in content else "d" if DEBUG_ONLY in names else ""
     build = Build(f"{version}{flag}", release(version, content, path), architecture, source)
@@ -63,16 +62,6 @@ def is_exported(entry: Mapping[str, object]) -> bool:
     info, other = entry["st_info"], entry["st_other"]
     visible = other["visibility"] in {"STV_DEFAULT", "STV_PROTECTED"}  # type: ignore[index]
     return visible and info["bind"] in BINDINGS and entry["st_shndx"] != "SHN_UNDEF"  # type: ignore[index]
-
-
-def machine(content: bytes) -> int:
-    """Return e_machine."""
-    return int.from_bytes(content[18:20], "little" if content[5] == 1 else "big")
-
-
-def numbered(header: tuple[str, str]) -> tuple[int, int]:
-    """Return class and byte order as the ELF header stores them."""
-    return (2 if header[0] == "ELFCLASS64" else 1), (1 if header[1] == "ELFDATA2LSB" else 2)
 
 
 def named_version(path: Path) -> str:
@@ -149,7 +138,9 @@ def known_exports() -> Exports:
 
 def encode(exports: Exports) -> str:
     """Write a table as text."""
-    builds = sorted(exports, key=lambda build: (order(build.interpreter), build.patch, build.architecture, build.source))
+    builds = sorted(
+        exports, key=lambda build: (order(build.interpreter), build.patch, build.architecture, build.source)
+    )
     masks: dict[str, int] = {}
     for index, build in enumerate(builds):
         for name in exports[build]:

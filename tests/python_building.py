@@ -1,4 +1,4 @@
-"""Builds extension modules without any Python headers, and finds the interpreters that can say what they think of them."""
+"""Builds extension modules without any Python headers, and finds the interpreters that can say what they make of it."""
 
 from __future__ import annotations
 

@@ -55,7 +55,12 @@ def artifact_report(
         objects=tuple(objects),
         findings=tuple(sorted(findings, key=_worst_first)),
         ignored=tuple(ignored),
-        notes=(*resolution.notes, *coverage.remarks(artifact), *python_abi.remarks(artifact), *_not_judged(resolution, needed)),
+        notes=(
+            *resolution.notes,
+            *coverage.remarks(artifact),
+            *python_abi.remarks(artifact),
+            *_not_judged(resolution, needed),
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from glibc_guard.targets import cpython
 from python_building import Interpreter, interpreters, native_module, running
 from unit.rules.judging import judged, of_rule
 
-#: One of each kind: gone, new, private again, data, debug, of Python 2, of PyPy, without a GIL, of nobody, always there.
+#: One of each kind: gone, new, private again, data, debug, of Python 2, of PyPy, without a GIL, of nobody.
 SYMBOLS = (
     "_PyGen_Send",
     "_Py_IsFinalizing",

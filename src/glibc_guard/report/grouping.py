@@ -48,9 +48,7 @@ def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
     grouped: dict[str | None, dict[tuple[str | None, ...], list[Finding]]] = {}
     for finding in findings:
         key = (finding.rule, finding.severity, finding.library, finding.version)
-        unique = (finding.hint,) if finding.symbol is not None else (finding.message,)
-        unique = () if finding.symbol is not None and finding.version is not None else unique
-        grouped.setdefault(finding.object, {}).setdefault((*key, *unique), []).append(finding)
+        grouped.setdefault(finding.object, {}).setdefault((*key, _own(finding)), []).append(finding)
     return {
         path: [
             Group(found[0].rule, found[0].severity, found[0].library, found[0].version, tuple(found))
@@ -58,6 +56,13 @@ def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
         ]
         for path, groups in grouped.items()
     }
+
+
+def _own(finding: Finding) -> str | None:
+    """Return what members of a group share beyond their library and version: symbols without one, the way out."""
+    if finding.symbol is None:
+        return finding.message
+    return finding.hint if finding.version is None else None
 
 
 def lost(entries: Sequence[RunsOn]) -> list[str]:

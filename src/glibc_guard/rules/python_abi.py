@@ -1,12 +1,12 @@
 """python-abi: extension modules that the Pythons which the wheel promises refuse, or never look for.
 
-An interpreter opens a module with ``RTLD_NOW`` (``Python/dynload_shlib.c``; so does ``ctypes``): every symbol that it, or a
-library that comes with it, leaves undefined must be there at once, or the import fails.
+An interpreter opens a module with ``RTLD_NOW`` (``Python/dynload_shlib.c``; so does ``ctypes``): every symbol that it,
+or a library that comes with it, leaves undefined must be there at once, or the import fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -46,7 +46,7 @@ class PythonObject:
 
 
 def python_abi(artifact: Artifact) -> Iterator[Finding]:
-    """Yield what is wrong between the objects of ``artifact`` and the Pythons that its tags, or its file names, promise."""
+    """Yield what is wrong between the objects of ``artifact`` and the Pythons that its tags or file names promise."""
     promise = promise_of(artifact.wheel) if artifact.wheel is not None else None
     platforms = artifact.wheel.platforms if artifact.wheel is not None else ()
     objects = list(_python_objects(artifact))
@@ -68,7 +68,9 @@ def remarks(artifact: Artifact) -> tuple[str, ...]:
     newer = [name for name in promise.exact if cpython.version_of(name) > cpython.version_of(known[-1])]
     foreign = [tag.split("-")[0] for tag in artifact.wheel.tags if not CPYTHON_TAG.match(tag) and tag[:2] != "py"]
     names = [*dict.fromkeys(foreign), *(f"CPython {name}" for name in newer)]
-    return (f"made for {listed(names)}, whose C-API is in no table here: its Python symbols are not judged",) * any(names)
+    return (f"made for {listed(names)}, whose C-API is in no table here: its Python symbols are not judged",) * any(
+        names
+    )
 
 
 def _python_objects(artifact: Artifact) -> Iterator[PythonObject]:
@@ -90,7 +92,7 @@ def _python_objects(artifact: Artifact) -> Iterator[PythonObject]:
 
 
 def _never_imported(objects: Sequence[PythonObject], promise: Promise) -> Iterator[Finding]:
-    """Yield a finding for each module that some promised interpreter does not find, and that none of them finds."""
+    """Yield a finding for each module that no promised interpreter finds, and for those that only some find."""
     if promise.loose or promise.foreign:
         return  # such a wheel may carry modules for several Pythons, of which it takes one itself
     promised = _promised(promise)
@@ -111,7 +113,7 @@ def _never_imported(objects: Sequence[PythonObject], promise: Promise) -> Iterat
 
 
 def _promised(promise: Promise) -> list[str]:
-    """Return every interpreter of the table that the tags promise; those that are newer than it are taken as they are."""
+    """Return every interpreter of the table that the tags promise, and those that they name and it does not know."""
     flags = {"abi3": "", "abi3t": "t"}
     stable = (name for abi, minimum in promise.stable for name in _from(minimum, flags[abi]))
     return sorted({*promise.exact, *stable}, key=cpython.order)
@@ -147,8 +149,8 @@ def _is_abi3_without_gil(found: PythonObject, promise: Promise) -> bool:
 
 def _abi3_without_gil(found: PythonObject, promise: Promise) -> Finding:
     message = (
-        f"is named as built for abi3, the stable ABI of the builds with a GIL, and the wheel is for {_in_words(promise)}, "
-        "whose objects have another layout"
+        "is named as built for abi3, the stable ABI of the builds with a GIL, and the wheel is for "
+        f"{_in_words(promise)}, whose objects have another layout"
     )
     hint = "build it for that Python itself; a stable ABI without the GIL (abi3t) begins with CPython 3.15"
     return _finding(found, "error", message, hint)
@@ -227,7 +229,7 @@ def _not_in_every_release(found: PythonObject, interpreter: str) -> Iterator[Fin
 
 
 def _held_against_stable(found: PythonObject, stable: Stable, minimum: Version | None) -> Iterator[Finding]:
-    """Judge an object that every CPython from ``minimum`` on must be able to load; None where nobody says from which."""
+    """Judge an object that every CPython from ``minimum`` on must load; None where nobody says from which."""
     members = cpython.stable_abi()
     since = minimum or max((members[need] for need in found.needs if need in members), default=(3, 2))
     promised = _from(since, "t" if stable == "abi3t" else "")
@@ -238,7 +240,7 @@ def _held_against_stable(found: PythonObject, stable: Stable, minimum: Version |
             yield _not_stable(found, need, added, absent, promised, _dotted(since))
 
 
-def _not_stable(  # noqa: PLR0913, PLR0917  # all that is known of one symbol
+def _not_stable(
     found: PythonObject,
     symbol: str,
     added: Version | None,
@@ -278,9 +280,7 @@ def _in_words(promise: Promise) -> str:
     return " and ".join([*exact, *stable])
 
 
-def _finding(
-    found: PythonObject, severity: Severity, message: str, hint: str, symbol: str | None = None
-) -> Finding:
+def _finding(found: PythonObject, severity: Severity, message: str, hint: str, symbol: str | None = None) -> Finding:
     return Finding(
         "python-abi",
         severity,

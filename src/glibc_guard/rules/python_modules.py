@@ -25,6 +25,7 @@ ANY_TAG: Final = re.compile(r"py3\d*")
 LIBPYTHON: Final = re.compile(r"libpython[23]")
 FREE_THREADED: Final = 13  # PEP 703: 3.13 is the first version with such a build
 ABI3T_BEGINS: Final[Version] = (3, 15)  # PEP 803: older interpreters do not look for files with that ending
+NEVER: Final[Version] = (9, 0)
 #: Since 3.11 the ending tells musl from glibc (bpo-43112); until then a Python on musl may be of either opinion.
 MUSL_TOLD_APART: Final[Version] = (3, 11)
 
@@ -74,7 +75,7 @@ def is_module(item: ElfObject) -> bool:
 def promise_of(wheel: WheelFacts) -> Promise:
     """Return what the tags of ``wheel`` promise, those of its file name: pip goes by them."""
     exact: dict[str, None] = {}
-    stable: dict[tuple[Stable, Version], None] = {}
+    stable: dict[Stable, Version] = {}
     loose = foreign = False
     for tag in wheel.tags:
         python, abi, _ = tag.split("-", 2)
@@ -86,15 +87,14 @@ def promise_of(wheel: WheelFacts) -> Promise:
             loose = True
             version = f"3.{match['minor']}"
             exact.update({version: None} | ({f"{version}t": None} if int(match["minor"]) >= FREE_THREADED else {}))
-        elif abi == "abi3":
-            stable["abi3", (3, int(match["minor"]))] = None
-        elif abi == "abi3t":
-            stable["abi3t", (3, int(match["minor"]))] = None
+        elif abi in {"abi3", "abi3t"}:
+            kind: Stable = "abi3" if abi == "abi3" else "abi3t"
+            stable[kind] = min(stable.get(kind, NEVER), (3, int(match["minor"])))
         elif abi.startswith(python):
             flags = abi.removeprefix(python).replace("m", "").replace("u", "")
             foreign |= flags not in {"", "t"}
             exact.update({f"3.{match['minor']}{flags}": None} if flags in {"", "t"} else {})
-    return Promise(tuple(exact), tuple(stable), loose, foreign)
+    return Promise(tuple(exact), tuple(stable.items()), loose, foreign)
 
 
 def imports(interpreter: str, ending: Ending | None) -> bool:

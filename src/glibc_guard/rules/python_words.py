@@ -18,25 +18,28 @@ def origin(symbol: str, wanted: Sequence[str]) -> str:
     """Say what ``symbol``, which none of the ``wanted`` interpreters exports, is instead."""
     known = cpython.table().exporters(symbol)
     usual = [name for name in known if name[-1].isdigit() and name != PYTHON2]
+    if usual:
+        return _by_version(usual, wanted)
     if (match := UNICODE_WIDTH.match(symbol)) is not None:
         return f"is of Python 2 (built with UCS{match['bytes']}) or 3.2: {ANOTHER}"
     if symbol.lstrip("_").startswith("PyPy"):
         return f"is exported by PyPy, not by CPython: {ANOTHER}"
-    if usual:
-        return _by_version(usual, wanted)
+    if not known:
+        every = _usual_interpreters()
+        return f"is exported by no CPython from {every[1]} to {every[-1]}"
     if PYTHON2 in known:
         return f"is exported by CPython 2 and by no CPython 3: {ANOTHER}"
-    if known and known[0].endswith("d"):
-        return f"is exported by debug builds of CPython only ({listed(known)}): {ANOTHER}"
-    if known:
-        return f"is exported by free-threaded builds of CPython only ({listed(known)}): {ANOTHER}"
-    known_to = [name for name in cpython.table().interpreters if name[-1].isdigit()]
-    return f"is exported by no CPython from {known_to[1]} to {known_to[-1]}"
+    kind = "debug" if known[0].endswith("d") else "free-threaded"
+    return f"is exported by {kind} builds of CPython only ({listed(known)}): {ANOTHER}"
+
+
+def _usual_interpreters() -> list[str]:
+    return [name for name in cpython.table().interpreters if name[-1].isdigit()]
 
 
 def _by_version(known: Sequence[str], wanted: Sequence[str]) -> str:
     """Say it of a symbol that usual builds of CPython 3 export."""
-    every = [name for name in cpython.table().interpreters if name[-1].isdigit()]
+    every = _usual_interpreters()
     first, last = (cpython.version_of(name) for name in (wanted[0], wanted[-1]))
     if cpython.version_of(known[-1]) < first:
         return f"is exported by CPython {listed(known)} and gone in {every[every.index(known[-1]) + 1]}: {ANOTHER}"
@@ -47,7 +50,7 @@ def _by_version(known: Sequence[str], wanted: Sequence[str]) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Put names in words: "3.8 and 3.9", "3.8 to 3.12 and 3.13t"; neighbours of the table become a range."""
-    every = [name for name in cpython.table().interpreters if name[-1].isdigit()]
+    every = _usual_interpreters()
     places = [every.index(name) if name in every else -2 * number for number, name in enumerate(names)]
     runs = groupby(enumerate(names), key=lambda pair: places[pair[0]] - pair[0])
     words: list[str] = []

@@ -1,7 +1,7 @@
 """Which CPython exports which symbol of its C-API, and since when one is part of the stable ABI.
 
 The table ``data/python.symbols`` is made by ``scripts/update_python_symbols.py`` from real interpreters;
-docs/python-symbols.md names them and says what depends on the build. The stable ABI is what ``abi3info`` lists, CPython's
+docs/python-symbols.md names them and says what depends on the build. The stable ABI is what ``abi3info`` lists: CPython's
 own ``Misc/stable_abi.toml``. Both are read when they are first asked for.
 
 An interpreter is named by its version and flag: "3.12", "3.13t" (free-threaded), "3.13d" (debug build).
@@ -20,7 +20,7 @@ from glibc_guard.targets.glibc_symbols import SymbolTableError, unpack
 
 TABLE: Final = Path(__file__).parent.parent / "data" / "python.symbols"
 
-#: What the C-API's symbols are called. ``PyInit_`` and ``PyInitU_`` are what a module defines; PyPy's own begin with ``PyPy``.
+#: What the C-API's symbols are called. ``PyInit_`` and ``PyInitU_`` are what modules define.
 NAME: Final = re.compile(r"_{0,2}Py(?!InitU?_)\w|PY_TIMEOUT_MAX$")
 INTERPRETER: Final = re.compile(r"(?P<major>\d)\.(?P<minor>\d+)(?P<flag>[td]?)")
 

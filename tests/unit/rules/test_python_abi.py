@@ -37,8 +37,8 @@ def test_a_symbol_that_is_gone(tmp_path: Path, arch: str) -> None:
         "_PyGen_Send is exported by CPython 3.6 to 3.9 and gone in 3.10: this object was built for another Python"
     )
     assert finding.hint == (
-        "CPython 3.12 refuses the import (undefined symbol); the object fits CPython 3.6 to 3.9: package the one that was "
-        "built for the promised Python"
+        "CPython 3.12 refuses the import (undefined symbol); the object fits CPython 3.6 to 3.9: "
+        "package the one that was built for the promised Python"
     )
     assert found(tmp_path, {"m/_core.so": module(GONE, arch=arch)}, "cp39-cp39", arch) == []
 
@@ -102,7 +102,9 @@ def test_libraries_beside_the_modules_are_judged_too(tmp_path: Path) -> None:
 
 
 def test_a_name_that_another_library_may_define_is_a_warning(tmp_path: Path) -> None:
-    other = compile_with_zig("void PyOther_Call(void) {}", "-shared", "-fPIC", "-Wl,-soname,libother.so", name="libother.so")
+    other = compile_with_zig(
+        "void PyOther_Call(void) {}", "-shared", "-fPIC", "-Wl,-soname,libother.so", name="libother.so"
+    )
     code = "void PyOther_Call(void); void call(void) { PyOther_Call(); } int PyInit__core;"
     stub = {"libother.so": other}
     linked = compile_with_zig(code, "-shared", "-fPIC", "libother.so", beside=stub)
@@ -112,9 +114,7 @@ def test_a_name_that_another_library_may_define_is_a_warning(tmp_path: Path) -> 
 def test_a_symbol_that_only_some_patch_releases_have(tmp_path: Path) -> None:
     (finding,) = found(tmp_path, {"m/_core.so": module("_PyErr_SetLocaleString")}, "cp312-cp312")
     assert finding.severity == "note"
-    assert finding.message == (
-        "_PyErr_SetLocaleString is not in every CPython 3.12: 3.12.10 has it, 3.12.1 lacks it"
-    )
+    assert finding.message == ("_PyErr_SetLocaleString is not in every CPython 3.12: 3.12.10 has it, 3.12.1 lacks it")
 
 
 def test_a_module_for_a_python_that_nobody_knows_yet(tmp_path: Path) -> None:
@@ -124,7 +124,9 @@ def test_a_module_for_a_python_that_nobody_knows_yet(tmp_path: Path) -> None:
     assert any("CPython 3.99, whose C-API is in no table here" in note for note in report.notes)
 
 
-@pytest.mark.parametrize("tag", ["pp310-pypy310_pp73", "cp27-cp27mu", "py2.py3-none", "graalpy311-graalpy242_311_native"])
+@pytest.mark.parametrize(
+    "tag", ["pp310-pypy310_pp73", "cp27-cp27mu", "py2.py3-none", "graalpy311-graalpy242_311_native"]
+)
 def test_what_is_not_judged(tmp_path: Path, tag: str) -> None:
     assert found(tmp_path, {"m/_core.so": module(GONE, "PyPyLong_FromLong", "PyString_FromString")}, tag) == []
 
@@ -187,7 +189,8 @@ def test_abi3_that_is_none(tmp_path: Path, arch: str) -> None:
         "PyFrame_GetBack is not part of the stable ABI; CPython 3.8 does not export it"
     )
     assert findings["PyModule_AddType"].message == (
-        "PyModule_AddType is in the stable ABI only since 3.10, and CPython 3.8 is promised; CPython 3.8 does not export it"
+        "PyModule_AddType is in the stable ABI only since 3.10, and CPython 3.8 is promised; "
+        "CPython 3.8 does not export it"
     )
     assert "every CPython from 3.8 to 3.15 exports it so far" in findings["PyCode_NewEmpty"].message
     assert findings["PyUnicode_AsUTF8AndSize"].message.endswith("3.8 is promised, which exports it all the same")
@@ -196,6 +199,12 @@ def test_abi3_that_is_none(tmp_path: Path, arch: str) -> None:
 def test_abi3_that_is_true(tmp_path: Path) -> None:
     files = {"m/_core.abi3.so": module("PyModule_AddType", "PyLong_FromLong")}
     assert found(tmp_path, files, "cp310-abi3") == []
+
+
+def test_of_several_oldest_pythons_the_oldest_counts(tmp_path: Path) -> None:
+    files = {"m/_core.abi3.so": module("PyModule_AddType")}
+    (finding,) = found(tmp_path, files, "cp38.cp39.cp310-abi3")
+    assert "CPython 3.8 is promised" in finding.message
 
 
 def test_an_abi3_module_that_only_one_python_must_load(tmp_path: Path) -> None:
@@ -278,7 +287,9 @@ def test_the_triplet_of_a_file_name(tmp_path: Path, arch: str, tag: str, ending:
         assert messages == []
     else:
         assert len(messages) == 1
-        assert messages[0].startswith(f"is never imported: a Python that could load it looks for -{wanted}.so, not for -")
+        assert messages[0].startswith(
+            f"is never imported: a Python that could load it looks for -{wanted}.so, not for -"
+        )
 
 
 # --- without a wheel --------------------------------------------------------------------------------------------------
