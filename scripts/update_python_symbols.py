@@ -89,9 +89,10 @@ def from_headers(source: str, folder: Path, known: Exports) -> tuple[Build, froz
     match = re.search(r'PY_VERSION\s+"(?P<release>(?P<version>\d\.\d+)\.\d+)', text)
     if match is None:
         raise SystemExit(f"{folder}: its patchlevel.h does not tell the release")
-    usual = [build for build in known if build.interpreter == match["version"] and build.release == match["release"]]
+    wanted = (match["version"], match["release"], "x86_64")
+    usual = [build for build in known if (build.interpreter, build.release, build.architecture) == wanted]
     if not usual:
-        raise SystemExit(f"{folder}: read the usual build of {match['release']} first")
+        raise SystemExit(f"{folder}: read the usual build of {match['release']} for x86_64 first")
     only = declared(folder, free_threaded=True) - declared(folder, free_threaded=False)
     build = Build(f"{match['version']}t", match["release"], usual[0].architecture, source)
     return build, known[usual[0]] | {name for name in only if NAME.match(name)}

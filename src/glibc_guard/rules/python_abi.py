@@ -14,7 +14,6 @@ from typing import Final
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Finding, Severity
 from glibc_guard.rules.linkage import Linkage
 from glibc_guard.rules.python_modules import (
-    CPYTHON_TAG,
     Ending,
     Promise,
     Stable,
@@ -61,16 +60,16 @@ def python_abi(artifact: Artifact) -> Iterator[Finding]:
 
 def remarks(artifact: Artifact) -> tuple[str, ...]:
     """Say which Pythons of the wheel's tags were not judged, where the wheel holds something of Python."""
-    if artifact.wheel is None or not any(True for _ in _python_objects(artifact)):
+    if artifact.wheel is None or not artifact.objects:
         return ()
-    promise = promise_of(artifact.wheel)
-    known = cpython.table().interpreters
-    newer = [name for name in promise.exact if cpython.version_of(name) > cpython.version_of(known[-1])]
-    foreign = [tag.split("-")[0] for tag in artifact.wheel.tags if not CPYTHON_TAG.match(tag) and tag[:2] != "py"]
-    names = [*dict.fromkeys(foreign), *(f"CPython {name}" for name in newer)]
-    return (f"made for {listed(names)}, whose C-API is in no table here: its Python symbols are not judged",) * any(
-        names
-    )
+    newest = cpython.version_of(cpython.table().interpreters[-1])
+    newer = [name for name in promise_of(artifact.wheel).exact if cpython.version_of(name) > newest]
+    pythons = dict.fromkeys(tag.split("-")[0] for tag in artifact.wheel.tags)
+    foreign = [python for python in pythons if not python.startswith(("cp3", "py"))]
+    names = [*foreign, *(f"CPython {name}" for name in newer)]
+    if not names or not any(True for _ in _python_objects(artifact)):
+        return ()
+    return (f"made for {listed(names)}, whose C-API is in no table here: its Python symbols are not judged",)
 
 
 def _python_objects(artifact: Artifact) -> Iterator[PythonObject]:

@@ -1,8 +1,8 @@
 """Which CPython exports which symbol of its C-API, and since when one is part of the stable ABI.
 
 The table ``data/python.symbols`` is made by ``scripts/update_python_symbols.py`` from real interpreters;
-docs/python-symbols.md names them and says what depends on the build. The stable ABI is what ``abi3info`` lists: CPython's
-own ``Misc/stable_abi.toml``. Both are read when they are first asked for.
+docs/python-symbols.md names them and says what depends on the build. The stable ABI is what ``abi3info`` lists, that is
+``Misc/stable_abi.toml`` of CPython. Both are read when they are first asked for.
 
 An interpreter is named by its version and flag: "3.12", "3.13t" (free-threaded), "3.13d" (debug build).
 """

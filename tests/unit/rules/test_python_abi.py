@@ -137,6 +137,11 @@ def test_pypy_is_said_not_to_be_judged(tmp_path: Path) -> None:
     assert "made for pp310, whose C-API is in no table here: its Python symbols are not judged" in judged(wheel).notes
 
 
+def test_python_2_is_said_not_to_be_judged(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"m/_core.so": module("PyString_FromString")}, tag="cp27-cp27mu-manylinux1_x86_64")
+    assert any(note.startswith("made for cp27, whose C-API") for note in judged(wheel).notes)
+
+
 def test_a_wheel_without_anything_of_python(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, {"m/libm.so": library("malloc(1)")}, tag="pp310-pypy310_pp73-manylinux_2_17_x86_64")
     assert judged(wheel).notes == ()

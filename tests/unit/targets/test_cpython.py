@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,13 @@ CPYTHONS = [f"3.{minor}" for minor in range(6, 16)]
 def test_every_version_is_there() -> None:
     assert set(TABLE.interpreters) >= {*CPYTHONS, "3.13t", "3.14t", "3.15t"}
     assert list(TABLE.interpreters) == sorted(TABLE.interpreters, key=cpython.order)
+
+
+def test_the_page_names_every_interpreter() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "python-symbols.md").read_text(encoding="utf-8")
+    assert {
+        build for build in TABLE.builds if f"| {build.interpreter} | {build.release} | {build.source} |" not in page
+    } == set()
 
 
 @pytest.mark.parametrize(
