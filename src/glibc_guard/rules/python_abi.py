@@ -43,6 +43,13 @@ class PythonObject:
         """The needs that are certain to be CPython's: another library may call its own symbols alike."""
         return tuple(name for name in self.needs if self.complete or cpython.table().knows(name))
 
+    @cached_property
+    def fits(self) -> list[str]:
+        """The interpreters that export all that the object needs."""
+        table = cpython.table()
+        usual = (name for name in table.interpreters if not name.endswith("d"))
+        return [name for name in usual if all(table.exports(name, need) for need in self.known_needs)]
+
 
 def python_abi(artifact: Artifact) -> Iterator[Finding]:
     """Yield what is wrong between the objects of ``artifact`` and the Pythons that its tags or file names promise."""
@@ -203,20 +210,13 @@ def _held_against(found: PythonObject, interpreters: Sequence[str]) -> Iterator[
 def _missing(found: PythonObject, symbol: str, judged: Sequence[str]) -> Finding:
     certain = found.complete or cpython.table().knows(symbol)
     who = f"CPython {judged[0]}" if len(judged) == 1 else "every CPython that the wheel is for"
-    fits = _fitting(found)
     hint = f"{who} refuses the import (undefined symbol); " if certain else ""
-    if fits:
-        hint += f"the object fits CPython {listed(fits)}: package the one that was built for the promised Python"
+    if found.fits:
+        hint += f"the object fits CPython {listed(found.fits)}: package the one that was built for the promised Python"
     else:
         hint += "no CPython exports all that the object asks for: what was it built with?"
     message = f"{symbol} {origin(symbol, judged)}"
     return _finding(found, "error" if certain else "warning", message, hint, symbol)
-
-
-def _fitting(found: PythonObject) -> list[str]:
-    table = cpython.table()
-    usual = (name for name in table.interpreters if not name.endswith("d"))
-    return [name for name in usual if all(table.exports(name, need) for need in found.known_needs)]
 
 
 def _not_in_every_release(found: PythonObject, interpreter: str) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ ENDING: Final = re.compile(
     r"\.(?:cpython-(?P<digits>[23]\d{1,2})(?P<flags>[a-z]*)|(?P<stable>abi3t?)|(?P<other>pypy\w*-\w+|graalpy\w*-\w+))"
     r"(?:-(?P<triplet>[\w-]+))?\.so$"
 )
-CPYTHON_TAG: Final = re.compile(r"cp(?P<major>[23])(?P<minor>\d+)")
+CPYTHON_TAG: Final = re.compile(r"cp(?P<major>[23])(?P<minor>\d{1,4})")
 ANY_TAG: Final = re.compile(r"py3\d*")
 LIBPYTHON: Final = re.compile(r"libpython[23]")
 FREE_THREADED: Final = 13  # PEP 703: 3.13 is the first version with such a build
