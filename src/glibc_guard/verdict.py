@@ -20,7 +20,7 @@ from glibc_guard.model import (
     RunsOn,
     Verdict,
 )
-from glibc_guard.rules import coverage
+from glibc_guard.rules import coverage, python_abi
 from glibc_guard.rules.floor import floor, system_imports, system_versions
 from glibc_guard.rules.linkage import Linkage, is_musl_library
 from glibc_guard.targets import Resolution
@@ -56,7 +56,12 @@ def artifact_report(
         objects=tuple(objects),
         findings=tuple(sorted(findings, key=_worst_first)),
         ignored=tuple(ignored),
-        notes=(*resolution.notes, *coverage.remarks(artifact), *_not_judged(resolution, needed)),
+        notes=(
+            *resolution.notes,
+            *coverage.remarks(artifact),
+            *python_abi.remarks(artifact),
+            *_not_judged(resolution, needed),
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from glibc_guard.model import ArtifactReport, Finding, Report, Verdict
@@ -71,17 +71,29 @@ def _details(artifact: ArtifactReport) -> Iterator[str]:
 
 def _group(group: Group) -> Iterator[str]:
     if not group.is_about_symbols:
-        for finding in group.findings:
-            rule = markdown_code(finding.rule)
-            yield f"- {finding.severity}: {markdown(finding.message)} ({rule}){_hint(finding.hint)}\n"
+        yield from _messages(group)
         return
-    shown = ", ".join(_symbol(finding) for finding in group.findings[:SYMBOLS_SHOWN])
-    more = len(group.findings) - SYMBOLS_SHOWN
-    rest = f" and {count(more, 'symbol')} more" if more > 0 else ""
     library = f" of {markdown_code(group.library)}" if group.library else ""
     head = f"{markdown_code(group.version or '')}{library}"
     hints = "".join(_hint(hint) for hint in group.hints)
-    yield f"- {group.severity}: {head}: {shown}{rest} ({markdown_code(group.rule)}){hints}\n"
+    yield f"- {group.severity}: {head}: {_symbols(group.findings)} ({markdown_code(group.rule)}){hints}\n"
+
+
+def _messages(group: Group) -> Iterator[str]:
+    rule = markdown_code(group.rule)
+    hints = "".join(_hint(hint) for hint in group.hints)
+    *others, last = (markdown(finding.message) for finding in group.in_full)
+    if group.in_brief:
+        others, last = [*others, last], f"{len(group.in_brief)} more like these: {_symbols(group.in_brief)}"
+    for message in others:
+        yield f"- {group.severity}: {message} ({rule})\n"
+    yield f"- {group.severity}: {last} ({rule}){hints}\n"
+
+
+def _symbols(findings: Sequence[Finding]) -> str:
+    shown = ", ".join(_symbol(finding) for finding in findings[:SYMBOLS_SHOWN])
+    more = len(findings) - SYMBOLS_SHOWN
+    return shown + (f" and {count(more, 'symbol')} more" if more > 0 else "")
 
 
 def _symbol(finding: Finding) -> str:

@@ -88,8 +88,13 @@ def _facts(printer: Printer, artifact: ArtifactReport) -> None:
 
 def _group(printer: Printer, group: Group) -> None:
     if not group.is_about_symbols:
-        for finding in group.findings:
-            _single(printer, finding)
+        for finding in group.in_full:
+            _message(printer, finding)
+        if group.in_brief:
+            names = ", ".join(map(_symbol, group.in_brief))
+            _line(printer, group.severity, f"{len(group.in_brief)} more like these: {names}", group.rule)
+        for hint in group.hints:
+            _wrapped(printer, "fix", plain(hint), indent=6)
         return
     head = Text(f"{group.severity} ", style=SEVERITY_STYLES[group.severity])
     library = f" of {plain(group.library)}" if group.library else ""
@@ -101,11 +106,19 @@ def _group(printer: Printer, group: Group) -> None:
         _wrapped(printer, "fix", plain(hint), indent=6)
 
 
-def _single(printer: Printer, finding: Finding) -> None:
-    line = Text(f"{finding.severity} ", style=SEVERITY_STYLES[finding.severity])
-    line.append(plain(finding.message), style="default")
-    line.append(f"  [{finding.rule}]", style="dim")
+def _line(printer: Printer, severity: Severity, text: str, rule: str) -> None:
+    line = Text(f"{severity} ", style=SEVERITY_STYLES[severity])
+    line.append(text, style="default")
+    line.append(f"  [{rule}]", style="dim")
     printer.block(line, 4)
+
+
+def _message(printer: Printer, finding: Finding) -> None:
+    _line(printer, finding.severity, plain(finding.message), finding.rule)
+
+
+def _single(printer: Printer, finding: Finding) -> None:
+    _message(printer, finding)
     if finding.hint:
         _wrapped(printer, "fix", plain(finding.hint), indent=6)
 

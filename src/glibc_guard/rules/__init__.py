@@ -14,6 +14,7 @@ from glibc_guard.rules import (
     libraries,
     loader,
     members,
+    python_abi,
     runtimes,
     symbol_versions,
     symbols,
@@ -68,6 +69,7 @@ def judge(artifact: Artifact, targets: Sequence[Target], settings: Settings) -> 
         *toolchain.foreign_toolchain(artifact, settings),
         *wheel_tag.wrong_architecture(artifact, targets),
         *contents.record_mismatch(artifact),
+        *python_abi.python_abi(artifact),
         *found.values(),
     )
 

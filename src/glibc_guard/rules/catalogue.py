@@ -29,6 +29,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "inconsistent-elf": ("error", "sections or counts tell another story than the loader follows"),
     "wrong-architecture": ("error", "an object built for another architecture than the wheel's tag or the target"),
     "wheel-tag-dishonest": ("error, warning", "the tag of a wheel promises more than its contents keep"),
+    "python-abi": (
+        "error, warning, note",
+        "a symbol that the promised Python does not export, a broken `abi3`, a module that is never imported",
+    ),
     "record-mismatch": ("error", "a native member that RECORD does not list, or lists with another hash or size"),
     "floor-raised": ("warning, note", "a newer glibc, libstdc++ or libgcc is needed than by the baseline"),
     "size-jump": ("warning", "the artifact or an object of it is much larger than in the baseline"),
