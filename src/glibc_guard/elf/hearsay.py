@@ -20,7 +20,7 @@ COMMENT_BYTES: Final = 4096  # one line a compiler; linkers merge equal ones
 MAX_COMMENTS: Final = 16
 MAX_PLACES: Final = 8  # segments behind which comments are looked for
 LONGEST: Final = 200  # bytes of one comment
-#: Sections of the stdio of glibc: the tables of ``libio/vtables.c`` until 2.36, and what runs at exit (``genops.c``).
+#: Sections of the stdio of glibc (``libio/vtables.c``, ``genops.c``): Debian's 2.31 and 2.36 have them, 2.41 has not.
 GLIBC_SECTIONS: Final = frozenset({"__libc_IO_vtables", "__libc_atexit"})
 
 
