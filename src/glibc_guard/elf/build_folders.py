@@ -67,6 +67,9 @@ class _Cursor:
         return int.from_bytes(raw, "little" if self.order == "<" else "big")
 
     def leb128(self) -> int:
+        if self.at < len(self.data) and self.data[self.at] < 0x80:  # nearly always
+            self.at += 1
+            return self.data[self.at - 1]
         value = shift = 0
         while True:
             byte = self.integer(1)

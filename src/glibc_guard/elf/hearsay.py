@@ -6,11 +6,10 @@ pass over the file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from glibc_guard.elf.build_folders import build_folders
 from glibc_guard.elf.image import Bytes, ProgramHeader, decode
 from glibc_guard.elf.layout import Layout
 from glibc_guard.elf.sections import Section, content
@@ -21,7 +20,7 @@ COMMENT_BYTES: Final = 4096  # one line a compiler; linkers merge equal ones
 MAX_COMMENTS: Final = 16
 MAX_PLACES: Final = 8  # segments behind which comments are looked for
 LONGEST: Final = 200  # bytes of one comment
-#: Sections of the stdio of glibc: the tables of ``libio/vtables.c`` until 2.36, and what runs at exit (``genops.c``).
+#: Sections of the stdio of glibc (``libio/vtables.c``, ``genops.c``): Debian's 2.31 and 2.36 have them, 2.41 has not.
 GLIBC_SECTIONS: Final = frozenset({"__libc_IO_vtables", "__libc_atexit"})
 
 
@@ -35,7 +34,7 @@ def with_hearsay(facts: ElfObject, data: Bytes, sections: Sequence[Section], lay
     """Return ``facts`` with what ``sections`` tell of the making of the object."""
     by_name = {section.name: section for section in sections}
     searched = (facts.runpath or facts.rpath or "").split(":")
-    compiled_in = build_folders(data, by_name, layout)
+    compiled_in = _compiled_in(data, by_name, layout)
     comment = by_name.get(".comment") or next(filter(_looks_like_comments, sections), None)
     return replace(
         facts,
@@ -43,6 +42,14 @@ def with_hearsay(facts: ElfObject, data: Bytes, sections: Sequence[Section], lay
         build_folders=tuple(dict.fromkeys((*(entry for entry in searched if entry.startswith("/")), *compiled_in))),
         glibc_sections=not GLIBC_SECTIONS.isdisjoint(by_name),
     )
+
+
+def _compiled_in(data: Bytes, sections: Mapping[str, Section], layout: Layout) -> tuple[str, ...]:
+    if sections.keys().isdisjoint({".debug_info", ".zdebug_info"}):
+        return ()
+    from glibc_guard.elf.build_folders import build_folders  # noqa: PLC0415  # lazy, most objects are stripped
+
+    return build_folders(data, sections, layout)
 
 
 def _looks_like_comments(section: Section) -> bool:

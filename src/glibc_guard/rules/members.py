@@ -16,7 +16,6 @@ from glibc_guard.config import Settings
 from glibc_guard.globs import glob_matches
 from glibc_guard.model import NOT_LOADED, Artifact, Finding
 from glibc_guard.rules.linkage import installed
-from glibc_guard.rules.whereabouts import whereabouts
 from glibc_guard.sizes import is_binary, size_in_words
 
 DEEPEST: Final = 256  # folders of a path that are looked at
@@ -50,6 +49,8 @@ def missing_member(artifact: Artifact, glob: str, names: Mapping[str, str]) -> I
         message = f"{_listed(empty)} {'is' if len(empty) == 1 else 'are'} there, but empty (0 bytes)"
         hint = "was it copied without its content, or the copy cut short? Look at the step that writes it"
     else:
+        from glibc_guard.rules.whereabouts import whereabouts  # noqa: PLC0415  # lazy, difflib costs time to import
+
         complaint = f"{glob} is missing" if literal else f"no member matches {glob}"
         message = f"{complaint}; {whereabouts(glob, [name for name in names if installed(name) == name])}"
         hint = (

@@ -134,10 +134,8 @@ def _machines(item: ElfObject) -> frozenset[str]:
 
 def _is_collection(artifact: Artifact) -> bool:
     """Tell whether packages of several makers are installed here, each built in its own way."""
-    parts = (path.partition("/")[0] for path in artifact.files)
-    packages = {part for part in parts if part.endswith((".dist-info", ".egg-info"))}
-    nested = (path for path in artifact.files if path.count(".dist-info/") and "/site-packages/" in path)
-    return len(packages) > 1 or next(nested, None) is not None
+    parts = {path.partition("/")[0] for path in artifact.files}
+    return sum(part.endswith((".dist-info", ".egg-info")) for part in parts) > 1
 
 
 def _is_in(expected: str, text: str) -> bool:

