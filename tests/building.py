@@ -42,8 +42,11 @@ def compile_with_zig(
     glibc: str | None = "2.17",
     name: str = "object",
     beside: Mapping[str, bytes] | None = None,
+    language: str | None = None,
 ) -> bytes:
     """Compile and link ``source`` for one glibc release (None: musl), with the files ``beside`` it at hand.
+
+    ``language`` is that of the source where it is not C ("c++", without its library).
 
     Results are kept outside the checkout, since a first build for a release takes seconds.
     """
@@ -51,6 +54,7 @@ def compile_with_zig(
         glibc = max(glibc, OLDEST.get(arch, glibc), key=lambda release: tuple(map(int, release.split("."))))
     triple = f"{TRIPLES[arch]}.{glibc}" if glibc else TRIPLES[arch].replace("gnu", "musl")
     command = [sys.executable, "-m", "ziglang", "cc", "-target", triple, "-O1"]
+    command += ["-x", language] if language else []
     return _cached(command, flags, {"source.c": source.encode(), **(beside or {})}, name, version("ziglang"))
 
 
