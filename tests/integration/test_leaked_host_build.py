@@ -125,7 +125,7 @@ def test_the_host_build_is_told_by_the_former_release_alone(tmp_path: Path, form
     assert found["library-added"]["library"] in {"libstdc++.so.6", "libm.so.6"}
     shown = run(tmp_path, "diff", former, leaked)
     assert shown.returncode == 0
-    assert "reallocarray@GLIBC_2.26" in shown.stdout
+    assert "    + GLIBC_2.26      reallocarray\n" in shown.stdout
 
 
 def test_nothing_is_left_to_say_once_the_copy_step_is_right(tmp_path: Path, former: str) -> None:
