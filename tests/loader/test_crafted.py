@@ -28,6 +28,8 @@ from unit.rules.crafting import (
     section,
     unversioned,
     weak_need,
+    with_shared_page,
+    with_short_first_segment,
     with_stack_flags,
     without_sections,
     wrong_hash,
@@ -39,6 +41,11 @@ pytestmark = pytest.mark.loader
 
 def new() -> bytes:
     return library("reallocarray(0, 1, 2)", "pow(x, 2.5)", glibc="2.29")
+
+
+def separate() -> bytes:
+    source = "#define _GNU_SOURCE\n#include <stdlib.h>\nvoid *f(void *p) { return reallocarray(p, 3, 3); }"
+    return compile_with_gcc(source, "-shared", "-fPIC", "-Wl,-z,separate-code")
 
 
 CRAFTED: dict[str, Callable[[], bytes]] = {
@@ -56,6 +63,8 @@ CRAFTED: dict[str, Callable[[], bytes]] = {
     "weak symbol": lambda: compile_with_gcc(WEAK, "-shared", "-fPIC", "-nostartfiles"),
     "strong symbol of a weak need": lambda: weak_need(with_symbol("strlcpy", "GLIBC_2.38"), "GLIBC_2.38"),
     "weak symbol of a weak need": lambda: weak_need(with_symbol("future", "GLIBC_2.38", weak=True), "GLIBC_2.38"),
+    "tables behind the first segment": lambda: with_short_first_segment(separate()),
+    "segments in one page": lambda: with_shared_page(separate()),
     "symbol of another library": lambda: with_symbol("dlsym", "GLIBC_2.2.5"),
 }
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 NAME_BYTES: Final = 64 * 1024  # no name that a linker writes is longer; C++ names of 10 KB exist
 STRING_STEP: Final = 4096
 MAX_ZEROS: Final = 1024 * 1024  # bytes of .bss in one table
+PAGE_SIZE: Final = 4096  # bytes; no architecture has smaller pages
 
 
 class ElfError(Exception):
@@ -40,13 +41,42 @@ class ProgramHeader:
     align: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Mapping:
+    """The pages that one segment is mapped to: what lies around it in the file comes along (``elf/dl-map-segments.h``).
+
+    Behind a segment that is larger in memory than in the file the rest of the page is zeroed.
+    """
+
+    start: int
+    offset: int  # in the file, of what is at ``start``
+    promised: int  # bytes that the file must have
+    filled: int  # bytes that come from the file, as far as it reaches
+    size: int
+
+
+def _mapping(segment: ProgramHeader) -> _Mapping:
+    before = segment.vaddr % PAGE_SIZE
+    if segment.offset < before or (segment.offset - segment.vaddr) % PAGE_SIZE:  # no loader maps it
+        before = 0
+    promised = before + segment.filesz
+    size = to_page_end(before + max(segment.filesz, segment.memsz))
+    filled = promised if segment.memsz > segment.filesz else size
+    return _Mapping(segment.vaddr - before, segment.offset - before, promised, filled, size)
+
+
+def to_page_end(address: int) -> int:
+    """Return the end of the page that ends at or behind ``address``."""
+    return -(-address // PAGE_SIZE) * PAGE_SIZE
+
+
 class Image:
     """Reads by virtual address through the PT_LOAD segments."""
 
     def __init__(self, data: Bytes, segments: tuple[ProgramHeader, ...]) -> None:
-        """Map ``segments``, the PT_LOAD entries, which do not share a page."""
+        """Map ``segments``, the PT_LOAD entries; those that share a page map the same page of the file."""
         self._data = data
-        self._segments = segments[::-1]
+        self._mappings = tuple(map(_mapping, segments))[::-1]
 
     def read(self, address: int, size: int) -> bytes:
         """Return ``size`` bytes at ``address``.
@@ -56,26 +86,26 @@ class Image:
         """
         parts: list[bytes] = []
         while size > 0:
-            segment = self._segment_at(address)
-            into = address - segment.vaddr
-            length = min(size, _extent(segment) - into)
-            parts.append(self._from_file(segment, into, length))
+            mapping = self._mapping_at(address)
+            into = address - mapping.start
+            length = min(size, mapping.size - into)
+            parts.append(self._from_file(mapping, into, length))
             address += length
             size -= length
         return b"".join(parts)
 
     def mapped_after(self, address: int) -> int:
         """How many bytes from ``address`` to the end of its segment come from the file; 0 where nothing is mapped."""
-        for segment in self._segments:
-            if segment.vaddr <= address < segment.vaddr + segment.filesz:
-                return segment.vaddr + segment.filesz - address
+        for mapping in self._mappings:
+            if mapping.start <= address < mapping.start + mapping.filled:
+                return mapping.start + mapping.filled - address
         return 0
 
     def offset_of(self, address: int) -> int | None:
         """Return where in the file the byte at ``address`` lies; None where it comes from none."""
-        for segment in self._segments:
-            if segment.vaddr <= address < segment.vaddr + segment.filesz:
-                return segment.offset + address - segment.vaddr
+        for mapping in self._mappings:
+            if mapping.start <= address < mapping.start + mapping.filled:
+                return mapping.offset + address - mapping.start
         return None
 
     def string(self, address: int) -> str:
@@ -89,24 +119,20 @@ class Image:
             found += piece
         raise ElfError(f"a name in the dynamic string table is longer than {NAME_BYTES} bytes")
 
-    def _segment_at(self, address: int) -> ProgramHeader:
-        for segment in self._segments:
-            if segment.vaddr <= address < segment.vaddr + _extent(segment):
-                return segment
+    def _mapping_at(self, address: int) -> _Mapping:
+        for mapping in self._mappings:
+            if mapping.start <= address < mapping.start + mapping.size:
+                return mapping
         raise ElfError(f"the dynamic segment points to {address:#x}, where nothing is mapped")
 
-    def _from_file(self, segment: ProgramHeader, into: int, length: int) -> bytes:
-        in_file = max(0, min(length, segment.filesz - into))
+    def _from_file(self, mapping: _Mapping, into: int, length: int) -> bytes:
+        in_file = max(0, min(length, mapping.filled - into))
         if length - in_file > MAX_ZEROS:
             raise ElfError("a table lies in memory that no file fills: a size in the object lies")
-        found = self._data.read(segment.offset + into, in_file) if in_file else b""
-        if len(found) < in_file:
+        found = self._data.read(mapping.offset + into, in_file) if in_file else b""
+        if into + len(found) < min(into + in_file, mapping.promised):
             raise ElfError("truncated: a segment reaches beyond the end of the file")
-        return found + bytes(length - in_file)
-
-
-def _extent(segment: ProgramHeader) -> int:
-    return max(segment.memsz, segment.filesz)
+        return found + bytes(length - len(found))
 
 
 def decode(name: bytes) -> str:

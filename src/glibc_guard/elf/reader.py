@@ -9,7 +9,7 @@ from glibc_guard.elf import properties
 from glibc_guard.elf.consistency import inconsistencies
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
 from glibc_guard.elf.hearsay import keep_comments, with_hearsay
-from glibc_guard.elf.image import Bytes, ElfError, Image, ProgramHeader, decode
+from glibc_guard.elf.image import PAGE_SIZE, Bytes, ElfError, Image, ProgramHeader, decode, to_page_end
 from glibc_guard.elf.layout import ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, LAYOUTS, Layout
 from glibc_guard.elf.sections import read_sections
 from glibc_guard.elf.symbols import read_symbols
@@ -25,7 +25,6 @@ DF_STATIC_TLS, DF_1_PIE = 0x10, 0x08000000
 ELFOSABI_NONE, ELFOSABI_GNU = 0, 3
 MAX_PROGRAM_HEADERS: Final = 4096
 NEWEST_ABI: Final = 4  # LIBC_ABI_MAX - 1 of glibc's libc-abis
-PAGE_SIZE: Final = 4096  # bytes; no architecture has smaller pages
 
 #: (e_machine, class, byte order) → the name that platform tags use.
 ARCHITECTURES: Final = {
@@ -103,16 +102,31 @@ def _with_sections(facts: ElfObject, header: Header, data: Bytes) -> ElfObject:
 
 
 def _check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
-    """Refuse segments beyond the file, and those over each other, where it would be a guess what the loader sees."""
+    """Refuse segments beyond the file, and those over each other, where it would be a guess what the loader sees.
+
+    Two that map the same page of the file to the same place are harmless, and patchelf leaves such.
+    """
     if not loads:
         raise ElfError("it has no loadable segment")
-    mapped_until = 0
-    for segment in sorted(loads, key=lambda segment: segment.vaddr):
+    ordered = sorted(loads, key=lambda segment: segment.vaddr)
+    for segment in ordered:
         if segment.filesz and segment.offset + segment.filesz > size:
             raise ElfError(f"truncated: a segment reaches to byte {segment.offset + segment.filesz} of {size}")
-        if segment.vaddr // PAGE_SIZE * PAGE_SIZE < mapped_until:
+    mapped_until = 0
+    for before, segment in zip((None, *ordered), ordered, strict=False):
+        if segment.vaddr // PAGE_SIZE * PAGE_SIZE < mapped_until and not _continues(before, segment):
             raise ElfError("two segments share a page of memory: the later one hides what tools read of the other")
-        mapped_until = -(-(segment.vaddr + max(segment.filesz, segment.memsz)) // PAGE_SIZE) * PAGE_SIZE
+        mapped_until = to_page_end(segment.vaddr + max(segment.filesz, segment.memsz))
+
+
+def _continues(before: ProgramHeader | None, segment: ProgramHeader) -> bool:
+    """Tell whether ``segment`` goes on where ``before`` ends, in memory as in the file."""
+    return (
+        before is not None
+        and before.memsz <= before.filesz
+        and segment.vaddr >= before.vaddr + before.filesz
+        and segment.offset - segment.vaddr == before.offset - before.vaddr
+    )
 
 
 def _properties(image: Image, header: Header) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from building import TRIPLES, compile_with_gcc, library
 from glibc_guard.artifacts.member import MemoryFile, PlainContent
 from glibc_guard.elf import ElfError, read_object
 from glibc_guard.model import ElfObject
+from unit.rules.crafting import with_shared_page, with_short_first_segment
 
 
 def read(data: bytes) -> ElfObject:
@@ -162,6 +163,21 @@ def test_segments_that_share_a_page_are_refused() -> None:
     overlapping = patched(data, place + 8, "<QQQQQ", 0, 0xFF0, 0xFF0, 16, 16)
     with pytest.raises(ElfError):
         read(overlapping)
+
+
+CALL = "#define _GNU_SOURCE\n#include <stdlib.h>\nvoid *f(void *p) { return reallocarray(p, 3, 3); }"
+
+
+def test_what_lies_behind_a_segment_in_its_last_page_is_mapped_too() -> None:
+    data = compile_with_gcc(CALL, "-shared", "-fPIC", "-Wl,-z,separate-code")
+    assert replace(read(with_short_first_segment(data)), size=0) == replace(read(data), size=0)
+
+
+def test_segments_that_go_on_in_the_same_page_are_read() -> None:
+    data = compile_with_gcc(CALL, "-shared", "-fPIC", "-Wl,-z,separate-code")
+    assert replace(read(with_shared_page(data)), size=0) == replace(read(data), size=0)
+    with pytest.raises(ElfError, match="share a page"):
+        read(with_shared_page(data, bss=16))
 
 
 def test_a_segment_beyond_the_file_is_refused() -> None:

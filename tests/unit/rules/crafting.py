@@ -72,6 +72,23 @@ def program_header(data: bytes, kind: str) -> int:
     return int(elf["e_phoff"] + number * elf["e_phentsize"])
 
 
+def with_short_first_segment(data: bytes) -> bytes:
+    """Let the first PT_LOAD of a 64-bit object end before its tables, in the same page: all of it is mapped still."""
+    place = program_header(data, "PT_LOAD")
+    return put(data, place + 32, "<QQ", 0x200, 0x200)  # p_filesz, p_memsz
+
+
+def with_shared_page(data: bytes, *, bss: int = 0) -> bytes:
+    """Let the second PT_LOAD of a 64-bit object begin in the page of the first, as patchelf leaves some."""
+    first = program_header(data, "PT_LOAD")
+    elf = ELFFile(io.BytesIO(data))
+    second = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"][1]
+    assert second["p_offset"] == second["p_vaddr"] == 0x1000, "link with -Wl,-z,separate-code"
+    data = put(data, first + 32, "<QQ", 0x200, 0x200 + bss)
+    size = second["p_filesz"] + 0xE00
+    return put(data, first + 56 + 8, "<QQQQQ", 0x200, 0x200, 0x200, size, size)
+
+
 def with_stack_flags(data: bytes, flags: int) -> bytes:
     """Set p_flags of PT_GNU_STACK."""
     elf = ELFFile(io.BytesIO(data))
