@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SCRIPTS: Final = "/glibc-guard/scripts"  # where the container has them
-_PAUSES: Final = (0.0, 5.0, 10.0)  # seconds before each attempt to pull: registries have short faults
+_PAUSES: Final = (0.0, 2.0, 6.0)  # seconds before each attempt to pull: registries have short faults
 
 
 def require() -> str:

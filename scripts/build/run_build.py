@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import build_inputs
 import engine
-from step import StepError, plain, set_outputs
+from step import StepError, set_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,6 +36,7 @@ _LOCKS: Final = (
     "setup.py",
 )
 _DEFAULT_WHEELS: Final = "wheelhouse/*.whl"
+_LONGEST_NOTE: Final = 200
 _INPUTS: Final = "inputs.json"  # what `prepare` leaves for `run`
 
 
@@ -69,8 +70,10 @@ def run(environment: Mapping[str, str]) -> None:
         shutil.rmtree(notes)
     notes.mkdir(parents=True)
     status = _in_container(given, folder)
-    if status != 0:
-        raise StepError(_why_it_failed(given, notes, status))
+    told = _note(notes, "status")
+    # podman behind docker's program loses the exit status of a container that --rm removes (podman #18889).
+    if status != 0 or told != "0":
+        raise StepError(_why_it_failed(given, notes, told or str(status)))
     _refuse_files_of_root(given.workspace)
     set_outputs(environment, {"artifacts": "\n".join(_artifacts(given, notes))})
 
@@ -103,13 +106,19 @@ def _in_container(given: BuildInputs, folder: Path) -> int:
         print(f"\n::{token}::")
 
 
-def _why_it_failed(given: BuildInputs, notes: Path, status: int) -> str:
+def _why_it_failed(given: BuildInputs, notes: Path, status: str) -> str:
     """The note ``stage`` is what the container wrote before each thing that may fail."""
-    stage = notes / "stage"
-    if not stage.is_file():
+    stage = _note(notes, "stage")
+    if not stage:
         return f"The container did not start in {given.image} (exit status {status}); the log above says why"
-    name = plain(stage.read_text(encoding="utf-8", errors="replace").strip())[:200]
-    return f"The build failed in the container at: {name} (exit status {status}); the log above says why"
+    return f"The build failed in the container at: {stage} (exit status {status}); the log above says why"
+
+
+def _note(notes: Path, name: str) -> str:
+    path = notes / name
+    if not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace").strip()[:_LONGEST_NOTE]
 
 
 def _refuse_files_of_root(workspace: Path) -> None:
