@@ -1,4 +1,4 @@
-"""Runs the steps of the reusable workflow by themselves, as its composite actions do, in a workspace of another user."""
+"""Runs the steps of the reusable workflow by themselves, as its actions do, in a workspace of another user."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Steps:
         given = inputs
         if name == "prepare":
             given = {**DEFAULTS, "image": self.image, **{key.replace("_", "-"): text for key, text in inputs.items()}}
-        if RUNNER != os.getuid():
+        if os.getuid() != RUNNER:
             subprocess.run(["chown", "-hR", f"{RUNNER}:{RUNNER}", self.workspace], check=True)
         output = self.temporary / "output"
         output.write_text("", encoding="utf-8")

@@ -12,8 +12,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import pytest
-
 from building import CACHE
 from e2e.conftest import ROOT, tool
 
@@ -36,41 +34,39 @@ _PATIENCE: Final = 30  # seconds for the service to answer
 
 @contextlib.contextmanager
 def engine() -> Iterator[dict[str, str]]:
-    """The variables by which ``docker`` reaches an engine: none where one answers already, else podman's service."""
+    """The variables by which ``docker`` reaches an engine: podman's service where no other answers."""
     docker = tool("docker")
-    if subprocess.run([docker, "version"], check=False, capture_output=True).returncode == 0:
-        yield {}
-        return
-    podman = tool("podman")
     with tempfile.TemporaryDirectory(prefix="engine-") as name:
-        folder = Path(name)
-        (folder / "containers.conf").write_text(_CONFIGURATION, encoding="utf-8")
-        (folder / "containers.conf").chmod(0o644)
-        variables = {"DOCKER_HOST": f"unix://{folder}/podman.sock"}
+        configuration = Path(name) / "containers.conf"
+        configuration.write_text(_CONFIGURATION, encoding="utf-8")
+        variables = {"CONTAINERS_CONF": str(configuration)}  # read where docker is podman itself
+        if _answers(docker, variables):
+            yield variables
+            return
+        variables["DOCKER_HOST"] = f"unix://{name}/podman.sock"
+        command = [str(tool("podman")), "system", "service", "--time", "0", variables["DOCKER_HOST"]]
         service = subprocess.Popen(
-            [podman, "system", "service", "--time", "0", variables["DOCKER_HOST"]],
-            env={**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")},
+            command,
+            env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         try:
-            _wait(docker, variables, service)
+            deadline = time.monotonic() + _PATIENCE
+            while not _answers(docker, variables):
+                assert service.poll() is None, f"the service of podman ended with {service.returncode}"
+                assert time.monotonic() < deadline, "the service of podman does not answer"
+                time.sleep(0.2)
             yield variables
         finally:
             service.terminate()
             service.wait()
 
 
-def _wait(docker: Path, variables: dict[str, str], service: subprocess.Popen[bytes]) -> None:
-    for _ in range(_PATIENCE * 5):
-        probe = subprocess.run([docker, "version"], check=False, capture_output=True, env={**os.environ, **variables})
-        if probe.returncode == 0:
-            return
-        if service.poll() is not None:
-            break
-        time.sleep(0.2)
-    pytest.fail(f"the service of podman does not answer: {service.stderr.read() if service.poll() else probe.stderr!r}")
+def _answers(docker: Path, variables: dict[str, str]) -> bool:
+    environment = {**os.environ, **variables}
+    return subprocess.run([docker, "version"], check=False, capture_output=True, env=environment).returncode == 0
 
 
 def import_image(variables: dict[str, str]) -> None:

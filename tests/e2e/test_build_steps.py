@@ -1,4 +1,4 @@
-"""The steps of the reusable workflow with a real engine: what a build sees, what it leaves, and how each failure ends."""
+"""The steps of the reusable workflow with a real engine: what a build sees, what it leaves, how each failure ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def steps(tmp_path: Path, environment: dict[str, str], container_engine: dict[st
 
 def floor(path: Path) -> str:
     text = subprocess.run(["readelf", "-V", path], check=True, capture_output=True, text=True).stdout
-    releases = re.findall(r"GLIBC_(2\.\d+)", text)
+    releases: list[str] = re.findall(r"GLIBC_(2\.\d+)", text)
     return max(releases, key=lambda release: [int(number) for number in release.split(".")])
 
 
@@ -207,7 +207,8 @@ def test_no_engine(steps: Steps, tmp_path: Path) -> None:
 
 
 def test_an_engine_that_does_not_answer(steps: Steps, tmp_path: Path) -> None:
-    steps.extra = {"DOCKER_HOST": f"unix://{tmp_path}/nothing.sock"}
+    (tmp_path / "broken").write_text("[", encoding="utf-8")
+    steps.extra = {"DOCKER_HOST": f"unix://{tmp_path}/nothing.sock", "CONTAINERS_CONF": str(tmp_path / "broken")}
     done = steps.build(build_command="true", artifacts="x")
     assert done.status == 1
     assert "The container engine does not answer: " in done.last_line

@@ -1,7 +1,8 @@
 """The reusable workflow, called by the workflows of the examples and run by act with a real container engine.
 
-In the copy under test ``uses: $/`` is rendered to the reference that GitHub's runner resolves it to (``ActionManager.cs``), which act
-takes from a local folder. That option of act also gives stand-ins for the actions that cannot be fetched here: upload and cache.
+In the copy under test ``uses: $/`` is rendered to the reference that GitHub's runner resolves it to (``ActionManager.cs``),
+which act takes from a local folder. The same option puts stand-ins in the place of the actions that cannot be fetched
+here: upload and cache.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def test_the_rust_program(tmp_path: Path, published: Path, variables: dict[str, 
     ran = subprocess.run([project.uploads / name / "visits"], check=True, capture_output=True, text=True)
     assert sorted(ran.stdout.split()) == ["1", "2", "3", "visits", "visits", "visits"]
 
-    # What the runner's own toolchain would have made asks for 2.18 by a weak symbol; the image is newer, so it does too.
+    # The image is newer than 2.18, and so the linker has written down the version of a symbol that is only weak.
     project.give(target="2.17")
     (project.folder / "Cargo.toml").touch()
     shutil.rmtree(project.uploads)
