@@ -26,6 +26,7 @@ $sudo chroot "$folder" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin python3 -m pip 
 $sudo umount "$folder/proc"
 $sudo mkdir -p "$folder/opt/python/cp39-cp39/bin"
 $sudo ln -s /usr/bin/python3.9 "$folder/opt/python/cp39-cp39/bin/python"
+$sudo ln -s /usr/bin/pip3 "$folder/opt/python/cp39-cp39/bin/pip"
 $sudo rm -rf "$folder/var/cache/apt" "$folder/var/lib/apt/lists" "$folder/usr/share/doc" "$folder/usr/share/locale"
 $sudo mkdir -p "$folder/var/cache/apt/archives/partial" "$folder/var/lib/apt/lists/partial"
 $sudo tar -C "$folder" -c . | gzip -1 >"$target.part"
