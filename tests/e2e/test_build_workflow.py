@@ -1,7 +1,7 @@
 """The reusable workflow, called by the workflows of the examples and run by act with a real container engine.
 
-In the copy under test ``uses: $/`` is rendered to the reference that GitHub's runner resolves it to (``ActionManager.cs``),
-which act takes from a local folder. The same option puts stand-ins in the place of the actions that cannot be fetched
+In the copy under test ``uses: $/`` is rendered to the reference that the runner resolves it to (``ActionManager.cs``), and
+act takes that from a local folder. The same option puts stand-ins in the place of the actions that cannot be fetched
 here: upload and cache.
 """
 

@@ -1,4 +1,4 @@
-"""The examples that do not call the reusable workflow, or fail in a way of their own: each is built, and what comes out is judged.
+"""The examples that do not call the reusable workflow, or fail in a way of their own: built, and what came out judged.
 
 What they fetch comes from PyPI and crates.io. The tools that they need beside a compiler are kept in the cache.
 """
@@ -87,7 +87,7 @@ def tools() -> Path:
     if not (folder / ".ready").exists():
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
         subprocess.run([*pip, *TOOLS], check=True)
         (folder / ".ready").touch()
     return folder / "bin"
@@ -130,7 +130,7 @@ def test_every_example_is_built() -> None:
 def test_the_trap_by_hand(example: Example, container_engine: dict[str, str]) -> None:
     example.run("make")
     mount = f"type=bind,source={example.folder / 'build'},target=/opt/built"
-    command = [tool("docker"), "run", "--rm", "--mount", mount, IMAGE, "/opt/built/table"]
+    command = [str(tool("docker")), "run", "--rm", "--mount", mount, IMAGE, "/opt/built/table"]
     ran = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **container_engine})
     assert re.search(r"version `GLIBC_2\.3\d' not found \(required by /opt/built/table\)", ran.stderr), ran
     status, text = example.check("--target", "2.31", "build/table")
@@ -184,9 +184,9 @@ def test_nanobind_makes_one_wheel_for_many_pythons(example: Example) -> None:
     assert libc is not None
     status, text = example.check("--target", libc.split()[1], wheel)
     assert status == 0, text
-    program = f"import sys; sys.path.insert(0, {str(example.folder / 'unpacked')!r}); import nearest; print(nearest.nearest([1, 5, 9], 6))"
     shutil.unpack_archive(wheel, example.folder / "unpacked", "zip")
-    assert example.run(python, "-c", program).strip() == "5.0"
+    program = "import nearest; print(nearest.nearest([1, 5, 9], 6))"
+    assert example.run(python, "-c", program, PYTHONPATH=str(example.folder / "unpacked")).strip() == "5.0"
 
 
 def python_with_headers() -> str:

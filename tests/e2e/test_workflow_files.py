@@ -125,3 +125,16 @@ def test_the_reusable_workflow_has_no_secret_and_no_right_but_to_read() -> None:
     for job in workflow["jobs"].values():
         assert "permissions" not in job
         assert all("run" not in step for step in job["steps"])  # all logic is in scripts
+
+
+def test_the_page_has_the_inputs_and_outputs_of_the_reusable_workflow() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
+    call = workflow[True]["workflow_call"]
+    page = (ROOT / "docs" / "building.md").read_text(encoding="utf-8")
+    for name, declared in call["inputs"].items():
+        default = declared.get("default", "")
+        shown = str(default).lower() if isinstance(default, bool) else default
+        cell = "required" if declared.get("required") else f"`{shown}`" if shown else "-"
+        assert f"| `{name}` | {cell} | {declared['description'].strip()} |\n" in page
+    for name, declared in call["outputs"].items():
+        assert f"| `{name}` | {declared['description'].strip()} |\n" in page
