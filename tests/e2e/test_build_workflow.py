@@ -1,8 +1,8 @@
 """The reusable workflow, called by the workflows of the examples and run by act with a real container engine.
 
-In the copy under test ``uses: $/`` is rendered to the reference that the runner resolves it to (``ActionManager.cs``), and
-act takes that from a local folder. The same option puts stand-ins in the place of the actions that cannot be fetched
-here: upload and cache.
+In the copy under test ``uses: $/`` is rendered to what the runner resolves it to (``ActionManager.cs``), and act takes
+that from a local folder. The same option puts stand-ins in the place of the actions that cannot be fetched here: upload
+and cache.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ import pytest
 from building import CACHE
 from e2e.conftest import ROOT, tool
 from e2e.containers import IMAGE, IMAGE_GLIBC
-from e2e.runner import Job
 
 pytestmark = pytest.mark.e2e
 
@@ -129,14 +129,7 @@ def variables(environment: dict[str, str], container_engine: dict[str, str]) -> 
     return {**environment, **container_engine}
 
 
-def test_the_c_program(
-    tmp_path: Path,
-    published: Path,
-    variables: dict[str, str],
-    action: Path,
-    temporary: Path,
-    environment: dict[str, str],
-) -> None:
+def test_the_c_program(tmp_path: Path, published: Path, variables: dict[str, str]) -> None:
     project = example("c-program", tmp_path, published, variables)
     done = project.run()
     assert done.returncode == 0, done.stdout
@@ -145,13 +138,8 @@ def test_the_c_program(
     assert project.uploaded() == {f"report-{name}": ["glibc-guard-report.json"], name: ["table"]}
     assert project.report(f"report-{name}")["artifacts"][0]["floor"]["GLIBC"] == "2.26"
 
-    # The same program, built on this machine, does not pass.
     subprocess.run(["make", "--always-make"], cwd=project.folder, check=True, capture_output=True)
-    result = Job(project.folder, temporary, environment).use(
-        action, {"artifacts": "build/table", "target": IMAGE_GLIBC}
-    )
-    assert (result.status, result.outputs["verdict"]) == (1, "fail"), result.log
-    assert "__libc_start_main" in result.log
+    assert_built_here_fails(project, "build/table", "__libc_start_main")
 
 
 def test_the_rust_program(tmp_path: Path, published: Path, variables: dict[str, str]) -> None:
@@ -168,12 +156,20 @@ def test_the_rust_program(tmp_path: Path, published: Path, variables: dict[str, 
 
     # The image is newer than 2.18, and so the linker has written down the version of a symbol that is only weak.
     project.give(target="2.17")
-    (project.folder / "Cargo.toml").touch()
     shutil.rmtree(project.uploads)
     done = project.run()
     assert done.returncode != 0
+    assert "=== cargo build" in done.stdout
+    assert "=== installing rustup" not in done.stdout  # it came from the cache
     assert "__cxa_thread_atexit_impl (weak)" in done.stdout
     assert list(project.uploaded()) == [f"report-{name}"]
+
+    folder = CACHE / "examples-target" / "rust-cli"
+    kept = {**project.environment, "CARGO_TARGET_DIR": str(folder)}
+    cargo = [str(tool("cargo")), "build", "--release", "--locked"]
+    subprocess.run(cargo, cwd=project.folder, check=True, capture_output=True, env=kept)
+    shutil.copy(folder / "release" / "visits", project.folder / "here")
+    assert_built_here_fails(project, "here", "__libc_start_main")
 
 
 def test_the_python_extension(tmp_path: Path, published: Path, variables: dict[str, str]) -> None:
@@ -187,6 +183,10 @@ def test_the_python_extension(tmp_path: Path, published: Path, variables: dict[s
     (judged,) = project.report(f"report-{name}")["artifacts"]
     assert judged["path"] == f"wheelhouse/{wheel}"
     assert judged["floor"]["GLIBC"] == "2.29"  # pow, as the image's system has it
+
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "here", "."]
+    subprocess.run(pip, cwd=project.folder, check=True, capture_output=True)
+    assert_built_here_fails(project, "here/*.whl", "symbol-version-too-new")
 
 
 def test_where_the_gate_fails_only_the_report_is_uploaded(
@@ -257,6 +257,16 @@ def test_hostile_inputs_do_nothing(tmp_path: Path, published: Path, variables: d
 def outputs(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """The outputs of the workflow, from the log of its last job: act runs no job of the caller after a failed one."""
     return dict(re.findall(r"/Join the architectures\] +\S+ +::set-output:: (\w+)=(.*)", done.stdout))
+
+
+def assert_built_here_fails(project: Project, artifacts: str, named: str) -> None:
+    """What this machine builds, which is newer than the image, does not pass where the image's glibc is promised."""
+    command = [sys.executable, "-m", "glibc_guard", "check", "--target", IMAGE_GLIBC]
+    command += [str(path) for path in project.folder.glob(artifacts)]
+    variables = {**project.environment, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, check=False, cwd=project.folder, capture_output=True, text=True, env=variables)
+    assert done.returncode == 1, done.stdout
+    assert named in done.stdout
 
 
 def release(text: str) -> tuple[int, ...]:

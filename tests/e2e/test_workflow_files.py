@@ -72,6 +72,14 @@ def test_actions_are_pinned_by_commit_with_their_version_beside(path: Path) -> N
             assert re.search(r"# v\d+(\.\d+)+$", comment), name
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=IDS)
+def test_a_reference_to_the_own_repository_names_a_folder(path: Path) -> None:
+    """The runner takes no bare ``$/``: ``PipelineConstants.TryParseSelfRepository`` wants a path behind it."""
+    for folder in re.findall(r"uses: \$/(\S*)", path.read_text(encoding="utf-8")):
+        assert folder
+        assert (ROOT / folder / "action.yml").is_file()
+
+
 def test_the_shell_part_is_plain_posix() -> None:
     run(tool("shellcheck"), "--shell", "sh", "scripts/action/run.sh")
 
