@@ -45,8 +45,9 @@ lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, sh
 bench: $(VENV)/.ready ## side by side with the peers, on real wheels (downloads them)
 	$(RUN) -m bench.compare --write
 
-survey: $(VENV)/.ready ## all wheels of bench/wheels.toml beside auditwheel, into docs/real-wheels.md
+survey: $(VENV)/.ready ## all wheels of bench/wheels.toml beside auditwheel, into docs/real-wheels.md; docs/site-packages.md
 	$(RUN) -m bench.survey --write
+	$(RUN) -m bench.site_packages --write
 
 lock: $(VENV)/.ready ## renew the hash-locked requirements
 	$(RUN) scripts/update_action_lock.py

@@ -17,6 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 #: Platform tag's architecture → the triple that zig knows it by.
 TRIPLES: Final = {
     "x86_64": "x86_64-linux-gnu",
@@ -60,6 +62,16 @@ def compile_with_gcc(
     assert compiler is not None, "a C compiler is needed: apt-get install gcc libc6-dev"
     identity = subprocess.run([compiler, "-v"], check=True, capture_output=True, text=True).stderr
     return _cached([compiler, "-O1"], flags, {"source.c": source.encode(), **(beside or {})}, name, identity)
+
+
+def compile_with_gxx(source: str, *flags: str, name: str = "object") -> bytes:
+    """Compile and link C++ with the compiler, the libstdc++ and the glibc of this machine."""
+    compiler = shutil.which(os.environ.get("CXX") or "g++")
+    if compiler is None:
+        assert not os.environ.get("CI"), "g++ is not installed"
+        pytest.skip("g++ is not installed: apt-get install g++")
+    identity = subprocess.run([compiler, "-v"], check=True, capture_output=True, text=True).stderr
+    return _cached([compiler, "-xc++", "-O1"], flags, {"source.c": source.encode()}, name, identity)
 
 
 def library(
@@ -112,9 +124,10 @@ def make_wheel(
     name: str = "sample",
     metadata_tags: Sequence[str] | None = None,
     compression: int = zipfile.ZIP_DEFLATED,
+    version: str = "1.0",
 ) -> Path:
     """Write a wheel that pip would install, with WHEEL, METADATA and a correct RECORD."""
-    info = f"{name}-1.0.dist-info"
+    info = f"{name}-{version}.dist-info"
     interpreters, abis, platforms = tag.split("-")
     tags = metadata_tags or [
         f"{i}-{a}-{p}" for i in interpreters.split(".") for a in abis.split(".") for p in platforms.split(".")
@@ -123,12 +136,12 @@ def make_wheel(
     members = {
         **files,
         f"{info}/WHEEL": wheel.encode(),
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
     }
     record = io.StringIO()
     rows = [(path, _record_hash(data), len(data)) for path, data in members.items()]
     csv.writer(record, lineterminator="\n").writerows([*rows, (f"{info}/RECORD", "", "")])
-    path = folder / f"{name}-1.0-{tag}.whl"
+    path = folder / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w", compression) as archive:
         for member, data in {**members, f"{info}/RECORD": record.getvalue().encode()}.items():
             archive.writestr(member, data)

@@ -16,11 +16,13 @@ import click
 
 from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load
-from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, exit_status
+from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status
 from glibc_guard.model import Report
 from glibc_guard.output import FORMATS, OutputError, destinations, refuse_overwriting, render, write
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
+from glibc_guard.settings import member_glob
+from glibc_guard.sizes import size_in_bytes
 from glibc_guard.targets import TargetError
 
 SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
@@ -65,6 +67,38 @@ def cli() -> None:
     "--fail-on", type=click.Choice(FAIL_ON), help="The mildest findings that fail the check (default: error)."
 )
 @click.option("--allow-empty", is_flag=True, help="Pass where no native code is found.")
+@click.option(
+    "--baseline",
+    metavar="OLD",
+    help="Compare with a former artifact or folder of them, a JSON report, or pypi:NAME[==VERSION].",
+)
+@click.option("--baseline-required", is_flag=True, help="Where nothing can be compared, exit 3 instead of a note.")
+@click.option("--together", is_flag=True, help="Judge all paths as one process: conflicts between packages.")
+@click.option(
+    "--require",
+    multiple=True,
+    metavar="GLOB",
+    help="A member that each wheel, archive and folder must hold: pkg/_core*.so. Repeat; adds to the configuration.",
+)
+@click.option(
+    "--forbid",
+    multiple=True,
+    metavar="GLOB",
+    help="A member, or a folder, that none may hold: pkg/pkg, **/*.a. Repeat; adds to the configuration.",
+)
+@click.option(
+    "--max-size",
+    "max_sizes",
+    multiple=True,
+    metavar="GLOB=SIZE",
+    help="How large a member may be, or the artifact: **/*.so=60MB, *.whl=100MiB. Repeat; adds to the configuration.",
+)
+@click.option(
+    "--expect-toolchain",
+    multiple=True,
+    metavar="TEXT",
+    help="A part of the compiler notes that each object built here carries: 'Red Hat 10.*'. Repeat: one of them.",
+)
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
@@ -77,6 +111,13 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     outputs: tuple[str, ...],
     fail_on: FailOn | None,
     allow_empty: bool,
+    baseline: str | None,
+    baseline_required: bool,
+    together: bool,
+    require: tuple[str, ...],
+    forbid: tuple[str, ...],
+    max_sizes: tuple[str, ...],
+    expect_toolchain: tuple[str, ...],
     jobs: int | None,
     config: Path | None,
     quiet: bool,
@@ -86,16 +127,23 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     with _exit_status_for_errors():
         folder = _working_folder()
         wanted = destinations(formats, outputs)
-        refuse_overwriting(
-            [*paths, *([str(config)] if config else [])], [path for _, path in wanted if path is not None], folder
-        )
         settings = load(config, folder)
+        compared = baseline if baseline is not None else settings.baseline
+        read = (*paths, *([str(config)] if config else []), *([compared] if compared else []))
+        refuse_overwriting(read, [path for _, path in wanted if path is not None], folder)
         settings = dataclasses.replace(
             settings,
             targets=tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets,
             fail_on=fail_on or settings.fail_on,
             allow_empty=allow_empty or settings.allow_empty,
+            baseline=compared,
+            baseline_required=baseline_required or settings.baseline_required,
+            together=together or settings.together,
             jobs=jobs or settings.jobs,
+            require=(*settings.require, *_globs("--require", require)),
+            forbid=(*settings.forbid, *_globs("--forbid", forbid)),
+            max_size=tuple({**dict(settings.max_size), **dict(map(_limit, max_sizes))}.items()),
+            expect_toolchain=(*settings.expect_toolchain, *_given("--expect-toolchain", expect_toolchain)),
         )
         report = _checked(paths, settings, quiet=quiet)
         status = exit_status(report, settings.fail_on)
@@ -119,6 +167,28 @@ def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
 
 
+@cli.command("diff")
+@click.argument("old")
+@click.argument("new")
+@FORMAT
+@OUTPUT
+@JOBS
+@NO_COLOR
+def diff_command(  # one parameter an option
+    *, old: str, new: str, formats: tuple[str, ...], outputs: tuple[str, ...], jobs: int | None, no_color: bool
+) -> None:
+    """Tell what changed from OLD to NEW, which are artifacts or JSON reports; OLD may be pypi:NAME[==VERSION] too."""
+    with _exit_status_for_errors():
+        wanted = destinations(formats, outputs)
+        refuse_overwriting([old, new], [path for _, path in wanted if path is not None], _working_folder())
+        with progress_bar(visible=sys.stderr.isatty()) as progress:
+            report = diff(old, new, jobs=jobs, progress=progress)
+        for name, path in wanted:
+            form = name if name == "json" else f"{name} of changes"
+            write(render(report, form, color=_color(no_color), width=_width()), path)
+    sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
+
+
 @cli.command()
 @FORMAT
 @OUTPUT
@@ -136,6 +206,29 @@ def demo(*, formats: tuple[str, ...], outputs: tuple[str, ...], no_color: bool) 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; never returns."""
     cli(args=arguments, prog_name="glibc-guard")
+
+
+def _given(option: str, texts: Sequence[str]) -> Sequence[str]:
+    if not all(text.strip() for text in texts):
+        raise UsageError(f"{option} is empty: is a variable not set?")
+    return texts
+
+
+def _globs(option: str, texts: Sequence[str]) -> Sequence[str]:
+    try:
+        return [member_glob(text) for text in _given(option, texts)]
+    except ConfigError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def _limit(text: str) -> tuple[str, int]:
+    glob, _, size = text.rpartition("=")
+    if not glob:
+        raise UsageError(f'--max-size {text}: write GLOB=SIZE, like "**/*.so=60MB"')
+    try:
+        return _globs("--max-size", [glob])[0], size_in_bytes(size)
+    except ValueError as error:
+        raise UsageError(f"--max-size: {error}") from error
 
 
 def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from glibc_guard.settings import FAIL_ON, ConfigError, FailOn, Ignore, Settings
+from glibc_guard.settings import FAIL_ON, PYPI, RULES_OF_INTENT, ConfigError, FailOn, Ignore, Settings
 
-__all__ = ["FAIL_ON", "ConfigError", "FailOn", "Ignore", "Settings", "load"]
+__all__ = ["FAIL_ON", "PYPI", "RULES_OF_INTENT", "ConfigError", "FailOn", "Ignore", "Settings", "load"]
 
 FILE_NAMES: Final = ("glibc-guard.toml", "pyproject.toml")  # in one folder the first wins
 

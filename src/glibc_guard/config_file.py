@@ -5,12 +5,25 @@ from __future__ import annotations
 import datetime
 import difflib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from glibc_guard.settings import ConfigError, FailOn, Ignore, Settings
+from glibc_guard.model import Severity
+from glibc_guard.settings import (
+    PYPI,
+    RULES_OF_INTENT,
+    SIZE_JUMP_BYTES,
+    SIZE_JUMP_RATIO,
+    ConfigError,
+    FailOn,
+    Ignore,
+    Settings,
+    member_glob,
+)
+from glibc_guard.sizes import size_in_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,6 +31,7 @@ else:
     import tomli as tomllib
 
 Text = Annotated[str, msgspec.Meta(min_length=1, pattern=r"\S")]
+Bytes = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class IgnoreTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,7 +50,17 @@ class Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     target: Text | Annotated[list[Text], msgspec.Meta(min_length=1)] = "auto"
     fail_on: FailOn = "error"
     allow_empty: bool = False
+    together: bool = False
     jobs: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    baseline: Text | None = None
+    baseline_required: bool = False
+    size_jump_ratio: Annotated[float, msgspec.Meta(ge=1)] = SIZE_JUMP_RATIO
+    size_jump_bytes: Annotated[int, msgspec.Meta(ge=0)] | Text = SIZE_JUMP_BYTES
+    require: list[Text] = []
+    forbid: list[Text] = []
+    max_size: dict[Text, Bytes | Text] = {}
+    expect_toolchain: list[Text] = []
+    severity: dict[str, Severity] = {}
     ignore: list[IgnoreTable] = []
 
 
@@ -73,10 +97,56 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         targets=(table.target,) if isinstance(table.target, str) else tuple(table.target),
         fail_on=table.fail_on,
         allow_empty=table.allow_empty,
+        together=table.together,
         jobs=table.jobs,
+        baseline=_baseline(table.baseline, path.parent),
+        baseline_required=table.baseline_required,
+        size_jump_ratio=table.size_jump_ratio,
+        size_jump_bytes=_bytes(table.size_jump_bytes, path, "size-jump-bytes"),
+        require=_globs(table.require, path, "require"),
+        forbid=_globs(table.forbid, path, "forbid"),
+        max_size=tuple(
+            zip(
+                _globs(table.max_size, path, "max-size"),
+                (_bytes(limit, path, "max-size") for limit in table.max_size.values()),
+                strict=True,
+            )
+        ),
+        expect_toolchain=tuple(table.expect_toolchain),
+        severities=_severities(table.severity, path),
         ignores=tuple(Ignore(**msgspec.structs.asdict(entry)) for entry in table.ignore),
         source=path,
     )
+
+
+def _baseline(given: str | None, folder: Path) -> str | None:
+    """Return the baseline; a path is relative to the folder of the configuration file."""
+    return given if given is None or given.startswith(PYPI) else str(folder / given)
+
+
+def _severities(chosen: dict[str, Severity], path: Path) -> dict[str, Severity]:
+    for rule in chosen:
+        if rule not in RULES_OF_INTENT:
+            (near,) = difflib.get_close_matches(rule, sorted(RULES_OF_INTENT), n=1, cutoff=0)
+            raise ConfigError(
+                f'{path}: severity: "{rule}" is no rule whose severity can be chosen; did you mean "{near}"? (What the '
+                "loader refuses stays an error: set it aside with an ignore.)"
+            )
+    return chosen
+
+
+def _globs(texts: Iterable[str], path: Path, key: str) -> tuple[str, ...]:
+    try:
+        return tuple(map(member_glob, texts))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {key}: {error}") from error
+
+
+def _bytes(size: int | str, path: Path, key: str) -> int:
+    try:
+        return size if isinstance(size, int) else size_in_bytes(size)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {key}: {error}") from error
 
 
 def _refuse_unknown_keys(table: Any, known: type[msgspec.Struct], path: Path, where: str) -> None:  # noqa: ANN401

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from glibc_guard import __version__
 from glibc_guard.artifacts import Limits
+from glibc_guard.baseline import BaselineError, PackageIndex, Source, opened
+from glibc_guard.comparing import Comparer, chosen, unjudged
 from glibc_guard.config import FailOn, Settings
 from glibc_guard.ignores import IgnoreList
-from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Report, Tool, Unread
+from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool, Unread
 from glibc_guard.reading import Progress, read_artifact
-from glibc_guard.rules import judge, judge_tag
+from glibc_guard.rules import judge, judge_processes, judge_tag
 from glibc_guard.targets import Resolution, TagError, resolve
 from glibc_guard.verdict import artifact_report, floor_of, worst
 
@@ -33,32 +35,74 @@ def check(
     today: datetime.date | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
+    index: PackageIndex | None = None,
 ) -> Report:
     """Judge every path and return the report.
 
     Raises:
-        UsageError: no path was given, or one does not exist.
+        UsageError: no path was given, or one does not exist; or the baseline is none.
         TargetError: a target is unknown, or does not exist for the architecture of an artifact.
     """
     _refuse_missing(paths)
     resolve(settings.targets, None, ())  # an unknown name is an error before anything is read
+    source = None if settings.baseline is None else _opened(settings.baseline)
     ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
     with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
         artifacts = [item for path in paths for item in read_artifact(path, limits or Limits(), pool, progress)]
-    reports = tuple(_judge(artifact, settings, ignores) for artifact in artifacts)
+        conflicts = judge_processes(artifacts, together=settings.together)
+        reports = [
+            _judge(artifact, settings, ignores, found) for artifact, found in zip(artifacts, conflicts, strict=True)
+        ]
+        remarks: tuple[str, ...] = ()
+        if source is not None:
+            comparer = Comparer(source, _reader(limits, pool, progress), index or PackageIndex.of_this_machine())
+            reports, remarks = comparer.judged(reports, settings, ignores)
+    return _report(reports, (*ignores.remarks(), *remarks))
+
+
+def diff(
+    old: str, new: str, *, jobs: int | None = None, progress: Progress | None = None, index: PackageIndex | None = None
+) -> Report:
+    """Tell what changed from ``old`` to ``new``, without a judgement; the verdict is "unreadable" or "pass".
+
+    Raises:
+        UsageError: one of them does not exist, or is no artifact and no report.
+    """
+    source, other = _opened(old), _opened(new)
+    if other.requirement is not None:
+        raise UsageError(f"{new}: only the first of the two may come from an index")
+    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        read = _reader(None, pool, progress)
+        reports = read(new) if other.report is None else other.report.artifacts
+        reports, remarks = Comparer(source, read, index or PackageIndex.of_this_machine()).told(reports)
+    return _report(reports, remarks)
+
+
+def _opened(baseline: str) -> Source:
+    try:
+        return opened(baseline)
+    except BaselineError as error:
+        raise UsageError(str(error)) from error
+
+
+def _reader(limits: Limits | None, pool: Executor, progress: Progress | None) -> Callable[[str], list[ArtifactReport]]:
+    return lambda path: [unjudged(artifact) for artifact in read_artifact(path, limits or Limits(), pool, progress)]
+
+
+def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report:
     verdict = worst([report.verdict for report in reports])
-    return Report(Tool("glibc-guard", __version__), verdict, reports, notes=ignores.remarks())
+    return Report(Tool("glibc-guard", __version__), verdict, tuple(reports), notes=notes)
 
 
-def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList) -> ArtifactReport:
+def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList, conflicts: Sequence[Finding]) -> ArtifactReport:
     architectures = sorted({item.architecture for item in artifact.objects if item.kind not in NOT_LOADED})
     try:
-        resolution = resolve(settings.targets, artifact.wheel, architectures)
+        resolution = resolve(settings.targets, artifact.wheel, architectures, artifact.installed)
     except TagError as error:
         artifact = replace(artifact, unread=(Unread(None, str(error)), *artifact.unread))
         resolution = Resolution((), ())
-    found = judge(artifact, resolution.targets, allow_empty=settings.allow_empty)
-    findings, ignored = ignores.split(found)
+    found = judge(artifact, resolution.targets, settings)
+    findings, ignored = ignores.split(chosen((*found, *conflicts), settings))
     of_the_tag = judge_tag(artifact, resolution.targets, findings, floor_of(artifact))
     more_findings, more_ignored = ignores.split(of_the_tag)
     return artifact_report(

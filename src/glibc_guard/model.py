@@ -58,7 +58,10 @@ class UndefinedSymbol:
 
 @dataclass(frozen=True, slots=True)
 class ElfObject:
-    """One ELF object as the dynamic loader sees it: from program headers and DT_ entries, never from sections."""
+    """One ELF object as the dynamic loader sees it: from program headers and DT_ entries.
+
+    What sections say is used for hearsay, which no loader looks at, and is marked so.
+    """
 
     path: str  # inside the artifact; for a bare file the path that the user gave
     size: int  # bytes
@@ -73,6 +76,7 @@ class ElfObject:
     version_definitions: tuple[VersionDefinition, ...] = ()
     undefined: tuple[UndefinedSymbol, ...] = ()
     defined: frozenset[str] = frozenset()  # names of what a shared object provides to others
+    unique: frozenset[str] = frozenset()  # those defined as STB_GNU_UNIQUE: one definition serves the whole process
     executable_stack: bool = False  # asked for by PT_GNU_STACK, or by the lack of it where the default is executable
     isa_level: int = 0  # x86-64-v1 … v4 as declared needed by the GNU property note; 0 where nothing is declared
     page_size: int = 0  # bytes: the largest with which addresses and file offsets of all PT_LOAD agree; 0 without any
@@ -80,6 +84,11 @@ class ElfObject:
     relative_relocations: bool = False  # DT_RELR
     static_tls: bool = False  # DF_STATIC_TLS
     glibc_start_files: bool = False  # linked with glibc's crt1.o, which leaves an NT_GNU_ABI_TAG note
+    comments: tuple[str, ...] = ()  # compiler notes (the section ``.comment``), the first of them; hearsay, no proof
+    build_folders: tuple[
+        str, ...
+    ] = ()  # absolute folders of RUNPATH or RPATH, and of the first units of DWARF; hearsay
+    glibc_sections: bool = False  # sections that only the stdio of glibc has: it was linked in
     inconsistencies: tuple[str, ...] = ()  # where sections or counts tell another story than the loader's view
 
 
@@ -92,11 +101,22 @@ class WheelFacts:
     tags: tuple[str, ...]  # from the file name, expanded: "cp312-cp312-manylinux_2_17_x86_64"
     metadata_tags: tuple[str, ...]  # ``Tag:`` lines of the WHEEL file, expanded likewise
     preloads: bool = False  # a package of it loads libraries by path when it is imported (ctypes.CDLL)
+    loads_globally: tuple[str, ...] = ()  # names ("libtorch_global_deps") in a package's start that has RTLD_GLOBAL
 
     @property
     def platforms(self) -> tuple[str, ...]:
         """The platform tags of the file name, each once, in the order of the name."""
         return tuple(dict.fromkeys(tag.rsplit("-", 1)[1] for tag in self.tags))
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledWheel:
+    """A wheel that was unpacked into a ``site-packages`` folder, by its ``.dist-info``."""
+
+    name: str
+    platforms: tuple[str, ...]  # from the ``Tag:`` lines of its WHEEL file
+    objects: frozenset[str] = frozenset()  # its ELF objects, by RECORD
+    loads_globally: tuple[str, ...] = ()  # as of a wheel
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +158,9 @@ class Artifact:
     wheel: WheelFacts | None = None
     record_problems: tuple[RecordProblem, ...] = ()
     links: tuple[tuple[str, str], ...] = ()  # symbolic and hard links: path → path of what it leads to, both inside
+    files: Mapping[str, int] = field(default_factory=dict)  # every member but the links: path → size in bytes
     nested_wheels: int = 0  # wheels inside, which are artifacts of their own
+    installed: tuple[InstalledWheel, ...] = ()  # of a site-packages folder
 
 
 # --- what a system provides -----------------------------------------------------------------------
@@ -149,7 +171,7 @@ class Target:
     """A promise to keep: this libc on this architecture, with these versions at most, and every later system."""
 
     name: str
-    origin: str  # "wheel tag", "option" or "default"
+    origin: str  # "wheel tag", "installed wheels", "option" or "default"
     arch: str
     libc: Libc
     ceilings: Mapping[str, str]  # namespace ("GLIBC", "GLIBCXX", …) → the newest version that is promised
@@ -214,6 +236,72 @@ class ObjectSummary:
     soname: str | None
     needed: tuple[str, ...]
     floor: Mapping[str, str]
+    imports: tuple[
+        str, ...
+    ]  # sorted, what the system must provide: "pow@GLIBC_2.29"; "statx" without a version where it
+    # came late to glibc; "@GLIBC_ABI_DT_RELR" where no symbol refers to the version
+
+
+# --- what changed since a baseline ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FloorChange:
+    """The highest version of a namespace that the system must provide, before and after; None where none."""
+
+    namespace: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEntry:
+    """An object that only one side has."""
+
+    path: str
+    kind: ObjectKind
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """An object that both sides have, and what differs; libraries are those that the artifact does not carry."""
+
+    path: str
+    path_before: str
+    moved: bool  # to another folder; a path may differ by a version or by auditwheel's hash alone
+    size_before: int
+    size_after: int
+    floor: tuple[FloorChange, ...]
+    libraries_added: tuple[str, ...]
+    libraries_gone: tuple[str, ...]
+    imports_added: tuple[str, ...]
+    imports_gone: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in an artifact since its baseline; of the floor and the objects only what differs is listed."""
+
+    baseline: str  # the path that it was read from, or "pypi:FILE.whl"
+    version_before: str | None  # of a wheel
+    version_after: str | None
+    size_before: int | None  # bytes; None for a folder
+    size_after: int | None
+    tags_before: tuple[str, ...]  # of a wheel's file name, expanded
+    tags_after: tuple[str, ...]
+    floor: tuple[FloorChange, ...]
+    libraries_added: tuple[str, ...]  # needed now by some object, by none before; not carried by the artifact
+    libraries_gone: tuple[str, ...]
+    imports_added: tuple[str, ...]  # asked for by some object now, by none before
+    imports_gone: tuple[str, ...]
+    objects_added: tuple[ObjectEntry, ...]
+    objects_gone: tuple[ObjectEntry, ...]
+    objects: tuple[ObjectChange, ...]
+    distros_lost: tuple[RunsOn, ...]
+    distros_gained: tuple[RunsOn, ...]
+    downloads_lost_before: float | None
+    downloads_lost_after: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +322,7 @@ class ArtifactReport:
     findings: tuple[Finding, ...]
     ignored: tuple[IgnoredFinding, ...] = ()
     notes: tuple[str, ...] = ()  # what a reader should know of how this was judged ("pure Python: …")
+    changes: Changes | None = None  # since the baseline; None where nothing was compared
 
 
 @dataclass(frozen=True, slots=True)

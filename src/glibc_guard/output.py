@@ -48,7 +48,10 @@ def refuse_overwriting(artifacts: Sequence[str], outputs: Sequence[Path], workin
 
 
 def render(report: Report, name: str, *, color: bool, width: int | None) -> bytes:
-    """Return the report in the format ``name``: one of FORMATS, or "needs" for what `show` prints."""
+    """Return the report in the format ``name``.
+
+    One of FORMATS; or "needs" for what `show` prints, "text of changes" and "markdown of changes" for `diff`.
+    """
     if name == "json":
         from glibc_guard.report import json  # noqa: PLC0415  # lazy, each format costs 30 ms or more to import
 
@@ -57,6 +60,12 @@ def render(report: Report, name: str, *, color: bool, width: int | None) -> byte
         from glibc_guard.report import markdown  # noqa: PLC0415  # lazy
 
         return markdown.render(report).encode()
+    if name.endswith(" of changes"):
+        from glibc_guard.report import changes_markdown, changes_text  # noqa: PLC0415  # lazy
+
+        if name.startswith("markdown"):
+            return changes_markdown.render(report).encode()
+        return changes_text.render(report, color=color, width=width).encode()
     from glibc_guard.report import text  # noqa: PLC0415  # lazy
 
     rendered = text.render_needs if name == "needs" else text.render

@@ -50,13 +50,15 @@ class Impostor:
 class _Found:
     """What was found so far in an artifact, or in a wheel inside it."""
 
+    files: dict[str, int] = field(default_factory=dict)
     members: int = 0
     objects: list[ElfObject] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     impostors: list[Impostor] = field(default_factory=list)
 
-    def add(self, result: Result) -> None:
+    def add(self, member: Member, result: Result) -> None:
         self.members += 1
+        self.files[member.path] = member.size
         if isinstance(result, ElfObject):
             self.objects.append(result)
         elif isinstance(result, Unread):
@@ -74,8 +76,8 @@ def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress 
     found: dict[NestedWheel | None, _Found] = {None: _Found()}
     try:
         with open_artifact(path, limits) as opened:
-            for wheel, result in _results(opened, pool, found[None]):
-                found.setdefault(wheel, _Found()).add(result)
+            for member, result in _results(opened, pool, found[None]):
+                found.setdefault(member.wheel, _Found()).add(member, result)
                 if progress is not None:
                     progress(path)
             recorded = opened.record.problems() if opened.record else ()
@@ -89,7 +91,9 @@ def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress 
                 wheel=opened.wheel,
                 record_problems=recorded,
                 links=tuple(opened.links),
+                installed=opened.installed,
             )
+            found[None].files.update(opened.archives)
     except ArtifactError as error:
         return [_unreadable(path, digest.result(), str(error))]
     except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: the other artifacts are still judged
@@ -129,16 +133,18 @@ def _filled(artifact: Artifact, found: _Found) -> Artifact:
     native = {item.path for item in found.objects}
     return replace(
         artifact,
+        files=found.files,
         members=found.members,
         record_problems=tuple(problem for problem in artifact.record_problems if problem.path in native),
         objects=tuple(sorted(found.objects, key=lambda item: item.path)),
+        installed=tuple(replace(wheel, objects=wheel.objects & native) for wheel in artifact.installed),
         unread=tuple(sorted(unread, key=lambda entry: entry.path or "")),
     )
 
 
-def _results(opened: OpenArtifact, pool: Executor, outer: _Found) -> Iterator[tuple[NestedWheel | None, Result]]:
+def _results(opened: OpenArtifact, pool: Executor, outer: _Found) -> Iterator[tuple[Member, Result]]:
     """Yield what each member holds; those of a stream are read as they pass, the others on the threads of ``pool``."""
-    waiting: deque[tuple[NestedWheel | None, Future[Result]]] = deque()
+    waiting: deque[tuple[Member, Future[Result]]] = deque()
     members = opened.members()
     while True:
         try:
@@ -149,14 +155,14 @@ def _results(opened: OpenArtifact, pool: Executor, outer: _Found) -> Iterator[tu
         if member is None:
             break
         if member.sequential:
-            yield member.wheel, _read_member(member)
+            yield member, _read_member(member)
         else:
-            waiting.append((member.wheel, pool.submit(_read_member, member)))
+            waiting.append((member, pool.submit(_read_member, member)))
         if len(waiting) > WAITING:
-            wheel, future = waiting.popleft()
-            yield wheel, future.result()
-    for wheel, future in waiting:
-        yield wheel, future.result()
+            first, future = waiting.popleft()
+            yield first, future.result()
+    for first, future in waiting:
+        yield first, future.result()
 
 
 def _read_member(member: Member) -> Result:

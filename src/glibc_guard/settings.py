@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from glibc_guard.model import Severity
+
 FailOn: TypeAlias = Literal["error", "warning", "never"]
 FAIL_ON: Final[tuple[FailOn, ...]] = ("error", "warning", "never")
+#: Rules that judge what was meant, and not what the loader refuses: only their severity can be chosen.
+RULES_OF_INTENT: Final = frozenset({
+    "floor-raised", "size-jump", "library-added", "object-gone", "object-added", "tag-changed",
+    "missing-member", "forbidden-member", "member-too-large", "foreign-toolchain",
+    "conflicting-openmp", "conflicting-blas", "conflicting-libstdcxx", "conflicting-unwinder", "conflicting-cuda",
+    "conflicting-protobuf", "conflicting-malloc",
+})  # fmt: skip
+PYPI: Final = "pypi:"  # a baseline from a package index
+SIZE_JUMP_RATIO: Final = 1.5
+SIZE_JUMP_BYTES: Final = 1024 * 1024
 
 
 class ConfigError(Exception):
@@ -38,6 +51,29 @@ class Settings:
     targets: tuple[str, ...] = ("auto",)
     fail_on: FailOn = "error"
     allow_empty: bool = False
+    together: bool = False  # judge all artifacts as one process
     jobs: int | None = None  # threads; None for one a processor
+    baseline: str | None = None  # what to compare with: a path, a JSON report, or "pypi:NAME[==VERSION]"
+    baseline_required: bool = False  # nothing compared is an error
+    size_jump_ratio: float = SIZE_JUMP_RATIO  # a jump is a growth by more than this ratio …
+    size_jump_bytes: int = SIZE_JUMP_BYTES  # … and by more than so many bytes
+    require: tuple[str, ...] = ()  # globs of members that each artifact must hold
+    forbid: tuple[str, ...] = ()  # globs of members, or of their folders, that none may hold
+    max_size: tuple[tuple[str, int], ...] = ()  # glob of members, or of the artifact's name → bytes
+    expect_toolchain: tuple[str, ...] = ()  # parts of compiler notes, of which each own object has one; * is any text
+    severities: Mapping[str, Severity] = field(default_factory=dict)  # of RULES_OF_INTENT, where another was chosen
     ignores: tuple[Ignore, ...] = ()
     source: Path | None = None  # the file that these settings were read from
+
+
+def member_glob(text: str) -> str:
+    """Return ``text`` if some path inside an artifact can match it.
+
+    Raises:
+        ConfigError: none can, so that it would never find anything.
+    """
+    if text.startswith(("/", "./", "../")) or "/../" in text or "/./" in text or "//" in text or "\\" in text:
+        raise ConfigError(f'"{text}" matches no member: write it relative to the artifact, like "pkg/_core*.so"')
+    if text.endswith("/"):
+        raise ConfigError(f'"{text}" matches no member: for all that is in the folder write "{text}**"')
+    return text

@@ -11,6 +11,7 @@ from glibc_guard.model import (
     SEVERITIES,
     Artifact,
     ArtifactReport,
+    Changes,
     Coverage,
     ElfObject,
     Finding,
@@ -19,8 +20,8 @@ from glibc_guard.model import (
     RunsOn,
     Verdict,
 )
-from glibc_guard.rules import coverage
-from glibc_guard.rules.floor import floor, system_versions
+from glibc_guard.rules import coverage, python_abi
+from glibc_guard.rules.floor import floor, system_imports, system_versions
 from glibc_guard.rules.linkage import Linkage, is_musl_library
 from glibc_guard.targets import Resolution
 from glibc_guard.targets.distros import downloads_lost, runs_on
@@ -55,7 +56,30 @@ def artifact_report(
         objects=tuple(objects),
         findings=tuple(sorted(findings, key=_worst_first)),
         ignored=tuple(ignored),
-        notes=(*resolution.notes, *coverage.remarks(artifact), *_not_judged(resolution, needed)),
+        notes=(
+            *resolution.notes,
+            *coverage.remarks(artifact),
+            *python_abi.remarks(artifact),
+            *_not_judged(resolution, needed),
+        ),
+    )
+
+
+def with_changes(
+    report: ArtifactReport,
+    changes: Changes | None,
+    findings: Sequence[Finding],
+    ignored: Sequence[IgnoredFinding],
+    fail_on: FailOn,
+) -> ArtifactReport:
+    """Return ``report`` with what came of comparing the artifact with its baseline."""
+    found = sorted((*report.findings, *findings), key=_worst_first)
+    return replace(
+        report,
+        verdict=_verdict(found, fail_on),
+        findings=tuple(found),
+        ignored=(*report.ignored, *ignored),
+        changes=changes,
     )
 
 
@@ -93,6 +117,7 @@ def _summary(item: ElfObject, linkage: Linkage) -> ObjectSummary:
         soname=item.soname,
         needed=item.needed,
         floor=floor(system_versions(item, linkage)),
+        imports=system_imports(item, linkage),
     )
 
 

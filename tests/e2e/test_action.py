@@ -95,6 +95,20 @@ def test_what_is_turned_off_is_not_shown(action: Path, job: Job, too_new: bytes)
     assert "reallocarray" in result.log
 
 
+def test_artifacts_are_judged_together(action: Path, job: Job) -> None:
+    for name in ("one", "other"):
+        source = f"void __kmpc_fork_call(void) {{}} void {name}(void) {{}}"
+        (job.workspace / f"{name}.so").write_bytes(compile_with_zig(source, "-shared", "-fPIC"))
+    assert job.use(action, {"artifacts": "*.so"}).status == 0
+    result = job.use(action, {"artifacts": "*.so", "together": "true"})
+    assert (result.status, result.outputs["findings"]) == (1, "1"), result.log
+    (error,) = result.issues("error")
+    assert "2 OpenMP runtimes in one process" in error.data
+    (job.workspace / "glibc-guard.toml").write_text("together = true\n", encoding="utf-8")
+    assert job.use(action, {"artifacts": "*.so"}).status == 1
+    assert job.use(action, {"artifacts": "*.so", "together": "false"}).status == 0
+
+
 def test_spaces_and_a_working_directory(action: Path, job: Job, too_new: bytes) -> None:
     folder = job.workspace / "sub folder"
     (folder / "out put").mkdir(parents=True)
@@ -119,6 +133,57 @@ def test_spaces_and_a_working_directory(action: Path, job: Job, too_new: bytes) 
     assert failed.issues("error")[0].properties["file"] == "sub folder/Cargo.toml"
 
 
+def test_a_baseline_of_wheels(action: Path, job: Job, old_enough: bytes, too_new: bytes) -> None:
+    """A folder of wheels and a report serve; what changed is in the log, the summary and the annotations."""
+    for folder in ("old wheels", "dist"):
+        (job.workspace / folder).mkdir()
+    tag = "cp312-cp312-manylinux_2_28_x86_64"
+    make_wheel(job.workspace / "old wheels", {"p/_c.so": old_enough, "p/_d.so": old_enough}, tag=tag)
+    make_wheel(job.workspace / "dist", {"p/p/_c.so": too_new}, tag=tag, version="1.1")
+    inputs = {"artifacts": "dist/*.whl", "baseline": "old wheels", "report": "old.json"}
+    result = job.use(action, inputs)
+    assert (result.status, result.outputs["verdict"]) == (0, "pass"), result.log
+    titles = [warning.properties["title"] for warning in result.issues("warning")]
+    assert titles.count("object-gone") == 2
+    assert "since 1.0: glibc 2.17 → 2.26, " in result.log
+    assert "Since `1.0`: glibc 2\\.17 → 2\\.26, " in result.summary
+    again = job.use(action, {"artifacts": "dist/*.whl", "baseline": "old.json"})
+    assert "since sample-1.1-" in again.log
+    assert "nothing changed" in again.summary
+    assert not again.issues("warning")
+    missing = job.use(action, {"artifacts": "dist/*.whl", "baseline": "old weels"})
+    assert (missing.status, missing.outputs["verdict"]) == (2, "error")
+    assert "old weels: no such file or folder" in missing.issues("error")[0].data
+
+
+def test_a_baseline_from_an_index(action: Path, job: Job, tmp_path: Path, old_enough: bytes) -> None:
+    """The pip of the Python that runs the action fetches it, with the job's own settings."""
+    (job.workspace / "dist").mkdir()
+    (tmp_path / "wheels").mkdir()
+    make_wheel(tmp_path / "wheels", {"p/_c.so": old_enough})
+    make_wheel(job.workspace / "dist", {"p/_c.so": old_enough}, version="1.1")
+    inputs = {"artifacts": "dist/*.whl", "baseline": "pypi:sample"}
+    job.use(action, {**inputs, "baseline": ""})  # the dependencies come from the index of the tests
+    here = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(tmp_path / "wheels"),
+        "PIP_CONFIG_FILE": os.devnull,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    result = job.use(action, inputs, here)
+    assert result.status == 0, result.log
+    assert "since 1.0: " in result.log
+    assert not result.issues("warning")
+    nothing = job.use(action, {**inputs, "baseline": "pypi:sample==3"}, here)
+    assert nothing.status == 0, nothing.log
+    assert "nothing was compared: pypi:sample==3: " in nothing.log
+    (job.workspace / "glibc-guard.toml").write_text("baseline-required = true\n", encoding="utf-8")
+    required = job.use(action, {**inputs, "baseline": "pypi:sample==3"}, here)
+    assert (required.status, required.outputs["verdict"]) == (3, "unreadable"), required.log
+    (error,) = required.issues("error")
+    assert error.properties["title"] == "baseline-missing"
+
+
 @pytest.mark.parametrize("content", [b"\x7fELF\x02\x01\x01" + bytes(20), b"PK\x03\x04 no archive"])
 def test_unreadable(action: Path, job: Job, content: bytes) -> None:
     (job.workspace / WHEEL).write_bytes(content)
@@ -136,6 +201,7 @@ def test_unreadable(action: Path, job: Job, content: bytes) -> None:
         ({"artifacts": ""}, "The input artifacts is empty"),
         ({"target": "manylinux2041"}, "manylinux2041"),
         ({"fail-on": "warn"}, "The input fail-on is 'warn'; it may be error, warning, never"),
+        ({"together": "1"}, "The input together is '1'; it may be true or false"),
         ({"annotations": "yes"}, "The input annotations is 'yes'; it may be true or false"),
         ({"config": "missing.toml"}, "missing.toml: cannot be read"),
         ({"working-directory": "missing"}, "The input working-directory: "),

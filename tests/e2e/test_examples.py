@@ -20,7 +20,6 @@ import yaml
 from building import CACHE
 from e2e.conftest import ROOT, tool
 from e2e.containers import IMAGE
-from glibc_guard.settings import Settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -206,8 +205,6 @@ def python_with_headers() -> str:
 @one("ray-like")
 @pytest.mark.skipif(MACHINE != "x86_64", reason="the example's tag is that of x86_64")
 def test_a_library_in_the_wrong_folder_is_caught(example: Example) -> None:
-    if "require" not in {field.name for field in dataclasses.fields(Settings)}:
-        pytest.skip("the configuration key require is not there yet")
     zig = f"{sys.executable} -m ziglang cc -target {MACHINE}-linux-gnu.2.17"
     example.run("make", "-C", "build-core", f"CC={zig}")
     example.run("make", f"PYTHON={sys.executable}")

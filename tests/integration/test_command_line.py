@@ -164,6 +164,7 @@ def test_version_and_help() -> None:
         "--output",
         "--fail-on",
         "--allow-empty",
+        "--together",
         "--jobs",
         "--config",
         "--quiet",

@@ -70,6 +70,7 @@ def test_the_rules_are_those_of_the_code() -> None:
     catalogue = (ROOT / "src/glibc_guard/rules/catalogue.py").read_text(encoding="utf-8")
     used = set(re.findall(r'(?:rule=|Finding\(\s*|_finding\(subject, )"([a-z-]+)"', sources))
     assert used <= set(CATALOGUE)
+    sources += (ROOT / "src/glibc_guard/data/runtimes.json").read_text(encoding="utf-8")
     for name in CATALOGUE:
         assert f'"{name}"' in sources.replace(catalogue, ""), f"no rule gives {name}"
 
@@ -79,3 +80,30 @@ def test_the_rules_are_those_of_the_code() -> None:
 )
 def test_the_targets_that_are_named_exist(name: str) -> None:
     assert resolve([name], None, ["x86_64"]).targets
+
+
+def test_the_example_of_a_baseline_is_real(tmp_path: Path) -> None:
+    """The module of the second release was built elsewhere, not stripped to size, and copied one folder too deep."""
+    tag = "cp312-cp312-manylinux2014_x86_64"
+    source = """
+    #define _GNU_SOURCE
+    #include <stdlib.h>
+    #include <math.h>
+    char tables[TABLES] = {1};
+    void *grow(void *table, double x) { return GROW; }
+    char *home(void) { return secure_getenv("HOME"); }
+    """
+    shared = ("-shared", "-fPIC", "-s", "-lm", "-w")
+    name = "_core.cpython-312-x86_64-linux-gnu.so"
+    for version, folder, release, size, grow in (
+        ("1.0", "fastscore", "2.17", 1_200_000, "realloc(table, 16 * pow(x, 2.5))"),
+        ("1.1", "fastscore/fastscore", "2.34", 5_400_000, "reallocarray(table, 16, pow(x, 2.5))"),
+    ):
+        module = compile_with_zig(source, *shared, f"-DTABLES={size}", f"-DGROW={grow}", glibc=release)
+        files = {f"{folder}/{name}": module}
+        make_wheel(tmp_path, files, tag=tag, name="fastscore", version=version, compression=0)
+    command = ["diff", f"fastscore-1.0-{tag}.whl", f"fastscore-1.1-{tag}.whl"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    full = [sys.executable, "-m", "glibc_guard", *command]
+    done = subprocess.run(full, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert f"```console\n$ glibc-guard {' '.join(command)}\n{done.stdout}```" in README, done.stdout

@@ -1,4 +1,4 @@
-"""Eight real wheels from PyPI: the verdict and the floor that bench/wheels.toml records as true."""
+"""Real wheels from PyPI: the verdict and the floor that bench/wheels.toml records as true, and what two do together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.fetch_wheels import FetchError, Wheel, fetch, listed
+from glibc_guard.config import Settings
+from glibc_guard.guard import check
 
 ROOT = Path(__file__).parents[2]
 PINNED = {wheel.file: wheel for wheel in listed()}
@@ -26,9 +28,16 @@ SUBSET = (
 )
 
 
+TOGETHER = (SUBSET[1], "scipy-1.18.1-cp312-cp312-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl")
+
+
 @pytest.fixture(params=SUBSET, ids=lambda file: str(file).partition("-cp")[0])
 def wheel(request: pytest.FixtureRequest) -> Wheel:
-    pinned = PINNED[request.param]
+    return fetched(request.param)
+
+
+def fetched(file: str) -> Wheel:
+    pinned = PINNED[file]
     try:
         fetch(pinned)
     except FetchError as error:
@@ -57,3 +66,14 @@ def test_verdict_and_floor_are_the_true_ones(wheel: Wheel, tmp_path: Path) -> No
 def test_every_wheel_is_pinned_by_checksum_and_judged() -> None:
     assert len(PINNED) == len(listed())
     assert [wheel.file for wheel in listed() if not (wheel.sha256 and wheel.verdict)] == []
+
+
+def test_numpy_and_scipy_together_are_no_more_than_a_note() -> None:
+    paths = [str(fetched(file).path) for file in TOGETHER]
+    report = check(paths, Settings(together=True))
+    assert report.verdict == "pass"
+    (finding,) = (finding for artifact in report.artifacts for finding in artifact.findings)
+    assert (finding.rule, finding.severity) == ("conflicting-blas", "note")
+    assert "OpenBLAS (numpy-2.5.5: numpy.libs/libscipy_openblas64_-4b78795a.so)" in finding.message
+    assert "OpenBLAS (scipy-1.18.1: scipy.libs/libscipy_openblas-5f890258.so)" in finding.message
+    assert "their names keep them apart, scipy_dgemm_64_ and scipy_dgemm_" in finding.message

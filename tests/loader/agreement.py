@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from glibc_guard.artifacts.member import MemoryFile, PlainContent
+from glibc_guard.config import Settings
 from glibc_guard.elf import read_object
 from glibc_guard.model import Artifact, ElfObject, Finding, Target
 from glibc_guard.rules import judge
@@ -16,14 +18,6 @@ from loader.judge import Glibc, LoaderVerdict
 
 VERSION_RULES: Final = frozenset({"symbol-version-too-new", "private-symbol", "loader-marker"})
 SYMBOL_RULES: Final = frozenset({*VERSION_RULES, "symbol-missing"})
-
-
-class OnDisk:
-    def __init__(self, path: Path) -> None:
-        self.data = path.read_bytes()
-
-    def read(self, offset: int, size: int) -> bytes:
-        return self.data[offset : offset + size]
 
 
 @dataclass
@@ -41,15 +35,17 @@ class Agreement:
 
 
 def read(path: Path) -> ElfObject:
-    content = OnDisk(path)
-    return read_object(str(path), len(content.data), content)
+    data = path.read_bytes()
+    return read_object(str(path), len(data), PlainContent(MemoryFile(data)))
 
 
 def findings_of(item: ElfObject, release: str, artifact: Artifact | None = None) -> tuple[Finding, ...]:
     """Judge one object for a plain glibc release, by itself or as part of ``artifact``."""
     whole = artifact or Artifact(item.path, "elf", item.size, None, 1, (item,))
     target = Target(release, "option", item.architecture, "glibc", {"GLIBC": release})
-    return tuple(finding for finding in judge(whole, (target,), allow_empty=True) if finding.object == item.path)
+    return tuple(
+        finding for finding in judge(whole, (target,), Settings(allow_empty=True)) if finding.object == item.path
+    )
 
 
 def compare(

@@ -12,6 +12,7 @@ import pytest
 
 from building import compile_with_gcc, compile_with_zig, library
 from glibc_guard.artifacts import Limits
+from glibc_guard.config import Settings
 from glibc_guard.model import Target
 from glibc_guard.reading import read_artifact
 from glibc_guard.rules import judge
@@ -147,7 +148,7 @@ def test_a_vendored_libstdcxx_newer_than_the_systems(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         (artifact,) = read_artifact(str(wheel), Limits(), pool)
     target = Target("2.17", "option", "x86_64", "glibc", {"GLIBC": "2.17", "GLIBCXX": "3.4.19"})
-    assert judge(artifact, (target,), allow_empty=False) == ()
+    assert judge(artifact, (target,), Settings()) == ()
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "unpacked")
     assert ask_loader(tmp_path / "unpacked/m.so", stub_glibc("2.17")).loads

@@ -11,7 +11,24 @@ WHOLE = """
 target = ["manylinux2014", "ubuntu20.04"]
 fail-on = "warning"
 allow-empty = true
+together = true
 jobs = 3
+baseline = "releases/old.json"
+baseline-required = true
+size-jump-ratio = 2
+size-jump-bytes = "500 kB"
+
+require = ["ray/_raylet.so", "ray/core/**"]
+forbid = ["ray/ray"]
+expect-toolchain = ["Red Hat 10.*"]
+
+[max-size]
+"**/*.so" = "60 MB"
+"*.whl" = "100 MiB"
+"*.txt" = 4096
+
+[severity]
+floor-raised = "error"
 
 [[ignore]]
 rule = "symbol-version-too-new"
@@ -40,8 +57,18 @@ def test_everything_is_read(tmp_path: Path) -> None:
         targets=("manylinux2014", "ubuntu20.04"),
         fail_on="warning",
         allow_empty=True,
+        together=True,
         jobs=3,
+        baseline=str(tmp_path / "releases" / "old.json"),
+        baseline_required=True,
+        size_jump_ratio=2,
+        size_jump_bytes=500_000,
+        severities={"floor-raised": "error"},
         ignores=(expected,),
+        require=("ray/_raylet.so", "ray/core/**"),
+        forbid=("ray/ray",),
+        max_size=(("**/*.so", 60_000_000), ("*.whl", 104_857_600), ("*.txt", 4096)),
+        expect_toolchain=("Red Hat 10.*",),
         source=path,
     )
 
@@ -66,10 +93,33 @@ def test_the_nearest_file_upward_wins_and_a_pyproject_without_our_table_is_passe
         ('[[ignore]]\nrule = "x"\nreason = "y"\nuntil = "soon"', "until"),
         ('fail-on = "errors"', "fail-on"),
         ("jobs = 0", "jobs"),
+        ('requires = ["x"]', 'unknown key "requires"; did you mean "require"?'),
+        ('require = "x"', "require"),
+        ('require = [" "]', "require"),
+        ('require = ["/ray/x"]', 'require: "/ray/x" matches no member: write it relative to the artifact'),
+        ('require = ["./ray/x"]', "matches no member"),
+        (
+            'forbid = ["ray/ray/"]',
+            'forbid: "ray/ray/" matches no member: for all that is in the folder write "ray/ray/**"',
+        ),
+        ('forbid = ["ray\\\\x"]', "matches no member"),
+        ('max-size = "60 MB"', "max-size"),
+        ('max-size = {"*.so" = "60 mo"}', 'max-size: "60 mo" is no size: write "60 MB", "60 MiB" or a number of bytes'),
+        ('max-size = {"*.so" = 0}', "max-size"),
+        ('max-size = {"*.so" = "0"}', "is no limit that a file could keep"),
+        ('max-size = {"/x" = "1 MB"}', "matches no member"),
+        ("expect-toolchain = [1]", "expect-toolchain"),
         ("target = []", "target"),
         ("target = 2.17", "target"),
         ('allow-empty = "yes"', "allow-empty"),
+        ("together = 1", "together"),
         ("ignore = 1", "ignore"),
+        ('baseline = ""', "baseline"),
+        ("size-jump-ratio = 0.5", "size-jump-ratio"),
+        ("size-jump-bytes = -1", "size-jump-bytes"),
+        ('[severity]\nfloor-rised = "error"', 'did you mean "floor-raised"?'),
+        ('[severity]\nsymbol-missing = "note"', '"symbol-missing" is no rule whose severity can be chosen'),
+        ('[severity]\nfloor-raised = "fatal"', "severity"),
         ("target = ", "not valid TOML"),
         ("\xff", "not valid TOML"),
     ],
@@ -90,3 +140,8 @@ def test_an_explicit_file_must_be_there_and_have_the_table(tmp_path: Path) -> No
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     with pytest.raises(ConfigError, match=r"has no \[tool.glibc-guard\] table"):
         load(tmp_path / "pyproject.toml", tmp_path)
+
+
+def test_a_baseline_from_an_index_is_no_path(tmp_path: Path) -> None:
+    (tmp_path / "glibc-guard.toml").write_text('baseline = "pypi:ray==2.9"\n')
+    assert load(None, tmp_path).baseline == "pypi:ray==2.9"

@@ -26,10 +26,11 @@ from glibc_guard.artifacts.member import (
     printable,
     unreadable,
 )
+from glibc_guard.artifacts.site_packages import installed_wheels
 from glibc_guard.artifacts.tar_archive import decompressed, tar_members
 from glibc_guard.artifacts.wheel import Record, wheel_facts
 from glibc_guard.artifacts.zip_archive import zip_members
-from glibc_guard.model import ArtifactKind, WheelFacts
+from glibc_guard.model import ArtifactKind, InstalledWheel, WheelFacts
 
 ELF_MAGIC: Final = b"\x7fELF"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
@@ -64,8 +65,10 @@ class OpenArtifact:
         self.kind = kind
         self.size = size  # bytes; None for a folder
         self.wheel: WheelFacts | None = None
+        self.installed: tuple[InstalledWheel, ...] = ()  # of a folder that pip unpacked wheels into
         self.record: Record | None = None  # of a wheel; complete when the last member was read
         self.links: list[tuple[str, str]] = []  # path → path; complete when the last member was given
+        self.archives: dict[str, int] = {}  # archives inside, wheels too: path → bytes; complete likewise
         self.file: DiskFile | None = None  # closed with the artifact
         self._members = members
 
@@ -83,7 +86,9 @@ class OpenArtifact:
         for member in self._members:
             if self.kind == "tar":
                 self.kind = _kind_of_tar(self.path, member.path)
-            if member.link is None:
+            if member.archive:
+                self.archives[member.path] = member.size
+            elif member.link is None:
                 yield member
             else:
                 self.links.append((member.path, member.link))
@@ -96,7 +101,9 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
         ArtifactError: it holds nothing that can be judged, or cannot be opened.
     """
     if Path(path).is_dir():
-        return OpenArtifact(path, "folder", None, _with_nested(folder_members(Path(path)), limits, 1))
+        opened = OpenArtifact(path, "folder", None, _with_nested(folder_members(Path(path)), limits, 1))
+        opened.installed = installed_wheels(Path(path))
+        return opened
     if Path(path).exists() and not Path(path).is_file():
         raise ArtifactError("neither a file nor a folder, but a pipe, a socket or a device")
     try:
@@ -185,6 +192,7 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
                     "an archive nested more than one level deep is not opened: check it by itself",
                 )
             else:
+                yield dataclasses.replace(member, archive=True)
                 yield from _inside(member, content, opener, limits, depth)
         except ArtifactError as error:
             yield unreadable(member.path, member.size, str(error))

@@ -31,6 +31,12 @@ class Content(Protocol):
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end of the content."""
 
+    def keep(self, offset: int, size: int) -> None:
+        """Hold on to these bytes when they pass by, so that they are at hand later."""
+
+    def at_hand(self, offset: int, size: int) -> bool:
+        """Tell whether reading these bytes costs no second pass over the content."""
+
     def verify(self) -> None:
         """Read what is left to the end, so that the container can prove its checksum; raises ArtifactError."""
 
@@ -65,6 +71,7 @@ class Member:
     open: Callable[[], Content]
     sequential: bool = False  # the content can only be read until the next member is asked for
     link: str | None = None  # a link: the path inside the artifact that it leads to; it has no content
+    archive: bool = False  # an archive whose members follow: named here, and not to be opened again
     wheel: NestedWheel | None = None  # the wheel inside the artifact that it belongs to; its path is relative to that
 
 
@@ -154,6 +161,13 @@ class PlainContent:
         """Return ``size`` bytes from ``offset``, fewer only at the end of the content."""
         return self._file.read_at(self._offset + offset, max(0, min(size, self._size - offset)))
 
+    def keep(self, offset: int, size: int) -> None:
+        """Do nothing: any byte is read again at no cost."""
+
+    def at_hand(self, offset: int, size: int) -> bool:  # noqa: ARG002  # the same for all
+        """Return True."""
+        return True
+
     def verify(self) -> None:
         """Do nothing: a plain file carries no checksum."""
 
@@ -178,10 +192,23 @@ class StreamedContent:
         self._window: deque[tuple[int, bytes]] = deque()  # the latest pieces, each with its offset
         self._produced = 0
         self._passes = 1
+        self._kept: dict[tuple[int, int], bytearray] = {}
+
+    def keep(self, offset: int, size: int) -> None:
+        """Hold on to these bytes when they pass by in the first pass; no use for those that have passed already."""
+        if offset >= self._produced and self._passes == 1:
+            self._kept[offset, offset + size] = bytearray()
+
+    def at_hand(self, offset: int, size: int) -> bool:
+        """Tell whether the bytes are kept, lie in the window, or are still to come."""
+        end = offset + size
+        return end <= len(self._head) or not self._window or offset >= self._window[0][0] or self._held(offset, end)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end of the content."""
         end = offset + size
+        if end > self._retained and self._window and offset < self._window[0][0] and self._held(offset, end):
+            return self._from_kept(offset, end)
         while len(self._head) < min(end, self._retained) and self._advance():
             pass
         data = bytes(self._head[offset:end])
@@ -198,6 +225,14 @@ class StreamedContent:
         """Let go of what is kept."""
         self._head, self._pieces = bytearray(), iter(())
         self._window.clear()
+        self._kept.clear()
+
+    def _held(self, offset: int, end: int) -> bool:
+        return any(start <= offset and end <= start + len(held) for (start, _), held in self._kept.items())
+
+    def _from_kept(self, offset: int, end: int) -> bytes:
+        within = ((start, held) for (start, _), held in self._kept.items() if start <= offset)
+        return next(bytes(held[offset - start : end - start]) for start, held in within if end <= start + len(held))
 
     def _read_beyond(self, position: int, end: int) -> bytes:
         if self._window and position < self._window[0][0]:
@@ -222,6 +257,10 @@ class StreamedContent:
         self._window.append((start, piece))
         while len(self._window) > 1 and self._window[1][0] <= min(wanted_from, self._produced - WINDOW):
             self._window.popleft()
+        if self._passes == 1:
+            for (first, last), held in self._kept.items():
+                if start < last and first < self._produced:
+                    held.extend(piece[max(0, first - start) : last - start])
         missing = min(self._retained, self._produced) - len(self._head)
         if missing > 0:
             self._head += piece[len(self._head) - start :][:missing]

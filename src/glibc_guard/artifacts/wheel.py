@@ -16,6 +16,8 @@ from glibc_guard.model import RecordProblem, WheelFacts
 
 PACKAGE_START = re.compile(r"[^/]+/(?:__init__|_distributor_init\w*)\.py")
 START_BYTES = 256 * 1024
+LIBRARY = re.compile(rb"""["'](lib[A-Za-z0-9_+-]{1,80})""")
+MAX_NAMES = 100
 MAX_TAGS = 100  # the longest compressed tag sets of real wheels have a dozen
 METADATA_BYTES = 64 * 1024 * 1024  # RECORD has a line for each member
 
@@ -71,18 +73,28 @@ def wheel_facts(file_name: str, members: Sequence[Member]) -> WheelFacts:
         raise ArtifactError(f"not a valid wheel file name, so pip would refuse it: {error}") from error
     compressed = file_name.removesuffix(".whl").rsplit("-", 3)[1:]
     tags = _expanded("-".join(compressed))
-    return WheelFacts(str(name), str(version), tags, _metadata_tags(members), _preloads(members))
+    written = tags_in(_metadata(members, "WHEEL"))
+    starts = [
+        member.open().read(0, START_BYTES)
+        for member in members
+        if PACKAGE_START.fullmatch(member.path) and member.size <= START_BYTES
+    ]
+    preloads = any(b"CDLL" in start for start in starts)  # as some do with what lies in their ``NAME.libs`` folder
+    return WheelFacts(str(name), str(version), tags, written, preloads, loaded_globally(starts))
 
 
-def _preloads(members: Iterable[Member]) -> bool:
-    """Tell whether a package loads libraries itself, as some do with what lies in their ``NAME.libs`` folder."""
-    starts = (member for member in members if PACKAGE_START.fullmatch(member.path) and member.size <= START_BYTES)
-    return any(b"CDLL" in member.open().read(0, START_BYTES) for member in starts)
+def loaded_globally(starts: Iterable[bytes]) -> tuple[str, ...]:
+    """Return the names of libraries in those starts of packages that load one with RTLD_GLOBAL."""
+    found = {
+        name for start in starts if b"RTLD_GLOBAL" in start and b"CDLL" in start for name in LIBRARY.findall(start)
+    }
+    return tuple(sorted(name.decode("ascii") for name in found))[:MAX_NAMES]
 
 
-def _metadata_tags(members: Iterable[Member]) -> tuple[str, ...]:
+def tags_in(wheel_file: bytes) -> tuple[str, ...]:
+    """Return the tags of a WHEEL file, expanded; raises ArtifactError where there are more than anybody has."""
     # Line by line and not by a parser of headers: some tools leave an empty line before the tags.
-    lines = _metadata(members, "WHEEL").decode("utf-8", "replace").splitlines()
+    lines = wheel_file.decode("utf-8", "replace").splitlines()
     tags = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("tag:")]
     if len(tags) > MAX_TAGS or any(tag.count(".") > MAX_TAGS for tag in tags):
         raise ArtifactError(f"damaged wheel: its WHEEL file names more than {MAX_TAGS} tags")

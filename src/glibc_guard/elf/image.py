@@ -20,6 +20,12 @@ class Bytes(Protocol):
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end."""
 
+    def keep(self, offset: int, size: int) -> None:
+        """Hold on to these bytes when they pass by, so that they are at hand later."""
+
+    def at_hand(self, offset: int, size: int) -> bool:
+        """Tell whether reading these bytes is cheap: what nothing depends on is read only then."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProgramHeader:

@@ -8,8 +8,10 @@ from typing import Any, Final
 from glibc_guard.elf import properties
 from glibc_guard.elf.consistency import inconsistencies
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
+from glibc_guard.elf.hearsay import keep_comments, with_hearsay
 from glibc_guard.elf.image import Bytes, ElfError, Image, ProgramHeader, decode
 from glibc_guard.elf.layout import ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, LAYOUTS, Layout
+from glibc_guard.elf.sections import read_sections
 from glibc_guard.elf.symbols import read_symbols
 from glibc_guard.elf.versions import read_definitions, read_needs
 from glibc_guard.model import ElfObject, ObjectKind
@@ -50,7 +52,7 @@ class Header:
     architecture: str
     os_abi: int
     segments: tuple[ProgramHeader, ...]
-    section_table: tuple[int, int, int]  # e_shoff, e_shentsize, e_shnum
+    section_table: tuple[int, int, int, int]  # e_shoff, e_shentsize, e_shnum, e_shstrndx
 
 
 def read_object(path: str, size: int, data: Bytes) -> ElfObject:
@@ -67,6 +69,7 @@ def read_object(path: str, size: int, data: Bytes) -> ElfObject:
         return ElfObject(path, size, header.architecture, "shared")
     loads = tuple(segment for segment in header.segments if segment.type == PT_LOAD)
     _check_segments(loads, size)
+    keep_comments(data, loads)
     image = Image(data, loads)
     facts = ElfObject(
         path,
@@ -80,14 +83,23 @@ def read_object(path: str, size: int, data: Bytes) -> ElfObject:
     if not tables:
         if header.type == ET_DYN:
             raise ElfError("it has no dynamic segment: no loader maps such a shared object")
-        return facts
+        return _with_sections(facts, header, data)
     address = tables[-1].vaddr  # of several the loader takes the last
     if not tables[-1].filesz and not image.mapped_after(address):
         return replace(facts, kind="debug")  # objcopy --only-keep-debug keeps the headers and drops the content
     dynamic = read_dynamic(image, address, header.layout)
     read = _with_dynamic(facts, header, image, dynamic)
-    told = inconsistencies(data, image, dynamic, header.layout, address, header.section_table)
-    return replace(read, inconsistencies=told)
+    sections = read_sections(data, header.layout, header.section_table)
+    told = inconsistencies(image, dynamic, header.layout, address, sections)
+    return with_hearsay(replace(read, inconsistencies=told), data, sections, header.layout)
+
+
+def _with_sections(facts: ElfObject, header: Header, data: Bytes) -> ElfObject:
+    """Add what the sections of a static program tell, where that costs no second pass."""
+    offset, size, count, _ = header.section_table
+    if not data.at_hand(offset, size * count):
+        return facts
+    return with_hearsay(facts, data, read_sections(data, header.layout, header.section_table), header.layout)
 
 
 def _check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
@@ -124,7 +136,7 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
     offsets = (*dynamic.every(DT_NEEDED), *dynamic.every(DT_FILTER))
     needed = tuple(dynamic.string(image, offset) for offset in offsets)
     kind = _dynamic_kind(header, dynamic, facts.interpreter, soname, needed)
-    undefined, defined = read_symbols(image, dynamic, header.layout, needs, definitions, of_library=kind == "shared")
+    symbols = read_symbols(image, dynamic, header.layout, needs, definitions, of_library=kind == "shared")
     return replace(
         facts,
         kind=kind,
@@ -134,8 +146,9 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
         runpath=_one_string(image, dynamic, DT_RUNPATH),
         version_needs=needs,
         version_definitions=definitions,
-        undefined=undefined,
-        defined=defined,
+        undefined=symbols.undefined,
+        defined=symbols.defined,
+        unique=symbols.unique,
         relative_relocations=dynamic.get(DT_RELR) is not None,
         static_tls=bool((dynamic.get(DT_FLAGS) or 0) & DF_STATIC_TLS),
     )
@@ -160,9 +173,7 @@ def _read_header(data: Bytes) -> Header:
         if entry_size != layout.program_header.size or count > MAX_PROGRAM_HEADERS:
             raise ElfError("damaged ELF header: the loader refuses program headers of this size or number")
         segments = _read_program_headers(data, layout, offset, count)
-    return Header(
-        layout, kind, machine, architecture, ident[7], segments, (sections, section_sizes[0], section_sizes[1])
-    )
+    return Header(layout, kind, machine, architecture, ident[7], segments, (sections, *section_sizes))
 
 
 def _read_program_headers(data: Bytes, layout: Layout, offset: int, count: int) -> tuple[ProgramHeader, ...]:

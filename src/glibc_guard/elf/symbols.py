@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from glibc_guard.elf.dynamic import DT_STRTAB, Dynamic
@@ -19,6 +21,16 @@ DT_GNU_HASH, DT_VERSYM = 0x6FFFFEF5, 0x6FFFFFF0
 BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak", 10: "unique"}
 MAX_SYMBOLS: Final = 1 << 24  # libtorch_cpu has 200,000; more than 16 million can only be a count that lies
 CHAIN_STEP: Final = 256
+UNIQUE: Final = re.compile(rb"[\xa0-\xaf]")  # st_info of STB_GNU_UNIQUE (10), whatever its type
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """What the dynamic symbol table tells: names asked for, in table order, and names given."""
+
+    undefined: tuple[UndefinedSymbol, ...] = ()
+    defined: frozenset[str] = frozenset()  # empty for a program: nobody links against one
+    unique: frozenset[str] = frozenset()  # those of `defined` with the binding STB_GNU_UNIQUE
 
 
 class Strings:
@@ -44,11 +56,10 @@ def read_symbols(
     definitions: Sequence[VersionDefinition],
     *,
     of_library: bool,
-) -> tuple[tuple[UndefinedSymbol, ...], frozenset[str]]:
-    """Return the symbols that another object must provide, in table order, each tied to its version and library.
+) -> Symbols:
+    """Return the symbols that another object must provide, each tied to its version and library, and those defined.
 
-    The second result is the names that the object itself defines; empty unless it is ``of_library``: nobody links
-    against a program.
+    What the object itself defines is left out unless it is ``of_library``.
     """
     table = dynamic.get(DT_SYMTAB)
     relocated = _relocated_indexes(image, dynamic, layout)
@@ -56,7 +67,7 @@ def read_symbols(
     if count > MAX_SYMBOLS:
         raise ElfError(f"more than {MAX_SYMBOLS} dynamic symbols: a count in the object lies")
     if table is None or count == 0:
-        return (), frozenset()
+        return Symbols()
     if count * layout.symbol.size > image.mapped_after(table):
         raise ElfError(f"{count} dynamic symbols do not fit into their segment: a count in the object lies")
     raw = image.read(table, count * layout.symbol.size)
@@ -78,11 +89,19 @@ def read_symbols(
         version, library = by_index.get(versions[index] & INDEX_MASK, (None, None)) if versions else (None, None)
         undefined.append(UndefinedSymbol(strings[fields[0]], binding, version, library, index in relocated))
     if not of_library:
-        return tuple(undefined), frozenset()
+        return Symbols(tuple(undefined))
     names = memoryview(raw).cast("I")[:: layout.symbol.size // 4].tolist()
     if not _is_native(layout.order):
         names = _integers("I", array("I", names).tobytes(), layout.order).tolist()
-    return tuple(undefined), frozenset(strings[names[index]] for index, section in enumerate(sections) if section)
+    defined = frozenset(strings[names[index]] for index, section in enumerate(sections) if section)
+    unique = frozenset(strings[names[index]] for index in _unique_indexes(raw, layout) if sections[index])
+    return Symbols(tuple(undefined), defined, unique)
+
+
+def _unique_indexes(raw: bytes, layout: Layout) -> Iterator[int]:
+    # Found by a search in the column of st_info, which is done in C: most objects have none.
+    column = raw[4::24] if layout.bits == 64 else raw[12::16]
+    return (match.start() for match in UNIQUE.finditer(column))
 
 
 def _section_indexes(raw: bytes, layout: Layout) -> list[int]:

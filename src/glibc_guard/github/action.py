@@ -57,7 +57,8 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     settings = inputs.settings(given)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
-    refuse_overwriting(paths, [report_file], given.working_folder)
+    read = [*paths, settings.baseline] if settings.baseline else paths
+    refuse_overwriting(read, [report_file], given.working_folder)
     os.chdir(given.working_folder)  # paths are reported as they were given
     report = guard.check(paths, settings)
     report_file.write_bytes(json.render(report))

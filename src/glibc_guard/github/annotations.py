@@ -99,6 +99,8 @@ def _grouped(report: Report) -> list[_Group]:
             )
             if finding.symbol is None:
                 key += (finding.message,)
+            elif finding.version is None and finding.hint is not None:  # one cause, and one way out
+                key = (finding.severity, finding.rule, finding.hint)
             groups.setdefault(key, []).append((finding, _object(finding.object, artifact.path)))
     return [_group([finding for finding, _ in members], [place for _, place in members]) for members in groups.values()]
 
@@ -106,6 +108,8 @@ def _grouped(report: Report) -> list[_Group]:
 def _group(findings: Sequence[Finding], places: Iterable[str]) -> _Group:
     first = findings[0]
     what = "@".join(part for part in (first.symbol, first.version) if part) or first.library
+    more = len({finding.symbol for finding in findings}) - 1
+    what = f"{what} and {more} more" if what and more > 0 else what
     title = f"{first.rule}: {what}" if what else first.rule
     return _Group(first.severity, title, first.version, tuple(findings), tuple(dict.fromkeys(places)))
 

@@ -28,6 +28,8 @@ class Inputs:
     targets: tuple[str, ...]  # empty: as configured
     config: Path | None
     fail_on: str  # empty: as configured
+    baseline: str  # empty: as configured
+    together: bool | None  # None: as configured
     annotations: bool
     summary: bool
     report: Path | None
@@ -49,6 +51,8 @@ def read(workspace: Path) -> Inputs:
         targets=tuple(target for line in _lines("target") for target in re.split(r"\s*,\s*", line) if target),
         config=folder / configuration if configuration else None,
         fail_on=core.get_input("fail_on"),
+        baseline=core.get_input("baseline"),
+        together=_boolean("together") if core.get_input("together") else None,
         annotations=_boolean("annotations"),
         summary=_boolean("summary"),
         report=folder / report if report else None,
@@ -66,11 +70,15 @@ def settings(inputs: Inputs) -> Settings:
     result = config.load(inputs.config, inputs.working_folder)
     if inputs.targets:
         result = replace(result, targets=inputs.targets)
+    if inputs.baseline:
+        result = replace(result, baseline=inputs.baseline)
     if inputs.fail_on:
         chosen = next((choice for choice in config.FAIL_ON if choice == inputs.fail_on), None)
         if chosen is None:
             raise InputError(f"The input fail-on is {inputs.fail_on!r}; it may be {', '.join(config.FAIL_ON)}")
         result = replace(result, fail_on=chosen)
+    if inputs.together is not None:
+        result = replace(result, together=inputs.together)
     return result
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity
 from glibc_guard.targets import distros
+
+SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,16 @@ class Group:
         return self.findings[0].symbol is not None and self.version is not None
 
     @property
+    def in_full(self) -> tuple[Finding, ...]:
+        """The members whose messages are shown, where these say more than the symbol."""
+        return self.findings if len(self.findings) <= SHOWN_IN_FULL + 1 else self.findings[:SHOWN_IN_FULL]
+
+    @property
+    def in_brief(self) -> tuple[Finding, ...]:
+        """The other members, of which a symbol will do."""
+        return self.findings[len(self.in_full) :]
+
+    @property
     def hints(self) -> tuple[str, ...]:
         """The different hints of the members, in order."""
         return tuple(dict.fromkeys(finding.hint for finding in self.findings if finding.hint))
@@ -35,8 +48,7 @@ def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
     grouped: dict[str | None, dict[tuple[str | None, ...], list[Finding]]] = {}
     for finding in findings:
         key = (finding.rule, finding.severity, finding.library, finding.version)
-        unique = () if finding.symbol is not None else (finding.message,)
-        grouped.setdefault(finding.object, {}).setdefault((*key, *unique), []).append(finding)
+        grouped.setdefault(finding.object, {}).setdefault((*key, _own(finding)), []).append(finding)
     return {
         path: [
             Group(found[0].rule, found[0].severity, found[0].library, found[0].version, tuple(found))
@@ -46,10 +58,23 @@ def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
     }
 
 
+def _own(finding: Finding) -> str | None:
+    """Return what members of a group share beyond their library and version: symbols without one, the way out."""
+    if finding.symbol is None:
+        return finding.message
+    return finding.hint if finding.version is None else None
+
+
 def lost(entries: Sequence[RunsOn]) -> list[str]:
     """Return the names of the distributions that the artifact does not load on, oldest glibc first."""
     several = len({entry.arch for entry in entries}) > 1
-    return [f"{_name(entry.distro)}{f' ({entry.arch})' if several else ''}" for entry in entries if not entry.loads]
+    return distribution_names([entry for entry in entries if not entry.loads], with_arch=several)
+
+
+def distribution_names(entries: Sequence[RunsOn], *, with_arch: bool = False) -> list[str]:
+    """Return the names of ``entries``, with the architecture where they are of several."""
+    several = with_arch or len({entry.arch for entry in entries}) > 1
+    return [f"{_name(entry.distro)}{f' ({entry.arch})' if several else ''}" for entry in entries]
 
 
 def _name(distro: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from glibc_guard.model import ArtifactReport, Finding, Report, Verdict
+from glibc_guard.report.changes import baseline_name, headline
 from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
 from glibc_guard.report.neutral import markdown, markdown_code
 
@@ -16,9 +17,14 @@ CUT: Final = "\n*The report is cut here, since GitHub shows no more; the rest is
 
 def render(report: Report, *, limit: int = 65_535) -> str:
     """Return the report in at most ``limit`` bytes of UTF-8; what does not fit is left out and said to be."""
+    return cut_in_time(_blocks(report), limit)
+
+
+def cut_in_time(blocks: Iterable[str], limit: int) -> str:
+    """Join ``blocks`` to at most ``limit`` bytes of UTF-8, and say so where some did not fit."""
     text = ""
     room = limit - len(CUT.encode())
-    for block in _blocks(report):
+    for block in blocks:
         if len(text.encode()) + len(block.encode()) > room:
             return text + CUT
         text += block
@@ -32,7 +38,7 @@ def _blocks(report: Report) -> Iterator[str]:
     for artifact in report.artifacts:
         yield _row(artifact)
     for artifact in report.artifacts:
-        if artifact.findings:
+        if artifact.findings or artifact.changes or artifact.notes:
             yield from _details(artifact)
     for note in report.notes:
         yield f"\n- {markdown(note)}\n"
@@ -47,12 +53,15 @@ def _row(artifact: ArtifactReport) -> str:
 
 def _details(artifact: ArtifactReport) -> Iterator[str]:
     yield f"\n#### {markdown_code(artifact.path)}\n"
+    if artifact.changes is not None:
+        former = markdown_code(baseline_name(artifact.changes))
+        yield f"\nSince {former}: {markdown(headline(artifact.changes))}.\n"
     for path, groups in by_object(artifact.findings).items():
         yield f"\n**{markdown_code(path) if path is not None else 'The artifact as a whole'}**\n\n"
         for group in groups:
             yield from _group(group)
     names = lost(artifact.runs_on)
-    if names:
+    if names and artifact.findings:
         reach = artifact.downloads_lost
         share = f" ({percent(reach)} of x86_64 package downloads come from older systems)" if reach else ""
         yield f"\nDoes not load on: {', '.join(map(markdown, names))}{share}.\n"
@@ -62,17 +71,29 @@ def _details(artifact: ArtifactReport) -> Iterator[str]:
 
 def _group(group: Group) -> Iterator[str]:
     if not group.is_about_symbols:
-        for finding in group.findings:
-            rule = markdown_code(finding.rule)
-            yield f"- {finding.severity}: {markdown(finding.message)} ({rule}){_hint(finding.hint)}\n"
+        yield from _messages(group)
         return
-    shown = ", ".join(_symbol(finding) for finding in group.findings[:SYMBOLS_SHOWN])
-    more = len(group.findings) - SYMBOLS_SHOWN
-    rest = f" and {count(more, 'symbol')} more" if more > 0 else ""
     library = f" of {markdown_code(group.library)}" if group.library else ""
     head = f"{markdown_code(group.version or '')}{library}"
     hints = "".join(_hint(hint) for hint in group.hints)
-    yield f"- {group.severity}: {head}: {shown}{rest} ({markdown_code(group.rule)}){hints}\n"
+    yield f"- {group.severity}: {head}: {_symbols(group.findings)} ({markdown_code(group.rule)}){hints}\n"
+
+
+def _messages(group: Group) -> Iterator[str]:
+    rule = markdown_code(group.rule)
+    hints = "".join(_hint(hint) for hint in group.hints)
+    *others, last = (markdown(finding.message) for finding in group.in_full)
+    if group.in_brief:
+        others, last = [*others, last], f"{len(group.in_brief)} more like these: {_symbols(group.in_brief)}"
+    for message in others:
+        yield f"- {group.severity}: {message} ({rule})\n"
+    yield f"- {group.severity}: {last} ({rule}){hints}\n"
+
+
+def _symbols(findings: Sequence[Finding]) -> str:
+    shown = ", ".join(_symbol(finding) for finding in findings[:SYMBOLS_SHOWN])
+    more = len(findings) - SYMBOLS_SHOWN
+    return shown + (f" and {count(more, 'symbol')} more" if more > 0 else "")
 
 
 def _symbol(finding: Finding) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Final
 
-from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, Report, Severity, Verdict
+from glibc_guard.report.changes import baseline_name, headline
 from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
 from glibc_guard.report.neutral import plain
+from glibc_guard.report.printer import Printer
 
-UNWRAPPED: Final = 100_000  # columns, where the output is no terminal: a wrapped line could begin with "::"
 VERDICTS: Final[dict[Verdict, tuple[str, str]]] = {
     "pass": ("PASS", "bold green"),
     "fail": ("FAIL", "bold red"),
@@ -26,7 +24,7 @@ SEVERITY_STYLES: Final[dict[Severity, str]] = {"error": "red", "warning": "yello
 
 def render(report: Report, *, color: bool, width: int | None) -> str:
     """Return the report of ``check``; ``width`` in columns, None where lines must not be wrapped."""
-    printer = _Printer(color=color, width=width)
+    printer = Printer(color=color, width=width)
     for artifact in report.artifacts:
         _artifact(printer, artifact)
     for note in report.notes:
@@ -37,7 +35,7 @@ def render(report: Report, *, color: bool, width: int | None) -> str:
 
 def render_needs(report: Report, *, color: bool, width: int | None) -> str:
     """Return what ``show`` prints: what each artifact needs and where it runs, without a judgement."""
-    printer = _Printer(color=color, width=width)
+    printer = Printer(color=color, width=width)
     for artifact in report.artifacts:
         printer.line(plain(artifact.path), "bold")
         _facts(printer, artifact)
@@ -55,39 +53,7 @@ def render_needs(report: Report, *, color: bool, width: int | None) -> str:
     return printer.text()
 
 
-class _Printer:
-    """Collects lines; everything is literal text, no markup is parsed."""
-
-    def __init__(self, *, color: bool, width: int | None) -> None:
-        self._file = io.StringIO()
-        self._console = Console(
-            file=self._file,
-            force_terminal=color,
-            no_color=not color,
-            color_system="standard" if color else None,
-            width=width or UNWRAPPED,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-        )
-
-    def line(self, text: str, style: str = "", rest: str = "", *, indent: int = 0) -> None:
-        line = Text(text, style=style)
-        line.append(rest, style="not bold default")
-        self.block(line, indent)
-
-    def blank(self) -> None:
-        self._console.print()
-
-    def block(self, text: Text, indent: int) -> None:
-        self._console.print(Padding(text, (0, 0, 0, indent), expand=False), soft_wrap=False)
-
-    def text(self) -> str:
-        return "\n".join(line.rstrip() for line in self._file.getvalue().splitlines()) + "\n"
-
-
-def _artifact(printer: _Printer, artifact: ArtifactReport) -> None:
+def _artifact(printer: Printer, artifact: ArtifactReport) -> None:
     word, style = VERDICTS[artifact.verdict]
     printer.line(word, style, f"  {plain(artifact.path)}")
     _facts(printer, artifact)
@@ -104,7 +70,7 @@ def _artifact(printer: _Printer, artifact: ArtifactReport) -> None:
     printer.blank()
 
 
-def _facts(printer: _Printer, artifact: ArtifactReport) -> None:
+def _facts(printer: Printer, artifact: ArtifactReport) -> None:
     for target in artifact.targets:
         limits = _floor_in_words({name: target.ceilings[name] for name in SHOWN_FIRST if name in target.ceilings})
         _wrapped(printer, "promised", f"{target.name} ({target.origin}): {limits or target.libc}", indent=2)
@@ -113,14 +79,22 @@ def _facts(printer: _Printer, artifact: ArtifactReport) -> None:
     covered = artifact.coverage
     looked_at = f"{count(covered.elf, 'ELF object')} in {count(covered.members, 'file')}"
     _wrapped(printer, "looked at", looked_at + (f", {covered.unread} unread" if covered.unread else ""), indent=2)
+    if artifact.changes is not None:
+        former = plain(baseline_name(artifact.changes))
+        _wrapped(printer, f"since {former}", plain(headline(artifact.changes)), indent=2)
     for note in artifact.notes:
         _wrapped(printer, "note", plain(note), indent=2)
 
 
-def _group(printer: _Printer, group: Group) -> None:
+def _group(printer: Printer, group: Group) -> None:
     if not group.is_about_symbols:
-        for finding in group.findings:
-            _single(printer, finding)
+        for finding in group.in_full:
+            _message(printer, finding)
+        if group.in_brief:
+            names = ", ".join(map(_symbol, group.in_brief))
+            _line(printer, group.severity, f"{len(group.in_brief)} more like these: {names}", group.rule)
+        for hint in group.hints:
+            _wrapped(printer, "fix", plain(hint), indent=6)
         return
     head = Text(f"{group.severity} ", style=SEVERITY_STYLES[group.severity])
     library = f" of {plain(group.library)}" if group.library else ""
@@ -132,11 +106,19 @@ def _group(printer: _Printer, group: Group) -> None:
         _wrapped(printer, "fix", plain(hint), indent=6)
 
 
-def _single(printer: _Printer, finding: Finding) -> None:
-    line = Text(f"{finding.severity} ", style=SEVERITY_STYLES[finding.severity])
-    line.append(plain(finding.message), style="default")
-    line.append(f"  [{finding.rule}]", style="dim")
+def _line(printer: Printer, severity: Severity, text: str, rule: str) -> None:
+    line = Text(f"{severity} ", style=SEVERITY_STYLES[severity])
+    line.append(text, style="default")
+    line.append(f"  [{rule}]", style="dim")
     printer.block(line, 4)
+
+
+def _message(printer: Printer, finding: Finding) -> None:
+    _line(printer, finding.severity, plain(finding.message), finding.rule)
+
+
+def _single(printer: Printer, finding: Finding) -> None:
+    _message(printer, finding)
     if finding.hint:
         _wrapped(printer, "fix", plain(finding.hint), indent=6)
 
@@ -145,7 +127,7 @@ def _symbol(finding: Finding) -> str:
     return f"{plain(finding.symbol or '')}{' (weak)' if finding.binding == 'weak' else ''}"
 
 
-def _distributions(printer: _Printer, artifact: ArtifactReport) -> None:
+def _distributions(printer: Printer, artifact: ArtifactReport) -> None:
     names = lost(artifact.runs_on)
     if names:
         printer.blank()
@@ -157,7 +139,7 @@ def _distributions(printer: _Printer, artifact: ArtifactReport) -> None:
         _wrapped(printer, "version needs met by", "every distribution in the table", indent=2)
 
 
-def _wrapped(printer: _Printer, label: str, value: str, *, indent: int) -> None:
+def _wrapped(printer: Printer, label: str, value: str, *, indent: int) -> None:
     line = Text(f"{label}: ", style="dim")
     line.append(value, style="not dim default")
     printer.block(line, indent)

@@ -5,8 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from glibc_guard.config import Settings
 from glibc_guard.model import Artifact, Finding, Target
-from glibc_guard.rules import contents, coverage, libraries, loader, symbol_versions, symbols, wheel_tag
+from glibc_guard.rules import (
+    contents,
+    coverage,
+    libc,
+    libraries,
+    loader,
+    members,
+    python_abi,
+    runtimes,
+    symbol_versions,
+    symbols,
+    toolchain,
+    wheel_tag,
+)
 from glibc_guard.rules.linkage import Linkage
 from glibc_guard.rules.subject import Subject
 
@@ -30,13 +44,14 @@ OBJECT_RULES: Final[tuple[ObjectRule, ...]] = (
     loader.isa_level_too_high,
     loader.page_alignment,
     loader.wrong_interpreter,
-    loader.static_glibc,
+    libc.static_glibc,
+    libc.mixed_libc,
     loader.static_tls,
     loader.inconsistent_elf,
 )
 
 
-def judge(artifact: Artifact, targets: Sequence[Target], *, allow_empty: bool) -> tuple[Finding, ...]:
+def judge(artifact: Artifact, targets: Sequence[Target], settings: Settings) -> tuple[Finding, ...]:
     """Return what is wrong with the contents of ``artifact``; a need that fails several targets names the first."""
     found: dict[tuple[str | None, ...], Finding] = {}
     for target in targets:
@@ -45,11 +60,16 @@ def judge(artifact: Artifact, targets: Sequence[Target], *, allow_empty: bool) -
             subject = Subject(item, artifact, linkage, target)
             for finding in (finding for rule in OBJECT_RULES for finding in rule(subject)):
                 found.setdefault(_identity(finding), finding)
+    of_members = tuple(members.member_findings(artifact, settings))
+    missing = any(finding.rule == "missing-member" for finding in of_members)
     return (
         *coverage.unreadable(artifact),
-        *(() if allow_empty else coverage.nothing_to_check(artifact)),
+        *(() if settings.allow_empty else coverage.nothing_to_check(artifact, missing=missing)),
+        *of_members,
+        *toolchain.foreign_toolchain(artifact, settings),
         *wheel_tag.wrong_architecture(artifact, targets),
         *contents.record_mismatch(artifact),
+        *python_abi.python_abi(artifact),
         *found.values(),
     )
 
@@ -59,6 +79,16 @@ def judge_tag(
 ) -> tuple[Finding, ...]:
     """Return what is wrong with the wheel's tag, given the ``findings`` that were not ignored."""
     return tuple(wheel_tag.wheel_tag_dishonest(artifact, targets, findings, floor))
+
+
+def judge_processes(artifacts: Sequence[Artifact], *, together: bool) -> list[list[Finding]]:
+    """Return for each artifact what meets in one process and should not; ``together`` all of them are one."""
+    found: list[list[Finding]] = [[] for _ in artifacts]
+    groups = [range(len(artifacts))] if together else [range(number, number + 1) for number in range(len(artifacts))]
+    for group in groups:
+        for number, finding in runtimes.conflicting_runtimes([artifacts[member] for member in group]):
+            found[group[number]].append(finding)
+    return found
 
 
 def _identity(finding: Finding) -> tuple[str | None, ...]:

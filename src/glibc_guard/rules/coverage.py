@@ -8,7 +8,7 @@ from typing import Final
 from glibc_guard.model import NOT_LOADED, Artifact, Finding
 
 #: Findings of these rules make the verdict "unreadable" (exit status 3), whatever else was found.
-UNREADABLE_RULES: Final = frozenset({"unreadable", "nothing-to-check"})
+UNREADABLE_RULES: Final = frozenset({"unreadable", "nothing-to-check", "baseline-missing"})
 
 
 def unreadable(artifact: Artifact) -> Iterator[Finding]:
@@ -17,8 +17,8 @@ def unreadable(artifact: Artifact) -> Iterator[Finding]:
         yield Finding("unreadable", "error", entry.path, entry.reason)
 
 
-def nothing_to_check(artifact: Artifact) -> Iterator[Finding]:
-    """Yield a finding where native code was to be expected and none was found."""
+def nothing_to_check(artifact: Artifact, *, missing: bool = False) -> Iterator[Finding]:
+    """Yield a finding where native code was to be expected and none was found; ``missing``: a member was required."""
     if artifact.unread or artifact.nested_wheels or _may_be_empty(artifact) or _loaded(artifact):
         return
     found = f"{artifact.members} {'file' if artifact.members == 1 else 'files'}"
@@ -30,7 +30,8 @@ def nothing_to_check(artifact: Artifact) -> Iterator[Finding]:
         severity="error",
         object=None,
         message=f"nothing was checked: no program and no shared library in {found}",
-        hint="was the build step skipped, or the wrong folder named? If this is meant, pass --allow-empty",
+        hint="was the build step skipped, or the wrong folder named?"
+        + ("" if missing else " If this is meant, pass --allow-empty"),
     )
 
 

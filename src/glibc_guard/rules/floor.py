@@ -25,8 +25,28 @@ def system_versions(item: ElfObject, linkage: Linkage) -> list[str]:
     if item.kind in NOT_LOADED:
         return []
     needs = [need.version for need in item.version_needs if not linkage.brings(item, need.library)]
-    late = _releases_of_unversioned(item, linkage) | _releases_of_markers(needs, item.architecture)
+    late = {*_late_unversioned(item, linkage).values()} | _releases_of_markers(needs, item.architecture)
     return [*needs, *(f"GLIBC_{release}" for release in late)]
+
+
+def system_imports(item: ElfObject, linkage: Linkage) -> tuple[str, ...]:
+    """Return what ``item`` asks of libraries that the artifact does not carry, sorted, each once.
+
+    "pow@GLIBC_2.29" is a symbol by version, "@GLIBC_ABI_DT_RELR" a version that no symbol refers to, and "statx" a
+    symbol without a version that came late to glibc.
+    """
+    if item.kind in NOT_LOADED:
+        return ()
+    libraries = {need.library for need in item.version_needs}
+    of_the_system = {name for name in libraries if not linkage.brings(item, name)}
+    wanted = [symbol for symbol in item.undefined if symbol.version is not None and symbol.library in of_the_system]
+    named = {(symbol.library, symbol.version) for symbol in wanted}
+    alone = (need for need in item.version_needs if need.library in of_the_system)
+    return tuple(sorted({
+        *(f"{symbol.name}@{symbol.version}" for symbol in wanted),
+        *(f"@{need.version}" for need in alone if (need.library, need.version) not in named),
+        *_late_unversioned(item, linkage),
+    }))  # fmt: skip
 
 
 def _releases_of_markers(versions: Iterable[str], architecture: str) -> set[str]:
@@ -35,15 +55,16 @@ def _releases_of_markers(versions: Iterable[str], architecture: str) -> set[str]
     return {marker.release for marker in markers if marker.version in wanted and marker.concerns(architecture)}
 
 
-def _releases_of_unversioned(item: ElfObject, linkage: Linkage) -> set[str]:
+def _late_unversioned(item: ElfObject, linkage: Linkage) -> dict[str, str]:
+    """Return the symbols without a version that came late to glibc, and the release of each."""
     if item.architecture not in glibc_symbols.ARCHITECTURES or not linkage.closure(item)[1]:
-        return set()
+        return {}
     table = glibc_symbols.load(item.architecture)
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for symbol in item.undefined:
         if symbol.version is None and symbol.relocated and symbol.binding != "weak":
             definitions = () if linkage.defines(item, symbol.name) else table.definitions(symbol.name)
             first = min((one.first for one in definitions), key=table.releases.index, default=table.releases[0])
             if first != table.releases[0]:
-                found.add(first)
+                found[symbol.name] = first
     return found

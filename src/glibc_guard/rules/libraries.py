@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from glibc_guard.model import Finding, Severity
-from glibc_guard.rules.linkage import is_glibc_library, is_musl_library, resolved
+from glibc_guard.rules.libc import has_foreign_libc
+from glibc_guard.rules.linkage import (
+    installed,
+    is_core_library,
+    is_glibc_library,
+    is_musl_library,
+    libc_of,
+    resolved,
+)
+from glibc_guard.rules.python_modules import LIBPYTHON, is_module
 from glibc_guard.rules.subject import Subject
 from glibc_guard.targets import manylinux
 from glibc_guard.targets.glibc_symbols import LOADERS
@@ -15,6 +24,18 @@ from glibc_guard.targets.glibc_symbols import LOADERS
 GRAFTED: Final = re.compile(r"-[0-9a-f]{8}\.so(\.|$)")  # the name that auditwheel gives to a copy of a library
 #: Absolute folders that name no build machine: where distributions keep libraries.
 SYSTEM_FOLDERS: Final = re.compile(r"/(usr/)?lib(32|64|x32)?(/|$)")
+
+#: What an absolute search path tells of where it comes from.
+BUILD_FOLDERS: Final = (
+    (re.compile(r"^/tmp/|^/var/tmp/|/pip-|/build-env-"), "a temporary one: anybody may put a library there"),
+    (re.compile(r"^/home/runner/|^/__w/|^/github/"), "of a GitHub runner"),
+    (re.compile(r"^/(?:io|project|src|work|workspace|build|host)(?:/|$)"), "mounted into a build container"),
+    (re.compile(r"conda|_h_env_placehold"), "of a conda environment"),
+    (re.compile(r"^/nix/store/|^/gnu/store/"), "of a package store, /nix or /gnu"),
+    (re.compile(r"/\.(?:cargo|rustup)/|/target/(?:debug|release)/"), "of a Rust build"),
+    (re.compile(r"^/(?:home|Users)/|^/root(?:/|$)"), "somebody's home"),
+    (re.compile(r"^/opt/|^/usr/local/"), "of software that is installed there by hand"),
+)
 
 
 def library_not_allowed(subject: Subject) -> Iterator[Finding]:
@@ -28,11 +49,14 @@ def library_not_allowed(subject: Subject) -> Iterator[Finding]:
     for library in dict.fromkeys(subject.object.needed):
         if subject.linkage.carried(library) is not None or library == LOADERS[subject.target.arch]:
             continue
-        if profile is not None and library in profile.libraries:
+        if (profile is not None and library in profile.libraries) or _told_by_another_rule(subject, library):
             continue
         if is_musl_library(library) and subject.target.libc == "glibc":
             message = f"needs {library}, the C library of musl: {subject.system} does not have it"
             hint = "build it on glibc (a manylinux image), or promise musl: --target musllinux_1_2"
+        elif profile is not None and LIBPYTHON.match(library) and _is_of_python(subject):
+            yield _linked_libpython(subject, library)
+            continue
         elif profile is not None and not GRAFTED.search(library):
             message = f"needs {library}, which {profile.platform} does not promise and the artifact does not carry"
             hint = (
@@ -44,11 +68,36 @@ def library_not_allowed(subject: Subject) -> Iterator[Finding]:
         yield _finding(subject, "library-not-allowed", "error", message, hint, library)
 
 
+def _told_by_another_rule(subject: Subject, library: str) -> bool:
+    """Tell whether ``library`` is of the other kind of C library, and another finding says that of the whole object."""
+    if libc_of(subject.object) == subject.target.libc or not (is_core_library(library) or is_musl_library(library)):
+        return False
+    if subject.target.libc == "musl" and any(need.version.startswith("GLIBC_") for need in subject.system_needs):
+        return True
+    return has_foreign_libc(subject) or subject.object.kind == "executable"
+
+
+def _is_of_python(subject: Subject) -> bool:
+    """Tell whether an interpreter loads the object; a program, or a plugin of one, may embed Python."""
+    return subject.object.kind == "shared" and (subject.artifact.wheel is not None or is_module(subject.object))
+
+
+def _linked_libpython(subject: Subject, library: str) -> Finding:
+    message = f"needs {library}: an interpreter that is linked statically (manylinux, Debian, …) comes without it"
+    hint = (
+        "do not link a module with libpython, the interpreter brings the symbols: CMake Python::Module instead of "
+        f"Python::Python; on what is built already: patchelf --remove-needed {library}"
+    )
+    return _finding(subject, "python-abi", "error", message, hint, library)
+
+
 def library_missing(subject: Subject) -> Iterator[Finding]:
     """Yield a finding for each library that the artifact carries, or should, and that the loader does not find."""
     if not subject.loaded:
         return
     for library in dict.fromkeys(subject.object.needed):
+        if is_musl_library(library):  # musl's loader is its C library, and is never looked for (ldso/dynlink.c)
+            continue
         inside = subject.linkage.carried(library)
         if inside is None and GRAFTED.search(library):
             message = f"needs {library}, a copy that a repair tool made: the artifact does not carry it"
@@ -89,9 +138,9 @@ def runpath_escapes(subject: Subject) -> Iterator[Finding]:
     item = subject.object
     if not subject.loaded:
         return
-    tag = "RUNPATH" if item.runpath is not None else "RPATH"
-    for entry in dict.fromkeys((item.runpath or item.rpath or "").split(":")):
-        complaint = _escape(entry, subject) if entry or (item.runpath or item.rpath) else None
+    tag, path = ("RUNPATH", item.runpath) if item.runpath is not None else ("RPATH", item.rpath)
+    for entry in dict.fromkeys(path.split(":")) if path else ():  # the loader takes no notice of an empty one
+        complaint = _escape(entry, subject)
         if complaint is not None:
             message = f"{tag} entry “{entry}” {complaint}"
             hint = "build with -Wl,-rpath,'$ORIGIN/…', or take it out: patchelf --remove-rpath"
@@ -102,13 +151,16 @@ def _escape(entry: str, subject: Subject) -> str | None:
     if entry.startswith(("$ORIGIN", "${ORIGIN}")):
         # A single file, or an installed package, may be part of a larger tree.
         closed = subject.artifact.kind in {"wheel", "zip", "tar", "conda"}
-        leaves = closed and resolved(entry, subject.object.path) is None
-        return "leaves the artifact" if leaves else None
+        leaves = closed and resolved(entry, installed(subject.object.path)) is None
+        return "leaves the artifact: what lies there is not of its making" if leaves else None
     if entry.startswith(("$LIB", "$PLATFORM")) or (entry.startswith("/") and SYSTEM_FOLDERS.match(entry)):
         return None
     if entry.startswith("/"):
-        return "names a folder that only the machine that built it is sure to have"
-    return "is searched in whatever folder the program is started from"
+        kind = next((kind for pattern, kind in BUILD_FOLDERS if pattern.search(entry)), None)
+        told = f" ({kind})" if kind else ""
+        return f"names a folder that only the machine that built it is sure to have{told}"
+    what = "" if entry else "is empty: it means the working folder, and "
+    return f"{what}is searched in whatever folder the program is started from"
 
 
 def _finding(subject: Subject, rule: str, severity: Severity, message: str, hint: str, library: str | None) -> Finding:

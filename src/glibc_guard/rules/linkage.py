@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from glibc_guard.model import NOT_LOADED, Artifact, ArtifactKind, ElfObject
+from glibc_guard.model import NOT_LOADED, Artifact, ArtifactKind, ElfObject, Libc, ObjectKind
 
 #: Folders that the loader searches without being told (``ld.so(8)``), relative to the root of a system.
 DEFAULT_FOLDERS: Final = ("lib", "lib64", "usr/lib", "usr/lib64")
@@ -61,7 +61,7 @@ class Linkage:
     def on_search_path(self, item: ElfObject, name: str) -> ElfObject | None:
         """Return the object for ``name`` in the folders that ``item`` itself names; ``name`` may be a path as well."""
         if "/" in name:
-            path = resolved(name, _installed(item.path))
+            path = resolved(name, installed(item.path))
             return self._by_path.get(path) if path is not None else None
         for folder in self.folders(item):
             found = self._by_path.get(posixpath.normpath(posixpath.join(folder, name)))
@@ -111,6 +111,11 @@ class Linkage:
         return any(library is not None and symbol in library.defined for library in libraries)
 
     @cached_property
+    def libcs(self) -> frozenset[tuple[ObjectKind, Libc | None]]:
+        """The kinds of C library that the objects are linked with, by kind of object."""
+        return frozenset((item.kind, libc_of(item)) for item in self.objects)
+
+    @cached_property
     def _defined(self) -> frozenset[str]:
         """Every symbol that a library of the artifact defines; glibc's own are the system's, wherever they lie."""
         libraries = (item for item in self.objects if item.kind == "shared" and not _is_core(item))
@@ -145,7 +150,7 @@ class Linkage:
         """Yield the folders inside the artifact that RUNPATH, or without it RPATH, of ``item`` names."""
         path = item.runpath if item.runpath is not None else item.rpath
         for entry in (path or "").split(":"):
-            folder = resolved(entry, _installed(item.path))
+            folder = resolved(entry, installed(item.path))
             if folder is not None:
                 yield folder
 
@@ -162,7 +167,7 @@ class Linkage:
 
     @cached_property
     def _by_path(self) -> dict[str, ElfObject]:
-        found = {posixpath.normpath(_installed(item.path)): item for item in self.objects}
+        found = {posixpath.normpath(installed(item.path)): item for item in self.objects}
         real = dict(found)
         for path, target in self.links:
             if target in real:
@@ -235,14 +240,14 @@ def resolved(entry: str, path: str) -> str | None:
     return None
 
 
-def _installed(path: str) -> str:
+def installed(path: str) -> str:
     """Return where an installer puts a member of a wheel: PEP 427 spreads ``NAME.data/platlib`` into site-packages."""
     return re.sub(r"^[^/]+\.data/(?:platlib|purelib)/", "", path)
 
 
 def is_core_library(name: str) -> bool:
     """Tell whether ``name`` is a part of glibc that every process has in one copy, the system's."""
-    return is_glibc_library(name) and not name.startswith(("libcrypt.", "libnsl."))
+    return is_glibc_library(name) and not name.startswith(("libcrypt.", "libnsl.")) and not is_musl_library(name)
 
 
 def _is_core(item: ElfObject) -> bool:
@@ -255,6 +260,15 @@ def is_musl_library(name: str) -> bool:
     With glibc, ``libc.so`` is a text for the linker, which never ends up as a needed library.
     """
     return name == "libc.so" or name.startswith("libc.musl-")
+
+
+def libc_of(item: ElfObject) -> Libc | None:
+    """Return the C library that the object is linked with; None where nothing tells."""
+    if any(map(is_musl_library, item.needed)) or "/ld-musl-" in (item.interpreter or ""):
+        return "musl"
+    if any(map(is_core_library, item.needed)) or any(need.version.startswith("GLIBC_") for need in item.version_needs):
+        return "glibc"
+    return None
 
 
 def is_glibc_library(name: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from glibc_guard.model import Finding, Severity
+from glibc_guard.rules.linkage import libc_of
 from glibc_guard.rules.subject import Subject
 
 RELR_MARKER: Final = "GLIBC_ABI_DT_RELR"
@@ -104,21 +105,26 @@ def wrong_interpreter(subject: Subject) -> Iterator[Finding]:
     """Yield a finding where a program names a loader that the target does not have at that place."""
     path = subject.object.interpreter
     expected = INTERPRETERS[subject.target.arch][subject.target.libc == "musl"]
-    if subject.object.kind == "executable" and path is not None and path != expected:
-        message = f"asks for the loader {path}, which {subject.system} does not have: it has {expected}"
-        hint = f"patchelf --set-interpreter {expected} FILE, or link outside of the environment that set it"
-        yield _finding(subject, "wrong-interpreter", "error", message, hint)
+    if subject.object.kind != "executable" or path is None or path == expected:
+        return
+    if libc_of(subject.object) == "glibc" and subject.target.libc == "musl" and subject.system_needs:
+        return  # its version needs say so already
+    hint = f"patchelf --set-interpreter {expected} FILE, or link outside of the environment that set it"
+    severity: Severity = "error"
+    message = f"asks for the loader {path}, which {subject.system} does not have: it has {expected}"
+    if libc_of(subject.object) == "musl" and subject.target.libc == "glibc":
+        message = f"is a program for musl: {message}"
+        hint = "link it statically (musl can: -static), or build it for glibc"
+        if carried := _carried(subject, path.rpartition("/")[2]):
+            severity = "warning"
+            message += f"; the artifact carries {carried}, through which it has to be started"
+    yield _finding(subject, "wrong-interpreter", severity, message, hint)
 
 
-def static_glibc(subject: Subject) -> Iterator[Finding]:
-    """Yield a warning for a program with glibc inside: it starts anywhere, and fails where glibc loads its parts."""
-    if subject.object.kind == "static" and subject.object.glibc_start_files:
-        message = (
-            "has glibc linked statically: name service, iconv and locales still load the shared parts of the very same "
-            "release at run time, and fail or crash where the system has another"
-        )
-        hint = "link dynamically against an old glibc, or statically against musl"
-        yield _finding(subject, "static-glibc", "warning", message, hint)
+def _carried(subject: Subject, name: str) -> str | None:
+    """Return the path of the member called ``name``."""
+    paths = (*subject.artifact.files, *(path for path, _ in subject.artifact.links))
+    return next((path for path in paths if path.rpartition("/")[2] == name), None)
 
 
 def static_tls(subject: Subject) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from glibc_guard.model import Finding, UndefinedSymbol, VersionNeed
+from glibc_guard.rules.libc import has_foreign_libc
 from glibc_guard.rules.subject import Subject
 from glibc_guard.targets import glibc_symbols, manylinux
 from glibc_guard.targets.symbol_version import SymbolVersion, at_most, parse
@@ -121,7 +122,7 @@ def _who_knows(subject: Subject, marker: glibc_symbols.Marker | None) -> str:
 def glibc_on_musl(subject: Subject) -> Iterator[Finding]:
     """Yield one finding where an object built for glibc is promised to a musl system."""
     needs = [need for need in subject.system_needs if need.version.startswith("GLIBC_")]
-    if subject.target.libc != "musl" or not needs:
+    if subject.target.libc != "musl" or not needs or has_foreign_libc(subject):
         return
     highest = max(needs, key=lambda need: (parse(need.version) or LOWEST).significant)
     yield Finding(

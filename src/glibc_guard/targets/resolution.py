@@ -14,7 +14,7 @@ from glibc_guard.targets.errors import TagError, TargetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from glibc_guard.model import WheelFacts
+    from glibc_guard.model import InstalledWheel, WheelFacts
     from glibc_guard.targets.distros import Distribution
     from glibc_guard.targets.manylinux import Profile
 
@@ -36,7 +36,12 @@ class Resolution:
     notes: tuple[str, ...]
 
 
-def resolve(names: Sequence[str], wheel: WheelFacts | None, architectures: Sequence[str]) -> Resolution:
+def resolve(
+    names: Sequence[str],
+    wheel: WheelFacts | None,
+    architectures: Sequence[str],
+    installed: Sequence[InstalledWheel] = (),
+) -> Resolution:
     """Find the targets of one artifact.
 
     What the tag of a wheel promises comes first and always counts, since an installer goes by it. The user's targets
@@ -46,6 +51,7 @@ def resolve(names: Sequence[str], wheel: WheelFacts | None, architectures: Seque
         names: what the user asked for; none at all is the same as ``auto``.
         wheel: what a wheel says of itself; None for every other artifact.
         architectures: of the objects found; those that are not judged ("EM_MIPS") are passed over.
+        installed: the wheels of a site-packages folder: ``auto`` is what all of them promise.
 
     Raises:
         TargetError: a name that is not known, or a target that cannot be kept for one of the architectures.
@@ -55,10 +61,14 @@ def resolve(names: Sequence[str], wheel: WheelFacts | None, architectures: Seque
     platforms = wheel.platforms if wheel is not None else ()
     promised = [_promised(platform) for platform in platforms if platform.startswith(("manylinux", "musllinux"))]
     notes: tuple[str, ...] = ()
+    automatic = not names or len(explicit) < len(names)
+    if installed and automatic:
+        promised, notes = _promised_by_installed(installed, judged)
     if not promised and platforms and not any(_promises_nothing(platform) for platform in platforms):
         notes = (f"made for {', '.join(platforms)}: no Linux system is promised",)
-    elif not promised and (not names or len(explicit) < len(names)):
-        promised, notes = _defaults(judged or _tagged_architectures(platforms))
+    elif not promised and automatic:
+        promised, more = _defaults(judged or _tagged_architectures(platforms))
+        notes = (*notes, *more)
     wanted = [target for name in explicit for target in _named(name.strip(), judged)]
     return Resolution(_without_duplicates([*promised, *wanted]), notes)
 
@@ -73,6 +83,48 @@ def _promised(platform: str) -> Target:
         return _profile_target(manylinux.from_tag(platform), "wheel tag")
     except TargetError as error:
         raise TagError(f"the wheel's own tag cannot be judged: {error}") from error
+
+
+def _promised_by_installed(
+    installed: Sequence[InstalledWheel], judged: Sequence[str]
+) -> tuple[list[Target], tuple[str, ...]]:
+    """Return what an environment as a whole promises, by C library and architecture: the newest that a wheel asks for.
+
+    A wheel with several tags promises the oldest of them.
+    """
+    newest: dict[tuple[str, str], tuple[Profile, str]] = {}
+    for wheel in installed:
+        for key, profile in _oldest_profiles(wheel).items():
+            if key[1] in judged and (key not in newest or _number(newest[key][0]) < _number(profile)):
+                newest[key] = (profile, wheel.name)
+    found = [newest[key] for key in sorted(newest)]
+    notes = [
+        f"an environment of {len(installed)} installed wheels: all of them promise {profile.platform}, which "
+        f"{name} asks for"
+        for profile, name in found
+    ]
+    silent = [wheel.name for wheel in installed if wheel.objects and not _oldest_profiles(wheel)]
+    if silent:
+        more = f" and {len(silent) - _NEAR} more" if len(silent) > _NEAR else ""
+        notes.append(f"installed with native code, but without a promise in the tag: {', '.join(silent[:_NEAR])}{more}")
+    return [_profile_target(profile, "installed wheels") for profile, _ in found], tuple(notes)
+
+
+def _oldest_profiles(wheel: InstalledWheel) -> dict[tuple[str, str], Profile]:
+    found: dict[tuple[str, str], Profile] = {}
+    for platform in wheel.platforms:
+        if platform.startswith(("manylinux", "musllinux")):
+            try:
+                profile = manylinux.from_tag(platform)
+            except TargetError as error:
+                raise TagError(f"the tag of the installed {wheel.name} cannot be judged: {error}") from error
+            key = (profile.libc, profile.architecture)
+            found[key] = min(found.get(key, profile), profile, key=_number)
+    return found
+
+
+def _number(profile: Profile) -> tuple[int, ...]:
+    return tuple(int(part) for part in profile.name.split("_")[1:])
 
 
 def _promises_nothing(platform: str) -> bool:

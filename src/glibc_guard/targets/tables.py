@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 
@@ -73,6 +73,60 @@ class Distributions(Table, frozen=True):
     sources: dict[Text, Text]
     compiler_runtimes: dict[Number, CompilerRuntime]
     distributions: tuple[DistributionEntry, ...]
+
+
+class Runtime(Table, frozen=True):
+    """One entry of ``runtimes.json``: a runtime, and what tells it; the table's ``about`` says what the fields mean."""
+
+    name: Text
+    libraries: tuple[Text, ...]
+    told_by: Annotated[tuple[tuple[Text, ...], ...], msgspec.Meta(min_length=1)]
+    exports: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    sources: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+    renamed: tuple[Text, ...] = ()
+    internals: tuple[Text, ...] = ()
+    hidden_signs: tuple[Text, ...] = ()
+    unique: tuple[Text, ...] = ()
+    unique_assumed: tuple[Text, ...] = ()  # of a copy outside of the artifacts
+    first_serves_all: bool = False  # two copies in one scope: the first is used, the other lies idle
+    in_parts: bool = False  # several libraries in one folder make one copy
+    front: bool = False  # no copy where it needs another library of the family, which then does the work
+    versioned_by_soname: bool = False  # its symbol versions are named after its soname
+
+
+class Clash(Table, frozen=True):
+    """Runtimes (one name: two copies of it) that must not meet, whatever the scopes of their names."""
+
+    between: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1, max_length=2)]
+    where: Literal["process", "artifact"]
+    why: Text
+
+
+class Family(Table, frozen=True):
+    """Runtimes of which a process should hold one."""
+
+    rule: Annotated[str, msgspec.Meta(pattern=r"^conflicting-[a-z]+$")]
+    what: Text  # the plural, for "two …"
+    apart: Literal["warning", "note"]  # two copies with the same names in scopes of their own
+    harm: Text  # what they do to each other even so
+    hint: Text
+    runtimes: Annotated[tuple[Runtime, ...], msgspec.Meta(min_length=1)]
+    clashes: tuple[Clash, ...] = ()
+    of_programs: bool = False  # a module never gets at it: the C library comes first
+
+
+class Runtimes(Table, frozen=True):
+    """``runtimes.json``, kept by hand: ``about`` says how, ``sources`` what the short names of sources stand for."""
+
+    about: Text
+    sources: dict[Text, Text]
+    families: tuple[Family, ...]
+
+
+@lru_cache(maxsize=1)
+def runtimes() -> Runtimes:
+    """Read which runtimes a process should hold once."""
+    return decode((DATA / "runtimes.json").read_bytes(), Runtimes)
 
 
 @lru_cache(maxsize=1)

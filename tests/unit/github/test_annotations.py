@@ -48,6 +48,16 @@ def test_no_place_at_all() -> None:
     assert (annotation.file, annotation.line) == (None, None)
 
 
+def test_one_annotation_for_symbols_of_one_cause() -> None:
+    hint = "the object fits CPython 3.8 and 3.9"
+    symbols = [finding(f"_Py_{n}", None, rule="python-abi", hint=hint, message=f"_Py_{n} is gone") for n in range(50)]
+    (annotation,) = shown(*symbols)
+    assert annotation.title == "python-abi: _Py_0 and 49 more"
+    assert annotation.message.splitlines()[3:] == ["47 more similar messages", "in ray/_raylet.so (dist/ray.whl)", hint]
+    other = finding("_Py_0", None, rule="python-abi", hint="another", message="_Py_0 is gone")
+    assert len(shown(*symbols, other)) == 2
+
+
 def test_one_annotation_for_a_symbol_in_many_objects_and_artifacts() -> None:
     wheels = [artifact(*(finding(item=f"{name}.so") for name in "abc"), path=f"{number}.whl") for number in range(2)]
     (annotation,) = annotate(report(*wheels), REPOSITORY, more="")

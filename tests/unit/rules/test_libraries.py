@@ -184,11 +184,21 @@ def _needed_first(data: bytes) -> str:
     return read(data).needed[0]
 
 
+FOREIGN = "names a folder that only the machine that built it is sure to have"
+
+
 @pytest.mark.parametrize(
     ("entry", "complaint"),
     [
-        ("$ORIGIN/../../..", "leaves the artifact"),
-        ("/home/builder/lib", "names a folder that only the machine that built it is sure to have"),
+        ("$ORIGIN/../../..", "leaves the artifact: what lies there is not of its making"),
+        ("/home/builder/lib", f"{FOREIGN} (somebody's home)"),
+        ("/home/runner/work/pkg/pkg/build", f"{FOREIGN} (of a GitHub runner)"),
+        ("/var/lib/pip-req-build-x/lib", f"{FOREIGN} (a temporary one: anybody may put a library there)"),
+        ("/io/build/lib", f"{FOREIGN} (mounted into a build container)"),
+        ("/root/.cargo/lib", f"{FOREIGN} (of a Rust build)"),
+        ("/root/miniconda3/envs/build/lib", f"{FOREIGN} (of a conda environment)"),
+        ("/opt/rh/lib", f"{FOREIGN} (of software that is installed there by hand)"),
+        ("/srv/lib", FOREIGN),
         ("pkg.libs", "is searched in whatever folder the program is started from"),
         ("$ORIGIN/../pkg.libs", None),
         ("/usr/lib64", None),

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building import compile_with_gcc, library
+from glibc_guard.config import Settings
 from glibc_guard.model import Artifact, ElfObject, Finding, Target
 from glibc_guard.rules import judge
 from glibc_guard.targets import glibc_symbols
@@ -25,7 +26,7 @@ CALLS = ("reallocarray(0, 1, 2)", "pow(x, 2.5)", "malloc(1)", "secure_getenv(0)"
 
 def findings(item: ElfObject, release: str) -> tuple[Finding, ...]:
     target = Target(release, "option", "x86_64", "glibc", {"GLIBC": release})
-    return judge(Artifact("object", "elf", 1, None, 1, (item,)), (target,), allow_empty=True)
+    return judge(Artifact("object", "elf", 1, None, 1, (item,)), (target,), Settings(allow_empty=True))
 
 
 @lru_cache(maxsize=1)

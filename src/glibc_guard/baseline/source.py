@@ -1,0 +1,54 @@
+"""What the user named as baseline: a path, a JSON report, or a project on a package index."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glibc_guard.baseline.errors import BaselineError
+from glibc_guard.baseline.report_file import is_report, read_report
+from glibc_guard.settings import PYPI
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+    from glibc_guard.model import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A baseline as it was named; an artifact still has to be read, a wheel to be fetched."""
+
+    given: str
+    report: Report | None = None
+    requirement: Requirement | None = None
+
+
+def opened(given: str) -> Source:
+    """Find out what ``given`` is.
+
+    Raises:
+        BaselineError: it does not exist, is a report that is not understood, or names no project.
+    """
+    if not given.strip():
+        raise BaselineError("the baseline is empty: is a variable not set?")
+    if given.startswith(PYPI):
+        return Source(given, requirement=_requirement(given))
+    if not os.path.lexists(given):
+        raise BaselineError(f"{given}: no such file or folder; a baseline is a path, a JSON report or pypi:NAME")
+    return Source(given, report=read_report(Path(given)) if is_report(Path(given)) else None)
+
+
+def _requirement(given: str) -> Requirement:
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # lazy: costs 10 ms
+
+    try:
+        found = Requirement(given.removeprefix(PYPI))
+    except InvalidRequirement as error:
+        reason = str(error).partition("\n")[0]
+        raise BaselineError(f"{given}: should look like pypi:NAME or pypi:NAME==1.2: {reason}") from error
+    if found.url or found.extras or found.marker:
+        raise BaselineError(f"{given}: should look like pypi:NAME or pypi:NAME==1.2, without extras, markers and URLs")
+    return found
