@@ -6,8 +6,9 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import build_inputs
 import pytest
+
+import build_inputs
 from step import StepError, plain
 
 if TYPE_CHECKING:
