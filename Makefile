@@ -57,6 +57,7 @@ data: $(VENV)/.ready ## regenerate the tables in src/glibc_guard/data and the JS
 	$(RUN) scripts/update_report_schema.py
 	$(RUN) scripts/update_manylinux_policies.py
 	$(RUN) scripts/update_glibc_symbols.py
+	$(RUN) scripts/update_build_images.py
 
 clean: ## remove what the other targets made
 	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -9,11 +9,17 @@ tools=${GLIBC_GUARD_TOOLS:-${GLIBC_GUARD_CACHE:-$HOME/.cache/glibc-guard}}
 sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
 declare -A packages=([cc]=build-essential [g++]=build-essential [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
-    [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip)
+    [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip [debootstrap]=debootstrap)
 missing=()
 for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null || missing+=("${packages[$command]}")
 done
+# An engine for containers: podman, with a `docker` in front of it, where none answers as GitHub's runners have one.
+if ! docker version >/dev/null 2>&1; then
+    command -v podman >/dev/null || missing+=(podman netavark iptables)
+    command -v runc >/dev/null || missing+=(runc)
+    command -v docker >/dev/null || missing+=(podman-docker)
+fi
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 command -v go >/dev/null || [ -x /usr/local/go/bin/go ] || missing+=(golang-go)
 if [ ${#missing[@]} -gt 0 ]; then

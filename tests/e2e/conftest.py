@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from building import library
 from e2e.runner import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,6 +50,16 @@ def environment() -> dict[str, str]:
     kept = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
     pip = ("PIP_CERT", "PIP_CONFIG_FILE", "PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT")
     return {name: os.environ[name] for name in (*kept, *pip) if name in os.environ}
+
+
+@pytest.fixture(scope="session")
+def container_engine() -> Iterator[dict[str, str]]:
+    """An engine with the image to build in; the variables by which ``docker`` reaches it."""
+    from e2e import containers  # noqa: PLC0415 - it asks this file for its tools
+
+    with containers.engine() as variables:
+        containers.import_image(variables)
+        yield variables
 
 
 @pytest.fixture(scope="session")

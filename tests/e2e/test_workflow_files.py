@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ pytestmark = pytest.mark.e2e
 
 WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml")])
 IDS = [str(path.relative_to(ROOT)) for path in WORKFLOWS]
+ACTIONS = [ROOT / "action.yml", *sorted(ROOT.glob(".github/actions/*/action.yml"))]
+ACTION_IDS = [str(path.relative_to(ROOT)) for path in ACTIONS]
 
 
 def run(*command: str | Path, folder: Path = ROOT) -> None:
@@ -28,7 +31,7 @@ def test_there_are_workflows() -> None:
     assert any("examples" in path.parts for path in WORKFLOWS)
 
 
-@pytest.mark.parametrize("path", [ROOT / "action.yml", *WORKFLOWS], ids=["action.yml", *IDS])
+@pytest.mark.parametrize("path", [*ACTIONS, *WORKFLOWS], ids=[*ACTION_IDS, *IDS])
 def test_zizmor(path: Path) -> None:
     program = Path(sys.executable).parent / "zizmor"
     config = ROOT / ".github" / "zizmor.yml"
@@ -39,8 +42,8 @@ def check_schema(name: str, *paths: Path) -> None:
     run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{name}", *paths)
 
 
-def test_schema_of_the_action() -> None:
-    check_schema("github-actions", ROOT / "action.yml")
+def test_schema_of_the_actions() -> None:
+    check_schema("github-actions", *ACTIONS)
 
 
 def test_schema_of_the_workflows() -> None:
@@ -51,7 +54,8 @@ def test_schema_of_the_workflows() -> None:
 def test_actionlint(path: Path, tmp_path: Path) -> None:
     folder = tmp_path / ".github" / "workflows"
     folder.mkdir(parents=True)
-    (tmp_path / "action.yml").write_bytes((ROOT / "action.yml").read_bytes())
+    shutil.copy(ROOT / "action.yml", tmp_path)
+    shutil.copytree(ROOT / ".github" / "actions", tmp_path / ".github" / "actions")
     # It does not know the reference to the workflow's own repository, which is the same thing here as a local path.
     text = re.sub(r"uses: \$/", "uses: ./", path.read_text(encoding="utf-8"))
     (folder / path.name).write_text(text, encoding="utf-8")
@@ -59,13 +63,21 @@ def test_actionlint(path: Path, tmp_path: Path) -> None:
     run(tool("actionlint"), folder=tmp_path)
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=IDS)
+@pytest.mark.parametrize("path", [*ACTIONS, *WORKFLOWS], ids=[*ACTION_IDS, *IDS])
 def test_actions_are_pinned_by_commit_with_their_version_beside(path: Path) -> None:
     used = re.findall(r"uses: *(\S+)(.*)", path.read_text(encoding="utf-8"))
     for name, comment in used:
         if not name.startswith(("./", "$/", "org/glibc-guard")):
             assert re.search(r"@[0-9a-f]{40}$", name), name
             assert re.search(r"# v\d+(\.\d+)+$", comment), name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=IDS)
+def test_a_reference_to_the_own_repository_names_a_folder(path: Path) -> None:
+    """The runner takes no bare ``$/``: ``PipelineConstants.TryParseSelfRepository`` wants a path behind it."""
+    for folder in re.findall(r"uses: \$/(\S*)", path.read_text(encoding="utf-8")):
+        assert folder
+        assert (ROOT / folder / "action.yml").is_file()
 
 
 def test_the_shell_part_is_plain_posix() -> None:
@@ -83,3 +95,53 @@ def test_no_input_reaches_a_script_but_by_the_environment() -> None:
     assert handed_over == {
         f"INPUT_{name.upper().replace('-', '_')}": f"${{{{ inputs.{name} }}}}" for name in manifest["inputs"]
     }
+
+
+@pytest.mark.parametrize("path", ACTIONS[1:], ids=ACTION_IDS[1:])
+def test_the_steps_of_the_reusable_workflow_take_inputs_by_the_environment_alone(path: Path) -> None:
+    manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
+    handed_over: set[str] = set()
+    for step in manifest["runs"]["steps"]:
+        if "run" in step:
+            assert re.fullmatch(r'sh "\$GITHUB_ACTION_PATH/\.\./\.\./\.\./scripts/\w+/run\.sh"', step["run"]), step
+            assert (path.parent / "../../.." / step["run"].split("../../../")[1].rstrip('"')).is_file()
+            handed_over |= {match for value in step["env"].values() for match in re.findall(r"inputs\.([\w-]+)", value)}
+        else:
+            assert step["uses"].startswith("actions/cache/")
+    assert handed_over | {"cache"} == set(manifest["inputs"]) | {"cache"}
+
+
+def test_the_gate_of_the_reusable_workflow_is_the_action() -> None:
+    gate, action = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ACTIONS[2], ACTIONS[0]))
+    assert ACTIONS[2].parent.name == "gate"
+    assert {name: output["value"] for name, output in gate["outputs"].items()} == {
+        name: output["value"] for name, output in action["outputs"].items()
+    }
+    given, wanted = (manifest["runs"]["steps"][0]["env"] for manifest in (gate, action))
+    assert set(given) == set(wanted)
+
+
+def test_the_reusable_workflow_has_no_secret_and_no_right_but_to_read() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
+    call = workflow[True]["workflow_call"]  # YAML 1.1 takes `on` for a boolean
+    assert "secrets" not in call
+    assert workflow["permissions"] == {"contents": "read"}
+    names = "image architectures kind python build-command before working-directory artifacts target config"
+    assert {*names.split(), "fail-on", "baseline", "artifact-name", "cache"} <= set(call["inputs"])
+    assert set(call["outputs"]) == {"verdict", "floor", "artifacts", "report"}
+    for job in workflow["jobs"].values():
+        assert "permissions" not in job
+        assert all("run" not in step for step in job["steps"])  # all logic is in scripts
+
+
+def test_the_page_has_the_inputs_and_outputs_of_the_reusable_workflow() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
+    call = workflow[True]["workflow_call"]
+    page = (ROOT / "docs" / "building.md").read_text(encoding="utf-8")
+    for name, declared in call["inputs"].items():
+        default = declared.get("default", "")
+        shown = str(default).lower() if isinstance(default, bool) else default
+        cell = "required" if declared.get("required") else f"`{shown}`" if shown else "-"
+        assert f"| `{name}` | {cell} | {declared['description'].strip()} |\n" in page
+    for name, declared in call["outputs"].items():
+        assert f"| `{name}` | {declared['description'].strip()} |\n" in page

@@ -1,0 +1,5 @@
+"""Scores words."""
+
+from fastscore._core import score
+
+__all__ = ["score"]

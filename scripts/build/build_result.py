@@ -1,0 +1,56 @@
+"""The outputs of the whole workflow, out of what became of each architecture."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from step import StepError, set_outputs, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: The worst first.
+_VERDICTS: Final = ("error", "unreadable", "fail", "pass")
+
+
+def result(environment: Mapping[str, str]) -> None:
+    """Set the outputs ``verdict``, ``floor``, ``artifacts`` and ``report``.
+
+    The input ``build`` is ``toJSON(needs.build)``, ``architectures`` the list that was built.
+
+    Raises:
+        StepError: the input ``architectures`` is no list of names.
+    """
+    needs: dict[str, Any] = json.loads(text(environment, "build"))
+    outputs = needs.get("outputs") or {}
+    known = [json.loads(outputs.get(name) or "{}") for name in _architectures(environment)]
+    verdicts = {entry.get("verdict") or "error" for entry in known}
+    if needs.get("result") != "success" and verdicts == {"pass"}:
+        verdicts = {"error"}  # the gate passed, and then something else failed
+    set_outputs(
+        environment,
+        {
+            "verdict": next((verdict for verdict in _VERDICTS if verdict in verdicts), "error"),
+            "floor": max((entry.get("floor") or "" for entry in known), key=_release),
+            "artifacts": _pattern([entry.get("artifact") or "" for entry in known]),
+            "report": _pattern([entry.get("report") or "" for entry in known]),
+        },
+    )
+
+
+def _architectures(environment: Mapping[str, str]) -> list[str]:
+    names = json.loads(text(environment, "architectures"))
+    if not isinstance(names, list) or not names:
+        raise StepError('The input architectures is a JSON list, such as ["x86_64", "aarch64"]')
+    return names
+
+
+def _release(floor: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in floor.split(".") if number.isdecimal())
+
+
+def _pattern(names: Sequence[str]) -> str:
+    """Return ``names`` as one pattern for actions/download-artifact (minimatch, where braces need a comma)."""
+    given = [name for name in names if name]
+    return given[0] if len(given) == 1 else f"{{{','.join(given)}}}" if given else ""

@@ -1,0 +1,70 @@
+#!/bin/sh
+# Runs in the container, as its root, since images and `before` expect that: prepares, builds by kind, and gives every new file back
+# to the owner of the workspace. All values arrive as GLIBC_GUARD_* variables. $1 is the folder of the scripts.
+set -eu
+scripts=$1
+
+# The owner as this container sees it: under a rootless engine that is root itself, and nothing has to be given back.
+owner=$(stat -c %u "$GLIBC_GUARD_WORKSPACE")
+group=$(stat -c %g "$GLIBC_GUARD_WORKSPACE")
+
+give_back() {
+    status=$?
+    trap - EXIT
+    : >"$GLIBC_GUARD_NOTES/status"
+    for folder in "$GLIBC_GUARD_WORKSPACE" "$GLIBC_GUARD_CACHE" "$GLIBC_GUARD_NOTES"; do
+        find "$folder" -xdev ! -user "$owner" -exec chown -h "$owner:$group" {} + || {
+            [ "$status" -ne 0 ] || stage 'giving the files back to their owner'
+            status=1
+        }
+    done
+    # The last thing: without it the build did not come to its end, whatever the engine says of the container.
+    printf '%s\n' "$status" >"$GLIBC_GUARD_NOTES/status"
+    exit "$status"
+}
+trap give_back EXIT
+trap 'exit 143' INT TERM
+
+# Notes what is done next; where it fails, the step says so.
+stage() {
+    printf '%s\n' "$1" >"$GLIBC_GUARD_NOTES/stage"
+    printf '\n=== %s\n' "$1"
+}
+
+# Runs the shell script $1 with the best shell of the image, in a shell of its own.
+run_script() {
+    if command -v bash >/dev/null; then
+        bash --noprofile --norc -e -o pipefail -c "$1"
+    else
+        sh -e -c "$1"
+    fi
+}
+
+# pip takes a cache only from its own user; CARGO_HOME and RUSTUP_HOME hold what is fetched, so that a cache of them is enough.
+mkdir -p "$GLIBC_GUARD_CACHE/pip" "$GLIBC_GUARD_CACHE/cargo" "$GLIBC_GUARD_CACHE/rustup"
+chown -R 0:0 "$GLIBC_GUARD_CACHE"
+export PIP_CACHE_DIR="$GLIBC_GUARD_CACHE/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+export CARGO_HOME="$GLIBC_GUARD_CACHE/cargo" RUSTUP_HOME="$GLIBC_GUARD_CACHE/rustup"
+export PATH="$CARGO_HOME/bin:$PATH"
+# git refuses a checkout that belongs to another user (CVE-2022-24765); in here there is only this one.
+printf '[safe]\n\tdirectory = *\n' >>"${HOME:-/root}/.gitconfig"
+
+cd "$GLIBC_GUARD_FOLDER"
+if [ -n "$GLIBC_GUARD_BEFORE" ]; then
+    stage 'before'
+    run_script "$GLIBC_GUARD_BEFORE"
+fi
+case $GLIBC_GUARD_KIND in
+    wheel)
+        # shellcheck source=scripts/build/inside/wheel.sh
+        . "$scripts/wheel.sh"
+        ;;
+    rust)
+        # shellcheck source=scripts/build/inside/rust.sh
+        . "$scripts/rust.sh"
+        ;;
+    command)
+        stage 'build-command'
+        run_script "$GLIBC_GUARD_COMMAND"
+        ;;
+esac

@@ -1,0 +1,179 @@
+"""The build itself, in two steps with the cache between them: what is needed is made ready, then the container runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import build_inputs
+import engine
+from step import StepError, set_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from build_inputs import BuildInputs
+
+_INSIDE: Final = Path(__file__).with_name("inside")
+#: The names in the container of what is mounted beside the workspace.
+_CACHE, _NOTES = "/glibc-guard/cache", "/glibc-guard/notes"
+#: Whatever decides which packages a build fetches.
+_LOCKS: Final = (
+    "Cargo.lock",
+    "rust-toolchain",
+    "rust-toolchain.toml",
+    "uv.lock",
+    "poetry.lock",
+    "pdm.lock",
+    "pylock.toml",
+    "requirements.txt",
+    "pyproject.toml",
+    "setup.py",
+)
+_DEFAULT_WHEELS: Final = "wheelhouse/*.whl"
+_LONGEST_NOTE: Final = 200
+_INPUTS: Final = "inputs.json"  # what `prepare` leaves for `run`
+
+
+def prepare(environment: Mapping[str, str]) -> None:
+    """Check the inputs, bring the image and name the cache.
+
+    Raises:
+        StepError: an input is wrong, there is no engine, or the image cannot be pulled.
+    """
+    given = build_inputs.read(environment)
+    image_id = engine.bring(engine.require(), given.image)
+    cache = _folder(environment) / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    inputs = {name: value for name, value in environment.items() if name.startswith("INPUT_")}
+    (_folder(environment) / _INPUTS).write_text(json.dumps(inputs), encoding="utf-8")
+    prefix = f"glibc-guard-{given.kind}-{given.architecture}-{image_id[:16]}-"
+    set_outputs(environment, {"cache": str(cache), "key": prefix + _lock_key(given), "restore-keys": prefix})
+
+
+def run(environment: Mapping[str, str]) -> None:
+    """Build in the container, and set the output ``artifacts``: what the gate is to judge, one path or glob a line.
+
+    Raises:
+        StepError: the build failed, or left something that cannot be used.
+    """
+    folder = _folder(environment)
+    inputs = json.loads((folder / _INPUTS).read_text(encoding="utf-8"))
+    given = build_inputs.read({**environment, **inputs})
+    notes = folder / "notes"
+    if notes.exists():
+        shutil.rmtree(notes)
+    notes.mkdir(parents=True)
+    status = _in_container(given, folder)
+    told = _note(notes, "status")
+    # podman behind docker's program loses the exit status of a container that --rm removes (podman #18889).
+    if status != 0 or told != "0":
+        raise StepError(_why_it_failed(given, notes, told or str(status)))
+    _refuse_files_of_root(given.workspace)
+    set_outputs(environment, {"artifacts": "\n".join(_artifacts(given, notes))})
+
+
+def _in_container(given: BuildInputs, folder: Path) -> int:
+    mounts = {
+        str(given.workspace): given.workspace,  # the same path, so that paths in what is built mean something here
+        _CACHE: folder / "cache",
+        _NOTES: folder / "notes",
+    }
+    variables = {
+        "GLIBC_GUARD_KIND": given.kind,
+        "GLIBC_GUARD_WORKSPACE": str(given.workspace),
+        "GLIBC_GUARD_FOLDER": str(given.folder),
+        "GLIBC_GUARD_CACHE": _CACHE,
+        "GLIBC_GUARD_NOTES": _NOTES,
+        "GLIBC_GUARD_BEFORE": given.before,
+        "GLIBC_GUARD_COMMAND": given.build_command,
+        "GLIBC_GUARD_PYTHONS": " ".join(given.pythons),
+        "GLIBC_GUARD_PLATFORM": given.platform,
+        "GLIBC_GUARD_TOOLCHAIN": given.toolchain,
+        "GLIBC_GUARD_PROFILE": given.profile or "release",
+    }
+    # What a build prints is no command to the runner, be it a compiler's `::std` or a package that means harm.
+    token = secrets.token_hex(16)
+    print(f"::stop-commands::{token}")
+    try:
+        return engine.run(engine.require(), given.image, _INSIDE, mounts, variables)
+    finally:
+        print(f"\n::{token}::")
+
+
+def _why_it_failed(given: BuildInputs, notes: Path, status: str) -> str:
+    """The note ``stage`` is what the container wrote before each thing that may fail."""
+    stage = _note(notes, "stage")
+    if not stage:
+        return f"The container did not start in {given.image} (exit status {status}); the log above says why"
+    return f"The build failed in the container at: {stage} (exit status {status}); the log above says why"
+
+
+def _note(notes: Path, name: str) -> str:
+    path = notes / name
+    if not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace").strip()[:_LONGEST_NOTE]
+
+
+def _refuse_files_of_root(workspace: Path) -> None:
+    if workspace.stat().st_uid == 0:
+        return
+    for path in _tree(workspace):
+        if path.lstat().st_uid == 0:
+            name = path.relative_to(workspace)
+            raise StepError(f"{name} belongs to root after the build, and could not be given back: see the log above")
+
+
+def _tree(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *files))
+
+
+def _artifacts(given: BuildInputs, notes: Path) -> Iterable[str]:
+    if given.artifacts:
+        return given.artifacts
+    if given.kind == "wheel":
+        return [_DEFAULT_WHEELS]
+    found = _cargo_artifacts(given, notes / "cargo.json")
+    if not found:
+        raise StepError("cargo built no program and no cdylib; say what is to be released with the input artifacts")
+    return found
+
+
+def _cargo_artifacts(given: BuildInputs, messages: Path) -> list[str]:
+    """Return the programs and the cdylibs that cargo says it built, relative to the working folder.
+
+    Source: the Cargo book, "External tools", messages with the reason ``compiler-artifact``.
+    """
+    found: dict[str, None] = {}
+    for line in messages.read_text(encoding="utf-8", errors="replace").splitlines():
+        message = json.loads(line)
+        if message.get("reason") != "compiler-artifact":
+            continue
+        kinds = message["target"]["kind"]
+        files = [message["executable"]] if "bin" in kinds else message["filenames"] if "cdylib" in kinds else []
+        for name in files:
+            path = Path(name)
+            if path.suffix in {"", ".so"} and path.is_file() and path.is_relative_to(given.folder):
+                found[str(path.relative_to(given.folder))] = None
+    return list(found)
+
+
+def _lock_key(given: BuildInputs) -> str:
+    """Return a key for whatever decides which packages are fetched."""
+    key = hashlib.sha256(repr((given.toolchain, given.pythons, given.before)).encode())
+    for folder in dict.fromkeys((given.folder, given.workspace)):
+        for name in _LOCKS:
+            if (folder / name).is_file():
+                key.update(name.encode() + hashlib.sha256((folder / name).read_bytes()).digest())
+    return key.hexdigest()[:16]
+
+
+def _folder(environment: Mapping[str, str]) -> Path:
+    return Path(environment["RUNNER_TEMP"]).resolve() / "glibc-guard-build"

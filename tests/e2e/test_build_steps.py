@@ -1,0 +1,411 @@
+"""The steps of the reusable workflow with a real engine: what a build sees, what it leaves, how each failure ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from e2e.build_steps import RUNNER, SECRETS, Steps
+from e2e.conftest import ROOT, tool
+from e2e.containers import IMAGE
+
+pytestmark = pytest.mark.e2e
+
+C_PROGRAM = "#define _GNU_SOURCE\n#include <stdlib.h>\nint main(void) { return reallocarray(0, 1, 2) == 0; }\n"
+
+
+@pytest.fixture
+def steps(tmp_path: Path, environment: dict[str, str], container_engine: dict[str, str]) -> Steps:
+    workspace, temporary = tmp_path / "work space", tmp_path / "runner temp"
+    workspace.mkdir()
+    temporary.mkdir()
+    return Steps(workspace, temporary, {**environment, **container_engine}, IMAGE)
+
+
+def floor(path: Path) -> str:
+    text = subprocess.run(["readelf", "-V", path], check=True, capture_output=True, text=True).stdout
+    releases: list[str] = re.findall(r"GLIBC_(2\.\d+)", text)
+    return max(releases, key=lambda release: [int(number) for number in release.split(".")])
+
+
+def owners(folder: Path) -> set[int]:
+    return {path.lstat().st_uid for path in (folder, *folder.rglob("*"))}
+
+
+def test_a_program_is_built_in_the_image_and_belongs_to_the_user(steps: Steps) -> None:
+    (steps.workspace / "main.c").write_text(C_PROGRAM, encoding="utf-8")
+    done = steps.build(
+        build_command='mkdir -p "out put"\ngcc -g -o "out put/my tool" main.c\nid -u >identity\n',
+        artifacts="out put/*",
+    )
+    assert done.status == 0, done.log
+    assert done.outputs["artifacts"] == "out put/*"
+    assert (steps.workspace / "identity").read_text(encoding="utf-8").strip() == "0"
+    assert owners(steps.workspace) == owners(steps.temporary / "glibc-guard-build" / "notes") == {RUNNER}
+    assert floor(steps.workspace / "out put" / "my tool") == "2.26"
+
+
+def test_nothing_of_the_job_is_inside(steps: Steps) -> None:
+    done = steps.build(build_command="env -0 >environment; ls -a / >root; cat /proc/mounts >mounts", artifacts="x")
+    assert done.status == 0, done.log
+    variables = dict(
+        entry.split("=", 1)
+        for entry in (steps.workspace / "environment").read_text(encoding="utf-8").split("\0")
+        if entry
+    )
+    assert not [name for name in variables if name.startswith(("GITHUB_", "ACTIONS_", "RUNNER_", "INPUT_", "AWS_"))]
+    assert not set(SECRETS.values()) & set(variables.values())
+    assert variables["GLIBC_GUARD_KIND"] == "command"
+    mounts = (steps.workspace / "mounts").read_text(encoding="utf-8")
+    assert re.search(r" /glibc-guard/scripts \S+ ro\b", mounts), mounts
+    assert "docker.sock" not in mounts
+    assert "podman.sock" not in mounts
+
+
+def test_before_runs_first_and_both_are_scripts_of_several_lines(steps: Steps) -> None:
+    done = steps.build(
+        before="cd /\necho 'one $HOME' >/tmp/before\n",
+        build_command="pwd >place\ncat /tmp/before >found",
+        artifacts="found",
+    )
+    assert done.status == 0, done.log
+    assert (steps.workspace / "found").read_text(encoding="utf-8") == "one $HOME\n"
+    assert (steps.workspace / "place").read_text(encoding="utf-8").strip() == str(steps.workspace)
+
+
+def test_what_a_build_prints_is_no_command(steps: Steps) -> None:
+    forged = "::error::forged"
+    done = steps.build(build_command=f"echo '{forged}'; echo '##[set-env name=X;]y'", artifacts="x")
+    lines = done.log.splitlines()
+    (start,) = [number for number, line in enumerate(lines) if line.startswith("::stop-commands::")]
+    (end,) = [number for number, line in enumerate(lines) if line == f"::{lines[start].rpartition('::')[2]}::"]
+    assert start < lines.index(forged) < end
+    assert re.fullmatch(r"::stop-commands::[0-9a-f]{32}", lines[start])
+
+
+def test_git_works_in_the_checkout_of_another_user(steps: Steps) -> None:
+    subprocess.run([tool("git"), "init", "--quiet", steps.workspace], check=True)
+    done = steps.build(build_command="git status --short >status", artifacts="x")
+    assert done.status == 0, done.log
+
+
+HOSTILE = (
+    '"; touch pwned; "',
+    "'; touch pwned; '",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "x\ntouch pwned",
+    "x; touch pwned",
+    "--help",
+    "a b",
+    "../../..",
+)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kind",
+        "architecture",
+        "image",
+        "python",
+        "working-directory",
+        "artifact-name",
+        "rust-toolchain",
+        "rust-profile",
+    ],
+)
+def test_a_hostile_input_is_refused_before_anything_runs(steps: Steps, name: str, value: str) -> None:
+    given = {"build-command": "true", "artifacts": "x", name: value}
+    done = steps.step("prepare", **given)
+    if done.status == 0:  # a toolchain may be called so
+        assert name in {"python", "rust-toolchain", "rust-profile"}, done.log
+    else:
+        assert done.status == 1
+        assert done.last_line.startswith("::error title=glibc-guard build::")
+        assert done.log.count("\n") == 1, done.log
+    assert not list(steps.workspace.rglob("pwned"))
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_hostile_artifacts_and_targets_are_only_text(steps: Steps, value: str) -> None:
+    done = steps.build(build_command="true", artifacts=value, target=value, config=value, baseline=value)
+    assert done.status == 0, done.log
+    assert done.outputs["artifacts"].splitlines() == value.splitlines()
+    assert not list(steps.workspace.rglob("pwned"))
+
+
+def test_a_workspace_with_a_hostile_name(steps: Steps, tmp_path: Path) -> None:
+    steps.workspace = tmp_path / "a; $(touch pwned) `touch pwned` 'c' --help"
+    steps.workspace.mkdir()
+    done = steps.build(build_command="touch made", artifacts="made")
+    assert done.status == 0, done.log
+    assert (steps.workspace / "made").exists()
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_a_failing_build_says_where_and_gives_the_files_back(steps: Steps) -> None:
+    done = steps.build(build_command="mkdir half; touch half/done; exit 7", artifacts="x")
+    assert done.status == 1
+    assert done.last_line.endswith(
+        "The build failed in the container at: build-command (exit status 7); the log above says why"
+    )
+    assert owners(steps.workspace) == {RUNNER}
+
+
+def test_a_failing_before_stops_the_build(steps: Steps) -> None:
+    done = steps.build(before="false\ntouch went-on", build_command="touch went-on", artifacts="x")
+    assert done.status == 1
+    assert "in the container at: before (exit status 1)" in done.last_line
+    assert not (steps.workspace / "went-on").exists()
+
+
+def test_a_container_that_is_stopped_is_no_success(steps: Steps) -> None:
+    done = steps.build(build_command="trap '' EXIT; kill -TERM 1; sleep 1", artifacts="x")
+    assert done.status == 1
+    assert "The build failed in the container at: build-command" in done.last_line
+
+
+def test_files_that_cannot_be_given_back(steps: Steps) -> None:
+    done = steps.build(build_command="touch mine; rm /usr/bin/find", artifacts="mine")
+    assert done.status == 1
+    assert "in the container at: giving the files back to their owner" in done.last_line
+
+
+def test_an_image_that_cannot_be_pulled(steps: Steps) -> None:
+    steps.image = "127.0.0.1:1/none/manylinux2014:1"
+    done = steps.build(build_command="true", artifacts="x")
+    assert done.status == 1
+    assert "The image 127.0.0.1:1/none/manylinux2014:1 cannot be pulled: " in done.last_line
+
+
+def test_an_image_without_a_shell(steps: Steps) -> None:
+    steps.image = "localhost/glibc-guard-empty:1"
+    variables = {**os.environ, **steps.environment}
+    empty = subprocess.run(["tar", "-c", "-T", "/dev/null"], check=True, capture_output=True).stdout
+    docker = tool("docker")
+    subprocess.run([docker, "import", "-", steps.image], check=True, env=variables, input=empty, capture_output=True)
+    done = steps.build(build_command="true", artifacts="x")
+    assert done.status == 1
+    assert "The container did not start in localhost/glibc-guard-empty:1" in done.last_line
+
+
+def test_no_engine(steps: Steps, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "python3").symlink_to("/usr/bin/python3" if Path("/usr/bin/python3").exists() else tool("python3"))
+    steps.extra = {"PATH": str(programs)}
+    done = steps.build(build_command="true", artifacts="x")
+    assert done.status == 1
+    assert "There is no container engine: docker is not on PATH" in done.last_line
+
+
+def test_an_engine_that_does_not_answer(steps: Steps, tmp_path: Path) -> None:
+    (tmp_path / "broken").write_text("[", encoding="utf-8")
+    steps.extra = {"DOCKER_HOST": f"unix://{tmp_path}/nothing.sock", "CONTAINERS_CONF": str(tmp_path / "broken")}
+    done = steps.build(build_command="true", artifacts="x")
+    assert done.status == 1
+    assert "The container engine does not answer: " in done.last_line
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"kind": "wheel"}, "kind: wheel needs the input python"),
+        ({"kind": "wheel", "python": "cp39", "build_command": "true"}, "kind: wheel builds with pip wheel"),
+        ({"kind": "command"}, "kind: command needs the input build-command"),
+        ({"kind": "rust", "build_command": "cargo build"}, "the input artifacts has to say what it makes"),
+        ({"kind": "docker"}, "it may be wheel, rust, command"),
+        ({"architecture": "riscv64"}, "it may be x86_64, aarch64"),
+        ({"architecture": "x86_64" if os.uname().machine != "x86_64" else "aarch64"}, "is not that of this runner"),
+        ({"working_directory": "nowhere"}, "The input working-directory: nowhere is no folder of the repository"),
+    ],
+)
+def test_wrong_inputs(steps: Steps, inputs: dict[str, str], message: str) -> None:
+    done = steps.build(**{"build_command": "", **inputs})
+    assert done.status == 1
+    assert message in done.last_line
+
+
+def test_the_cache_is_keyed_by_image_and_lock_file(steps: Steps) -> None:
+    given = {"build-command": "true", "artifacts": "x"}
+    keys = [steps.step("prepare", **given).outputs]
+    for content in ("a", "b"):
+        (steps.workspace / "Cargo.lock").write_text(content, encoding="utf-8")
+        keys.append(steps.step("prepare", **given).outputs)
+    assert len({outputs["key"] for outputs in keys}) == 3
+    assert len({outputs["restore-keys"] for outputs in keys}) == 1
+    assert all(outputs["key"].startswith(outputs["restore-keys"]) for outputs in keys)
+    assert Path(keys[0]["cache"]).is_dir()
+
+
+def test_wheels_are_built_and_repaired(steps: Steps) -> None:
+    write_extension(steps.workspace)
+    done = steps.build(kind="wheel", python="cp39-cp39 cp39")
+    assert done.status == 0, done.log
+    assert done.outputs["artifacts"] == "wheelhouse/*.whl"
+    (wheel,) = (steps.workspace / "wheelhouse").iterdir()
+    assert wheel.name.startswith("counter-1.0-cp39-cp39-manylinux_2_")
+    assert f"manylinux_2_31_{os.uname().machine}" in wheel.name  # what the image stands for
+    assert wheel.stat().st_uid == RUNNER
+
+
+def test_a_wheel_that_cannot_keep_the_target_fails(steps: Steps) -> None:
+    write_extension(steps.workspace, call="pthread_getattr_default_np(0)", header="pthread.h")  # glibc 2.18
+    done = steps.build(kind="wheel", python="cp39-cp39", target="manylinux2014")
+    assert done.status == 1
+    assert "at: auditwheel repair of counter-1.0" in done.last_line
+
+
+def test_a_python_that_the_image_does_not_have(steps: Steps) -> None:
+    write_extension(steps.workspace)
+    done = steps.build(kind="wheel", python="cp399")
+    assert done.status == 1
+    assert "There is no /opt/python/cp399-cp399/bin/python in this image; it has: /opt/python/cp39-cp39" in done.log
+
+
+def test_old_wheels_are_not_released(steps: Steps) -> None:
+    (steps.workspace / "wheelhouse").mkdir()
+    done = steps.build(kind="wheel", python="cp39-cp39")
+    assert done.status == 1
+    assert "wheelhouse is there before anything was built" in done.log
+
+
+def write_extension(folder: Path, call: str = "0", header: str = "stdlib.h") -> None:
+    """A project with an extension module that needs no package to be built."""
+    (folder / "setup.py").write_text(
+        "from setuptools import Extension, setup\n"
+        "setup(name='counter', version='1.0', ext_modules=[Extension('counter', ['counter.c'])])\n",
+        encoding="utf-8",
+    )
+    (folder / "counter.c").write_text(
+        "#define _GNU_SOURCE\n"
+        f"#include <Python.h>\n#include <{header}>\n"
+        'static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "counter"};\n'
+        f"PyMODINIT_FUNC PyInit_counter(void) {{ if ((long)({call})) return 0; return PyModule_Create(&module); }}\n",
+        encoding="utf-8",
+    )
+
+
+def hand_over(steps: Steps, **inputs: str) -> dict[str, str]:
+    given = {
+        "architecture": "x86_64",
+        "artifact-name": "dist",
+        "working-directory": "a folder",
+        "gate": "success",
+        "verdict": "pass",
+        "floor": "2.17",
+        **inputs,
+    }
+    done = steps.step("hand-over", **given)
+    return {**done.outputs, "log": done.log, "status": str(done.status)}
+
+
+def write_report(steps: Steps, *paths: str) -> str:
+    report = steps.temporary / "report.json"
+    report.write_text(json.dumps({"artifacts": [{"path": path} for path in paths]}), encoding="utf-8")
+    return str(report)
+
+
+def test_what_was_judged_is_handed_over(steps: Steps) -> None:
+    folder = steps.workspace / "a folder"
+    (folder / "out").mkdir(parents=True)
+    (folder / "out" / "my tool").touch()
+    found = hand_over(steps, report=write_report(steps, "out/my tool", "out"))
+    assert found["paths"].splitlines() == [str(folder / "out" / "my tool"), str(folder / "out")]
+    assert (found["name"], found["report-name"]) == ("dist-x86_64", "report-dist-x86_64")
+    assert json.loads(found["x86_64"]) == {
+        "verdict": "pass",
+        "floor": "2.17",
+        "artifact": "dist-x86_64",
+        "report": "report-dist-x86_64",
+    }
+
+
+@pytest.mark.parametrize(("gate", "verdict"), [("failure", "fail"), ("skipped", ""), ("cancelled", "")])
+def test_nothing_but_the_report_where_the_gate_did_not_pass(steps: Steps, gate: str, verdict: str) -> None:
+    (steps.workspace / "a folder").mkdir()
+    report = write_report(steps, "x") if verdict else ""
+    found = hand_over(steps, gate=gate, verdict=verdict, report=report)
+    assert (found["name"], found["paths"]) == ("", "")
+    assert found["report-name"] == ("report-dist-x86_64" if verdict else "")
+    assert json.loads(found["x86_64"])["verdict"] == (verdict or "error")
+
+
+@pytest.mark.parametrize("name", ["*.so", "[x]", "!x", "a\nb", "../../outside", "missing"])
+def test_a_name_that_would_upload_something_else_is_refused(steps: Steps, name: str) -> None:
+    (steps.workspace / "a folder").mkdir()
+    (steps.temporary / "outside").touch()
+    (steps.workspace.parent / "outside").touch()
+    if "/" not in name and name != "missing":
+        (steps.workspace / "a folder" / name).touch()
+    found = hand_over(steps, report=write_report(steps, name))
+    assert found["status"] == "1"
+    assert "cannot be uploaded" in found["log"]
+    assert "paths" not in found
+
+
+def outcome(verdict: str, glibc: str, architecture: str) -> str:
+    name = f"dist-{architecture}" if verdict == "pass" else ""
+    return json.dumps({"verdict": verdict, "floor": glibc, "artifact": name, "report": f"report-dist-{architecture}"})
+
+
+@pytest.mark.parametrize(
+    ("architectures", "build", "expected"),
+    [
+        (
+            ["x86_64"],
+            {"result": "success", "outputs": {"x86_64": outcome("pass", "2.17", "x86_64")}},
+            ("pass", "2.17", "dist-x86_64", "report-dist-x86_64"),
+        ),
+        (
+            ["x86_64", "aarch64"],
+            {
+                "result": "success",
+                "outputs": {
+                    "x86_64": outcome("pass", "2.9", "x86_64"),
+                    "aarch64": outcome("pass", "2.17", "aarch64"),
+                },
+            },
+            ("pass", "2.17", "{dist-x86_64,dist-aarch64}", "{report-dist-x86_64,report-dist-aarch64}"),
+        ),
+        (
+            ["x86_64", "aarch64"],
+            {
+                "result": "failure",
+                "outputs": {
+                    "x86_64": outcome("pass", "2.17", "x86_64"),
+                    "aarch64": outcome("fail", "2.28", "aarch64"),
+                },
+            },
+            ("fail", "2.28", "dist-x86_64", "{report-dist-x86_64,report-dist-aarch64}"),
+        ),
+        (["x86_64"], {"result": "failure", "outputs": {}}, ("error", "", "", "")),
+        (["x86_64"], {"result": "cancelled"}, ("error", "", "", "")),
+        (
+            ["x86_64"],  # say, the upload failed
+            {"result": "failure", "outputs": {"x86_64": outcome("pass", "2.17", "x86_64")}},
+            ("error", "2.17", "dist-x86_64", "report-dist-x86_64"),
+        ),
+    ],
+)
+def test_the_result_of_all_architectures(
+    steps: Steps, architectures: list[str], build: dict[str, object], expected: tuple[str, ...]
+) -> None:
+    done = steps.step("result", build=json.dumps(build), architectures=json.dumps(architectures))
+    assert done.status == 0, done.log
+    names = ("verdict", "floor", "artifacts", "report")
+    assert tuple(done.outputs[name] for name in names) == expected
+
+
+def test_the_images_are_pinned_by_digest() -> None:
+    table = json.loads((ROOT / "scripts" / "build" / "images.json").read_text(encoding="utf-8"))
+    for profile, images in table["images"].items():
+        for architecture, image in images.items():
+            assert re.fullmatch(rf"quay\.io/pypa/{profile}_{architecture}@sha256:[0-9a-f]{{64}}", image)

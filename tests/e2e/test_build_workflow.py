@@ -1,0 +1,273 @@
+"""The reusable workflow, called by the workflows of the examples and run by act with a real container engine.
+
+In the copy under test ``uses: $/`` is rendered to what the runner resolves it to (``ActionManager.cs``), and act takes
+that from a local folder. The same option puts stand-ins in the place of the actions that cannot be fetched here: upload
+and cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from building import CACHE
+from e2e.conftest import ROOT, tool
+from e2e.containers import IMAGE, IMAGE_GLIBC
+
+pytestmark = pytest.mark.e2e
+
+PUBLISHED = "org/glibc-guard"
+STAND_INS = Path(__file__).parent / "stand_ins"
+WORKFLOW = Path(".github") / "workflows" / "release.yml"
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as act takes it for ``org/glibc-guard@v1``."""
+    folder = tmp_path_factory.mktemp("published")
+    for name in (".github", "action.yml", "scripts", "src"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    workflow = folder / ".github" / "workflows" / "build.yml"
+    text, count = re.subn(r"uses: \$/(\S+)", rf"uses: {PUBLISHED}/\1@v1", workflow.read_text(encoding="utf-8"))
+    assert count == 4
+    workflow.write_text(text, encoding="utf-8")
+    return folder
+
+
+@dataclass
+class Project:
+    """An example as a repository of its own, and what was uploaded from it."""
+
+    folder: Path
+    home: Path
+    published: Path
+    environment: dict[str, str]
+
+    @property
+    def uploads(self) -> Path:
+        return self.home / "uploads"
+
+    def uploaded(self) -> dict[str, list[str]]:
+        return {
+            folder.name: sorted(path.name for path in folder.iterdir()) for folder in sorted(self.uploads.glob("*"))
+        }
+
+    def report(self, name: str) -> dict[str, Any]:
+        (path,) = (self.uploads / name).iterdir()
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return report
+
+    def give(self, **inputs: str) -> None:
+        """Sets inputs of the call, in place of those that the example gives."""
+        text = (self.folder / WORKFLOW).read_text(encoding="utf-8")
+        before, call, after = text.partition("    with:\n")
+        given = {key.replace("_", "-"): value for key, value in inputs.items()}
+        for key in given:
+            after = re.sub(rf"^      {key}:.*\n", "", after, flags=re.MULTILINE)
+        lines = "".join(f"      {key}: {json.dumps(value)}\n" for key, value in given.items())
+        (self.folder / WORKFLOW).write_text(before + call + lines + after, encoding="utf-8")
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        """Commits all and runs the workflow as a push to main does."""
+        identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
+        for command in (["init", "-q", "-b", "main"], ["add", "-A"], [*identity, "commit", "-q", "-m", "x"]):
+            subprocess.run([tool("git"), *command], cwd=self.folder, check=True)
+        local = {f"{PUBLISHED}@v1": self.published}
+        for file in (self.published / ".github").rglob("*.yml"):
+            for name, reference in re.findall(r"uses: (actions/[\w-]+)\S*?@(\w+)", file.read_text(encoding="utf-8")):
+                if (STAND_INS / name.removeprefix("actions/")).is_dir():
+                    local[f"{name}@{reference}"] = STAND_INS / name.removeprefix("actions/")
+        command = [str(tool("act")), "push", "--workflows", str(WORKFLOW)]
+        for runner in ("ubuntu-24.04", "ubuntu-24.04-arm"):
+            command += ["--platform", f"{runner}=-self-hosted"]
+        for name, folder in local.items():
+            command += ["--local-repository", f"{name}={folder}"]
+        given = {
+            "STAND_IN_UPLOADS": str(self.uploads),
+            "STAND_IN_CACHE": str(CACHE / "stand-in-cache"),
+            **self.environment,
+        }
+        for name in ("STAND_IN_UPLOADS", "STAND_IN_CACHE"):
+            command += ["--env", f"{name}={given[name]}"]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            check=False,
+            env={**given, "XDG_CACHE_HOME": str(self.home / "cache"), "XDG_CONFIG_HOME": str(self.home / "config")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=900,
+        )
+
+
+def example(name: str, tmp_path: Path, published: Path, environment: dict[str, str]) -> Project:
+    folder = tmp_path / "a project"
+    built = shutil.ignore_patterns("build", "target", "wheelhouse", "*.egg-info")
+    shutil.copytree(ROOT / "examples" / name, folder, ignore=built)
+    project = Project(folder, tmp_path, published, environment)
+    project.give(image=IMAGE, target=IMAGE_GLIBC, architectures=json.dumps([os.uname().machine]))
+    return project
+
+
+@pytest.fixture
+def variables(environment: dict[str, str], container_engine: dict[str, str]) -> dict[str, str]:
+    return {**environment, **container_engine}
+
+
+def test_the_c_program(tmp_path: Path, published: Path, variables: dict[str, str]) -> None:
+    project = example("c-program", tmp_path, published, variables)
+    done = project.run()
+    assert done.returncode == 0, done.stdout
+    name = f"table-{os.uname().machine}"
+    assert f"{name}, pass, needs glibc 2.26 or newer" in done.stdout
+    assert project.uploaded() == {f"report-{name}": ["glibc-guard-report.json"], name: ["table"]}
+    assert project.report(f"report-{name}")["artifacts"][0]["floor"]["GLIBC"] == "2.26"
+
+    subprocess.run(["make", "--always-make"], cwd=project.folder, check=True, capture_output=True)
+    assert_built_here_fails(project, "build/table", "__libc_start_main")
+
+
+def test_the_rust_program(tmp_path: Path, published: Path, variables: dict[str, str]) -> None:
+    project = example("rust-cli", tmp_path, published, variables)
+    done = project.run()
+    assert done.returncode == 0, done.stdout
+    name = f"visits-{os.uname().machine}"
+    assert project.uploaded() == {f"report-{name}": ["glibc-guard-report.json"], name: ["visits"]}
+    (judged,) = project.report(f"report-{name}")["artifacts"]
+    assert judged["path"] == "target/release/visits"
+    assert release(judged["floor"]["GLIBC"]) <= release(IMAGE_GLIBC)
+    ran = subprocess.run([project.uploads / name / "visits"], check=True, capture_output=True, text=True)
+    assert sorted(ran.stdout.split()) == ["1", "2", "3", "visits", "visits", "visits"]
+
+    # The image is newer than 2.18, and so the linker has written down the version of a symbol that is only weak.
+    project.give(target="2.17")
+    shutil.rmtree(project.uploads)
+    done = project.run()
+    assert done.returncode != 0
+    assert "=== cargo build" in done.stdout
+    assert "=== installing rustup" not in done.stdout  # it came from the cache
+    assert "__cxa_thread_atexit_impl (weak)" in done.stdout
+    assert list(project.uploaded()) == [f"report-{name}"]
+
+    folder = CACHE / "examples-target" / "rust-cli"
+    kept = {**project.environment, "CARGO_TARGET_DIR": str(folder)}
+    cargo = [str(tool("cargo")), "build", "--release", "--locked"]
+    subprocess.run(cargo, cwd=project.folder, check=True, capture_output=True, env=kept)
+    shutil.copy(folder / "release" / "visits", project.folder / "here")
+    assert_built_here_fails(project, "here", "__libc_start_main")
+
+
+def test_the_python_extension(tmp_path: Path, published: Path, variables: dict[str, str]) -> None:
+    project = example("python-pybind11", tmp_path, published, variables)
+    project.give(python="cp39-cp39")
+    done = project.run()
+    assert done.returncode == 0, done.stdout
+    name = f"wheels-{os.uname().machine}"
+    (wheel,) = project.uploaded()[name]
+    assert wheel.startswith("fastscore-1.0-cp39-cp39-manylinux_2_")
+    (judged,) = project.report(f"report-{name}")["artifacts"]
+    assert judged["path"] == f"wheelhouse/{wheel}"
+    assert judged["floor"]["GLIBC"] == "2.29"  # pow, as the image's system has it
+
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "here", "."]
+    subprocess.run(pip, cwd=project.folder, check=True, capture_output=True)
+    assert_built_here_fails(project, "here/*.whl", "symbol-version-too-new")
+
+
+def test_where_the_gate_fails_only_the_report_is_uploaded(
+    tmp_path: Path, published: Path, variables: dict[str, str]
+) -> None:
+    project = example("c-program", tmp_path, published, variables)
+    project.give(target="manylinux2014")
+    done = project.run()
+    assert done.returncode != 0, done.stdout
+    name = f"report-table-{os.uname().machine}"
+    assert list(project.uploaded()) == [name]
+    report = project.report(name)
+    assert report["verdict"] == "fail"
+    assert {finding["symbol"] for finding in report["artifacts"][0]["findings"]} == {"reallocarray"}
+    assert "Nothing is handed over for" in done.stdout
+    assert outputs(done) == {"verdict": "fail", "floor": "2.26", "artifacts": "", "report": name}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"build_command": "exit 3"}, "The build failed in the container at: build-command (exit status 3)"),
+        ({"artifacts": "build/other"}, "The input artifacts: build/other matches nothing in "),
+    ],
+)
+def test_where_nothing_can_be_judged_nothing_is_uploaded(
+    tmp_path: Path, published: Path, variables: dict[str, str], inputs: dict[str, str], message: str
+) -> None:
+    project = example("c-program", tmp_path, published, variables)
+    project.give(**inputs)
+    done = project.run()
+    assert done.returncode != 0
+    assert message in done.stdout, done.stdout
+    assert project.uploaded() == {}
+    assert outputs(done) == {"verdict": "error", "floor": "", "artifacts": "", "report": ""}
+
+
+def test_one_architecture_fails_and_the_other_is_handed_over(
+    tmp_path: Path, published: Path, variables: dict[str, str]
+) -> None:
+    project = example("c-program", tmp_path, published, variables)
+    project.give(architectures='["x86_64", "aarch64"]')  # one of them is not that of this machine
+    done = project.run()
+    assert done.returncode != 0
+    assert f"is not that of this runner, which is {os.uname().machine}" in done.stdout
+    name = f"table-{os.uname().machine}"
+    assert list(project.uploaded()) == [f"report-{name}", name]
+    # Of the outputs act keeps those of the job that ended last, be they empty; GitHub keeps each that is set.
+    assert outputs(done)["verdict"] == "error"
+
+
+HOSTILE = "\"; touch pwned; \" '; touch pwned; ' $(touch pwned) `touch pwned`\\n touch pwned"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["python", "config", "baseline", "working-directory", "rust-toolchain", "artifacts", "target", "artifact-name"],
+)
+def test_hostile_inputs_do_nothing(tmp_path: Path, published: Path, variables: dict[str, str], name: str) -> None:
+    project = example("c-program", tmp_path, published, variables)
+    project.give(**{name: HOSTILE})
+    done = project.run()
+    assert done.returncode != 0 or name == "baseline", done.stdout
+    assert list(project.uploaded()) == [] or name == "baseline"
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def outputs(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """The outputs of the workflow, from the log of its last job: act runs no job of the caller after a failed one."""
+    return dict(re.findall(r"/Join the architectures\] +\S+ +::set-output:: (\w+)=(.*)", done.stdout))
+
+
+def assert_built_here_fails(project: Project, artifacts: str, named: str) -> None:
+    """What this machine builds, which is newer than the image, does not pass where the image's glibc is promised."""
+    command = [sys.executable, "-m", "glibc_guard", "check", "--target", IMAGE_GLIBC]
+    command += [str(path) for path in project.folder.glob(artifacts)]
+    variables = {**project.environment, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, check=False, cwd=project.folder, capture_output=True, text=True, env=variables)
+    assert done.returncode == 1, done.stdout
+    assert named in done.stdout
+
+
+def release(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
