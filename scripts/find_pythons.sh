@@ -4,7 +4,8 @@ set -euo pipefail
 
 candidates() {
     type -a -P python3 python3.14 python3.13 python3.12 python3.11 python3.10 python 2>/dev/null || true
-    printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python /opt/python/cp*/bin/python
+    printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python /opt/python/cp*/bin/python \
+        "${RUNNER_TOOL_CACHE:-/opt/hostedtoolcache}"/Python/*/*/bin/python
 }
 
 declare -A seen=()

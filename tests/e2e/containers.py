@@ -18,8 +18,9 @@ from e2e.conftest import ROOT, tool
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Debian 11 with glibc 2.31 in truth; see ``scripts/make_build_image.sh``.
-IMAGE: Final = f"quay.io/pypa/manylinux2014_{platform.machine()}"
+#: Debian 11 with glibc 2.31 in truth; see ``scripts/make_build_image.sh``. It has a name of its own, since whoever runs
+#: the tests may have the real image, and go on to build with it.
+IMAGE: Final = f"localhost/glibc-guard-tests/manylinux2014_{platform.machine()}"
 IMAGE_GLIBC: Final = "2.31"
 #: What the images of PyPA have in their environment.
 _VARIABLES: Final = (
@@ -27,6 +28,7 @@ _VARIABLES: Final = (
     "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
 )
 _RECIPE: Final = ROOT / "scripts" / "make_build_image.sh"
+_PACKAGES: Final = Path(__file__).with_name("build_image.txt")  # `make lock` renews it
 #: What podman needs where it runs in a virtual machine of its own kind: no crun, no raised limits.
 _CONFIGURATION: Final = """
 [containers]
@@ -77,7 +79,7 @@ def _answers(docker: Path, variables: dict[str, str]) -> bool:
 def import_image(variables: dict[str, str]) -> None:
     """See that the engine has the image; its file system is made once a version of the recipe and kept."""
     docker, environment = str(tool("docker")), {**os.environ, **variables}
-    recipe = hashlib.sha256(_RECIPE.read_bytes()).hexdigest()[:16]
+    recipe = hashlib.sha256(_RECIPE.read_bytes() + _PACKAGES.read_bytes()).hexdigest()[:16]
     label = f"{recipe} {' '.join(_VARIABLES)}"
     inspect = [docker, "image", "inspect", "--format", '{{index .Config.Labels "glibc-guard"}}', IMAGE]
     known = subprocess.run(inspect, check=False, capture_output=True, text=True, env=environment)

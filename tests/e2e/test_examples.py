@@ -29,7 +29,7 @@ else:
 pytestmark = pytest.mark.e2e
 
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
-TOOLS = ("cargo-zigbuild==0.24.0", "cibuildwheel==4.2.0", "maturin==1.16.0", "uv==0.9.5", "ziglang==0.17.0")
+TOOLS = Path(__file__).with_name("example_tools.txt")  # `make lock` renews it
 MACHINE = os.uname().machine
 UNBUILT = shutil.ignore_patterns("build", "target", "dist", "wheelhouse", "*.egg-info", "*.so", "*.tar.gz", "stage")
 
@@ -80,14 +80,15 @@ def example(request: pytest.FixtureRequest, tmp_path: Path, environment: dict[st
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """The folder of programs that PyPI has."""
-    key = hashlib.sha256(f"{TOOLS} {sys.version}".encode()).hexdigest()[:16]
+    """The folder of programs that PyPI has; cibuildwheel runs on CPython 3.11 or newer."""
+    python = a_python((3, 11), headers=False)
+    key = hashlib.sha256(TOOLS.read_bytes() + python.encode()).hexdigest()[:16]
     folder = CACHE / f"example-tools-{key}"
     if not (folder / ".ready").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "venv", folder], check=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
-        subprocess.run([*pip, *TOOLS], check=True)
+        subprocess.run([*pip, "--require-hashes", "-r", str(TOOLS)], check=True)
         (folder / ".ready").touch()
     return folder / "bin"
 
@@ -175,7 +176,7 @@ def test_cibuildwheel_runs_the_check(example: Example, tools: Path, container_en
 
 @one("nanobind-abi3")
 def test_nanobind_makes_one_wheel_for_many_pythons(example: Example) -> None:
-    python = python_with_headers()
+    python = a_python((3, 12), headers=True)
     example.run(python, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", "dist", ".")
     wheel = example.wheel()
     assert wheel.name == f"nearest-1.0-cp312-abi3-linux_{MACHINE}.whl"
@@ -188,15 +189,15 @@ def test_nanobind_makes_one_wheel_for_many_pythons(example: Example) -> None:
     assert example.run(python, "-c", program, PYTHONPATH=str(example.folder / "unpacked")).strip() == "5.0"
 
 
-def python_with_headers() -> str:
-    """A CPython 3.12 or newer that extensions can be built for."""
+def a_python(oldest: tuple[int, int], *, headers: bool) -> str:
+    """Return a CPython from ``oldest`` on, with the ``headers`` that extensions are built with where asked for."""
     listing = subprocess.run([ROOT / "scripts" / "find_pythons.sh"], check=True, capture_output=True, text=True).stdout
     probe = "import sys, sysconfig, pathlib; p = pathlib.Path(sysconfig.get_path('include'), 'Python.h'); "
-    probe += "sys.exit(sys.version_info < (3, 12) or not p.exists())"
+    probe += f"sys.exit(sys.version_info < {oldest} or {headers} and not p.exists())"
     for python in listing.split():
         if subprocess.run([python, "-c", probe], check=False).returncode == 0:
             return python
-    message = "CPython 3.12 or newer with its headers is not installed"
+    message = f"CPython {oldest[0]}.{oldest[1]} or newer{' with its headers' * headers} is not installed"
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
