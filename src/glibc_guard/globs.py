@@ -11,6 +11,7 @@ WILDCARDS: Final = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 TOKENS: Final = re.compile(r"(\*\*/|\*\*|\*|\?)")
 #: Ways to share out a text between the wildcards that a regular expression may try: beyond that, step by step.
 FEW_WAYS: Final = 100_000
+SHORT, FEW_FOLDERS = 128, 8  # a path whose folders are quickly tried one by one
 
 
 def glob_matches(pattern: str, text: str) -> bool:
@@ -23,9 +24,10 @@ def glob_matches(pattern: str, text: str) -> bool:
 
 def glob_matches_within(pattern: str, path: str) -> bool:
     """Tell whether ``path``, or one of the folders that it lies in, matches ``pattern``."""
-    if glob_matches(pattern, path):
-        return True
-    return "/" in path and _Steps.of(pattern).match(path, folders=True)
+    if len(path) > SHORT or path.count("/") > FEW_FOLDERS:
+        return _Steps.of(pattern).match(path, folders=True)
+    folders = (path[: place.start()] for place in re.finditer("/", path))
+    return glob_matches(pattern, path) or any(glob_matches(pattern, folder) for folder in folders)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -12,8 +12,10 @@ from typing import Final
 from glibc_guard.globs import glob_matches
 
 SHOWN: Final = 3
-DEEPEST: Final = 32  # folders; no packaging step nests deeper
-COMPARED: Final = 5000  # names that are looked at closely
+DEEPEST: Final = 16  # folders that a packaging step may have put in or left out
+COMPARED: Final = 2000  # names that are looked at closely
+LONGEST: Final = 1024  # characters of a name that is looked at, and …
+FOLDERS: Final = 32  # … folders in it; a real path has fewer
 LIKENESS: Final = 0.8
 PYTHON: Final = re.compile(r"\b(?:cpython-|cp)(\d)(\d+t?)\b")
 MODULE: Final = re.compile(r"\.(?:so|pyd|dll|dylib)(?:\.\d+)*$")
@@ -24,8 +26,10 @@ def whereabouts(glob: str, names: Sequence[str]) -> str:
     """Say what of ``names`` could be what ``glob`` asks for, and how it may have come there."""
     if any(name.startswith(f"{glob}/") for name in names):
         return f"it is a folder here: for anything in it write {glob}/**"
+    count = len(names)
+    names = [name for name in names if len(name) <= LONGEST and name.count("/") <= FOLDERS]
     told = _elsewhere(glob, names) or _in_other_case(glob, names) or _other_suffix(glob, names) or _alike(glob, names)
-    return told or f"nothing of a similar name among {len(names):,} {'file' if len(names) == 1 else 'files'}"
+    return told or f"nothing of a similar name among {count:,} {'file' if count == 1 else 'files'}"
 
 
 def _elsewhere(glob: str, names: Sequence[str]) -> str | None:
