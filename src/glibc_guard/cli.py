@@ -143,7 +143,10 @@ def check_command(  # noqa: PLR0913  # one parameter an option
             require=(*settings.require, *_each("--require", require, member_glob)),
             forbid=(*settings.forbid, *_each("--forbid", forbid, member_glob)),
             max_size=tuple({**dict(settings.max_size), **dict(map(_limit, max_sizes))}.items()),
-            expect_toolchain=(*settings.expect_toolchain, *_each("--expect-toolchain", expect_toolchain, toolchain_text)),
+            expect_toolchain=(
+                *settings.expect_toolchain,
+                *_each("--expect-toolchain", expect_toolchain, toolchain_text),
+            ),
         )
         report = _checked(paths, settings, quiet=quiet)
         status = exit_status(report, settings.fail_on)

@@ -52,7 +52,7 @@ WANTED: Final = {
     "forbid": 'a list of globs, like ["**/*.a"]',
     "max-size": '"60 MB", "60 MiB" or a number of bytes for each glob, as in "**/*.so" = "60 MB"',
     "expect-toolchain": 'a list of parts of compiler notes, like ["Red Hat *"]',
-    "severity": '"error", "warning" or "note" for each rule, as in floor-raised = "error"; an ignore sets findings aside',
+    "severity": '"error", "warning" or "note" for each rule, as in floor-raised = "error" (an ignore sets aside)',
     "ignore": "[[ignore]] with a rule and a reason",
     "rule": "the name of a rule",
     "reason": "why these findings are no fault",
@@ -155,13 +155,20 @@ def _complaint(document: Any, error: msgspec.ValidationError) -> str:  # noqa: A
     """Name the first entry that is wrong, and what it could be; msgspec speaks of types."""
     for key, value in document.items() if isinstance(document, dict) else ():
         for where, alone in _alone(key, value):
-            try:
-                msgspec.convert({key: alone}, Table)
-            except msgspec.ValidationError as wrong:
-                field = re.search(r"\.(\w+)`$", str(wrong))
+            wrong = _refused({key: alone})
+            if wrong is not None:
+                field = re.search(r"\.(\w+)`$", wrong)
                 name = field[1] if field and isinstance(alone, list) else key
-                return f"{where}{'' if name == key else f': {name}'}: write {WANTED[name]}{_given(str(wrong))}"
+                return f"{where}{'' if name == key else f': {name}'}: write {WANTED[name]}{_given(wrong)}"
     return str(error).replace("`$.", "`").replace("`$`", "the configuration")
+
+
+def _refused(document: dict[str, Any]) -> str | None:
+    try:
+        msgspec.convert(document, Table)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return None
 
 
 def _alone(key: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401

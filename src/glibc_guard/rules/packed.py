@@ -73,9 +73,11 @@ class Packed:
         Not of a single ELF file, which holds nothing; not of what only carries wheels, which are judged themselves; not
         of a wheel that is the data of another; not of one that could not be read to its end, where nobody knows.
         """
-        only_carries = carries_wheels(self.artifact) and all(item.kind in NOT_LOADED for item in self.artifact.objects)
-        whole = all(entry.path is not None for entry in self.artifact.unread)
-        return self.artifact.kind not in {"elf", "unknown"} and not (only_carries or self.artifact.inside_wheel) and whole
+        artifact = self.artifact
+        if artifact.kind in {"elf", "unknown"} or artifact.inside_wheel:
+            return False
+        only_carries = carries_wheels(artifact) and all(item.kind in NOT_LOADED for item in artifact.objects)
+        return not only_carries and all(entry.path is not None for entry in artifact.unread)
 
     @cached_property
     def _distributions(self) -> frozenset[str]:

@@ -97,7 +97,8 @@ def test_hostile_abbreviations_cost_little(tmp_path: Path, attributes: int) -> N
 
 
 def test_the_folders_of_many_units(tmp_path: Path) -> None:
-    units = "".join(f"int f{number}(int x) {{ struct s{number} {{ int a; }} s = {{x}}; return s.a; }}\n" for number in range(50))
+    unit = "int f{0}(int x) {{ struct s{0} {{ int a; }} s = {{x}}; return s.a; }}\n"
+    units = "".join(unit.format(number) for number in range(50))
     for number in range(40):
         (tmp_path / f"{number}.c").write_text(units.replace("int f", f"int f{number}_"))
         folder = f"-fdebug-prefix-map={tmp_path}=/project/{number}"
