@@ -70,6 +70,7 @@ def test_a_member_one_folder_too_deep(tmp_path: Path) -> None:
         ("a/libx.so.2", ["a/libx.so.1"], "found a/libx.so.1: another version of the library?"),
         ("a/_raylet.so", ["a/_raylett.so", "a/b.py"], "similar: a/_raylett.so"),
         ("a/core", ["a/core/x.so"], "it is a folder here: for anything in it write a/core/**"),
+        ("a/x.so", ["b/" * 40 + "x.so"], f"found elsewhere: {'b/' * 40}x.so"),
         ("a/x.so", ["b/c.py"], "nothing of a similar name among 1 file"),
         ("a/*", ["b/c.py", "b/d.py"], "nothing of a similar name among 2 files"),
     ],
