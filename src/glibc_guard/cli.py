@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,7 @@ from glibc_guard.model import Report
 from glibc_guard.output import FORMATS, OutputError, destinations, refuse_overwriting, render, write
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
-from glibc_guard.settings import member_glob
+from glibc_guard.settings import member_glob, size_glob, toolchain_text
 from glibc_guard.sizes import size_in_bytes
 from glibc_guard.targets import TargetError
 
@@ -97,7 +97,7 @@ def cli() -> None:
     "--expect-toolchain",
     multiple=True,
     metavar="TEXT",
-    help="A part of the compiler notes that each object built here carries: 'Red Hat 10.*'. Repeat: one of them.",
+    help="A part of the compiler notes that each object built here carries: 'Red Hat *'. Repeat: one of them.",
 )
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
@@ -140,10 +140,13 @@ def check_command(  # noqa: PLR0913  # one parameter an option
             baseline_required=baseline_required or settings.baseline_required,
             together=together or settings.together,
             jobs=jobs or settings.jobs,
-            require=(*settings.require, *_globs("--require", require)),
-            forbid=(*settings.forbid, *_globs("--forbid", forbid)),
+            require=(*settings.require, *_each("--require", require, member_glob)),
+            forbid=(*settings.forbid, *_each("--forbid", forbid, member_glob)),
             max_size=tuple({**dict(settings.max_size), **dict(map(_limit, max_sizes))}.items()),
-            expect_toolchain=(*settings.expect_toolchain, *_given("--expect-toolchain", expect_toolchain)),
+            expect_toolchain=(
+                *settings.expect_toolchain,
+                *_each("--expect-toolchain", expect_toolchain, toolchain_text),
+            ),
         )
         report = _checked(paths, settings, quiet=quiet)
         status = exit_status(report, settings.fail_on)
@@ -208,15 +211,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cli(args=arguments, prog_name="glibc-guard")
 
 
-def _given(option: str, texts: Sequence[str]) -> Sequence[str]:
+def _each(option: str, texts: Sequence[str], accepted: Callable[[str], str]) -> Sequence[str]:
     if not all(text.strip() for text in texts):
         raise UsageError(f"{option} is empty: is a variable not set?")
-    return texts
-
-
-def _globs(option: str, texts: Sequence[str]) -> Sequence[str]:
     try:
-        return [member_glob(text) for text in _given(option, texts)]
+        return [accepted(text) for text in texts]
     except ConfigError as error:
         raise UsageError(f"{option}: {error}") from error
 
@@ -226,7 +225,7 @@ def _limit(text: str) -> tuple[str, int]:
     if not glob:
         raise UsageError(f'--max-size {text}: write GLOB=SIZE, like "**/*.so=60MB"')
     try:
-        return _globs("--max-size", [glob])[0], size_in_bytes(size)
+        return _each("--max-size", [glob], size_glob)[0], size_in_bytes(size)
     except ValueError as error:
         raise UsageError(f"--max-size: {error}") from error
 

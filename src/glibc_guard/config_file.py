@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -22,6 +23,8 @@ from glibc_guard.settings import (
     Ignore,
     Settings,
     member_glob,
+    size_glob,
+    toolchain_text,
 )
 from glibc_guard.sizes import size_in_bytes
 
@@ -32,6 +35,35 @@ else:
 
 Text = Annotated[str, msgspec.Meta(min_length=1, pattern=r"\S")]
 Bytes = Annotated[int, msgspec.Meta(ge=1)]
+
+
+#: What each key takes, in the words of the documentation.
+WANTED: Final = {
+    "target": 'a name, like "manylinux2014", or a list of them',
+    "fail-on": '"error", "warning" or "never"',
+    "allow-empty": "true or false",
+    "together": "true or false",
+    "jobs": "a number of threads, 1 or more",
+    "baseline": 'a path or "pypi:NAME"',
+    "baseline-required": "true or false",
+    "size-jump-ratio": "a number, 1 or more",
+    "size-jump-bytes": '"1 MB", "1 MiB" or a number of bytes',
+    "require": 'a list of globs, like ["pkg/_core*.so"]',
+    "forbid": 'a list of globs, like ["**/*.a"]',
+    "max-size": '"60 MB", "60 MiB" or a number of bytes for each glob, as in "**/*.so" = "60 MB"',
+    "expect-toolchain": 'a list of parts of compiler notes, like ["Red Hat *"]',
+    "severity": '"error", "warning" or "note" for each rule, as in floor-raised = "error" (an ignore sets aside)',
+    "ignore": "[[ignore]] with a rule and a reason",
+    "rule": "the name of a rule",
+    "reason": "why these findings are no fault",
+    "symbol": "a glob",
+    "object": "a glob",
+    "until": "a date without quotes, like 2027-03-01",
+}
+KINDS: Final = {  # of TOML, as msgspec calls them
+    "bool": "true or false", "str": "a text", "int": "a number", "float": "a number", "array": "a list",
+    "object": "a table", "date": "a date", "datetime": "a date",
+}  # fmt: skip
 
 
 class IgnoreTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -92,7 +124,7 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
     try:
         table = msgspec.convert(document, Table)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {str(error).replace('`$.', '`').replace('`$`', 'the configuration')}") from error
+        raise ConfigError(f"{path}: {_complaint(document, error)}") from error
     return Settings(
         targets=(table.target,) if isinstance(table.target, str) else tuple(table.target),
         fail_on=table.fail_on,
@@ -103,20 +135,60 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         baseline_required=table.baseline_required,
         size_jump_ratio=table.size_jump_ratio,
         size_jump_bytes=_bytes(table.size_jump_bytes, path, "size-jump-bytes"),
-        require=_globs(table.require, path, "require"),
-        forbid=_globs(table.forbid, path, "forbid"),
+        require=_each(table.require, path, "require", member_glob),
+        forbid=_each(table.forbid, path, "forbid", member_glob),
         max_size=tuple(
             zip(
-                _globs(table.max_size, path, "max-size"),
+                _each(table.max_size, path, "max-size", size_glob),
                 (_bytes(limit, path, "max-size") for limit in table.max_size.values()),
                 strict=True,
             )
         ),
-        expect_toolchain=tuple(table.expect_toolchain),
+        expect_toolchain=_each(table.expect_toolchain, path, "expect-toolchain", toolchain_text),
         severities=_severities(table.severity, path),
         ignores=tuple(Ignore(**msgspec.structs.asdict(entry)) for entry in table.ignore),
         source=path,
     )
+
+
+def _complaint(document: Any, error: msgspec.ValidationError) -> str:  # noqa: ANN401  # any TOML value
+    """Name the first entry that is wrong, and what it could be; msgspec speaks of types."""
+    for key, value in document.items() if isinstance(document, dict) else ():
+        for where, alone in _alone(key, value):
+            wrong = _refused({key: alone})
+            if wrong is not None:
+                field = re.search(r"\.(\w+)`$", wrong)
+                name = field[1] if field and isinstance(alone, list) else key
+                return f"{where}{'' if name == key else f': {name}'}: write {WANTED[name]}{_given(wrong)}"
+    return str(error).replace("`$.", "`").replace("`$`", "the configuration")
+
+
+def _refused(document: dict[str, Any]) -> str | None:
+    try:
+        msgspec.convert(document, Table)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return None
+
+
+def _alone(key: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """Yield each entry of a list or a table with its name, as if there were no other."""
+    if isinstance(value, dict) and value:
+        yield from ((f"{key}: {name}", {name: one}) for name, one in value.items())
+    elif isinstance(value, list) and value:
+        yield from ((f"{key} {number}", [one]) for number, one in enumerate(value, 1))
+    else:
+        yield key, value
+
+
+def _given(complaint: str) -> str:
+    """Return what msgspec quotes of the file, in brackets."""
+    missing = re.search(r"missing required field `(\w+)`", complaint)
+    if missing is not None:
+        return f" ({missing[1]} is missing)"
+    value = re.search(r"Invalid enum value (.+?)(?: - at|$)", complaint)
+    kind = re.search(r", got `(\w+)`", complaint)
+    return f" (not {value[1]})" if value else f" (not {KINDS.get(kind[1], kind[1])})" if kind else ""
 
 
 def _baseline(given: str | None, folder: Path) -> str | None:
@@ -135,9 +207,9 @@ def _severities(chosen: dict[str, Severity], path: Path) -> dict[str, Severity]:
     return chosen
 
 
-def _globs(texts: Iterable[str], path: Path, key: str) -> tuple[str, ...]:
+def _each(texts: Iterable[str], path: Path, key: str, accepted: Callable[[str], str]) -> tuple[str, ...]:
     try:
-        return tuple(map(member_glob, texts))
+        return tuple(map(accepted, texts))
     except ConfigError as error:
         raise ConfigError(f"{path}: {key}: {error}") from error
 

@@ -159,7 +159,8 @@ class Artifact:
     record_problems: tuple[RecordProblem, ...] = ()
     links: tuple[tuple[str, str], ...] = ()  # symbolic and hard links: path → path of what it leads to, both inside
     files: Mapping[str, int] = field(default_factory=dict)  # every member but the links: path → size in bytes
-    nested_wheels: int = 0  # wheels inside, which are artifacts of their own
+    nested_wheels: tuple[str, ...] = ()  # paths of wheels inside, which are artifacts of their own
+    inside_wheel: bool = False  # itself such a wheel, packed as data into another wheel
     installed: tuple[InstalledWheel, ...] = ()  # of a site-packages folder
 
 

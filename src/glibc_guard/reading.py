@@ -99,17 +99,18 @@ def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress 
     except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: the other artifacts are still judged
         reason = f"glibc-guard itself failed on it, please report this: {error!r}"
         return [_unreadable(path, digest.result(), reason)]
-    nested = [_filled(_inner(path, wheel), inside) for wheel, inside in found.items() if wheel is not None]
-    return [_filled(replace(outer, nested_wheels=len(nested)), found[None]), *nested]
+    nested = [_filled(_inner(outer, wheel), inside) for wheel, inside in found.items() if wheel is not None]
+    wheels = tuple(wheel.path for wheel in found if wheel is not None)
+    return [_filled(replace(outer, nested_wheels=wheels), found[None]), *nested]
 
 
 def _is_for_linux(wheel: WheelFacts) -> bool:
     return any("linux" in platform for platform in wheel.platforms)
 
 
-def _inner(path: str, wheel: NestedWheel) -> Artifact:
+def _inner(outer: Artifact, wheel: NestedWheel) -> Artifact:
     return Artifact(
-        path=f"{printable(path)}/{wheel.path}",
+        path=f"{outer.path}/{wheel.path}",
         kind="wheel",
         size=wheel.size,
         sha256=wheel.sha256,
@@ -117,6 +118,7 @@ def _inner(path: str, wheel: NestedWheel) -> Artifact:
         objects=(),
         wheel=wheel.facts,
         record_problems=wheel.record.problems(),
+        inside_wheel=outer.kind == "wheel",
     )
 
 

@@ -74,6 +74,28 @@ def member_glob(text: str) -> str:
     """
     if text.startswith(("/", "./", "../")) or "/../" in text or "/./" in text or "//" in text or "\\" in text:
         raise ConfigError(f'"{text}" matches no member: write it relative to the artifact, like "pkg/_core*.so"')
+    if text in {".", ".."} or text.endswith(("/.", "/..")):
+        raise ConfigError(f'"{text}" matches no member: for all that is in a folder write "FOLDER/**"')
     if text.endswith("/"):
         raise ConfigError(f'"{text}" matches no member: for all that is in the folder write "{text}**"')
+    if any(bracket in text for bracket in "[]{}"):
+        raise ConfigError(
+            f'"{text}": braces and brackets have no meaning here: write a glob for each, like "**/*.a" and "**/*.so"; '
+            "? stands for one character, * for any number of them"
+        )
+    return text
+
+
+def size_glob(text: str) -> str:
+    """Return ``text`` if it can match a member, or the file name of an artifact; raises ConfigError."""
+    name = text.rpartition("/")[2]
+    if text.endswith(".whl") and text.removesuffix(name).strip("*/"):
+        raise ConfigError(f'"{text}" bounds nothing: of a wheel only the file name counts, write "{name}"')
+    return member_glob(text)
+
+
+def toolchain_text(text: str) -> str:
+    """Return ``text`` if some compiler note could be without it; raises ConfigError where it asks for nothing."""
+    if not text.strip("* "):
+        raise ConfigError(f'"{text}" accepts any toolchain: write a part of a compiler note, like "Red Hat *"')
     return text

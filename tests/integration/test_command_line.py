@@ -276,3 +276,11 @@ def test_a_release_of_glibc_alone_says_what_it_leaves_open(tmp_path: Path) -> No
     shown = run("check", tmp_path / "m.so", "--target", "2.36").stdout
     assert "2.36 is a release of glibc alone: the versions of" in shown
     assert "libstdc++" in shown
+
+
+def test_a_link_that_leads_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    done = run("check", "loop", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert "symbolic links" in done.stdout
+    assert run("check", "loop", "--format", "json", "--output", "loop", cwd=tmp_path).returncode == 2

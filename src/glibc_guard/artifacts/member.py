@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import sys
 import threading
 from collections import deque
@@ -78,6 +79,11 @@ class Member:
 def printable(name: str) -> str:
     """Return ``name`` without the surrogates that stand for bytes that are not UTF-8: they could not be written."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def normalized(name: str) -> str:
+    """Return the path that a member called ``name`` is unpacked to: no ".", no "//", no way back, no root."""
+    return posixpath.normpath(name.lstrip("/"))
 
 
 def linked(path: str, target: str) -> Member:

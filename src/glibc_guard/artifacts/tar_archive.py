@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from glibc_guard.artifacts.limits import Limits
-from glibc_guard.artifacts.member import ArtifactError, Member, StreamedContent, linked, printable
+from glibc_guard.artifacts.member import ArtifactError, Member, StreamedContent, linked, normalized, printable
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -87,7 +87,7 @@ def _check_the_rest(archive: tarfile.TarFile) -> None:
 
 
 def _link(info: tarfile.TarInfo) -> Member:
-    path = printable(info.name.removeprefix("./"))
+    path = normalized(printable(info.name))
     target = printable(info.linkname.removeprefix("./"))
     if info.issym() and not target.startswith("/"):
         target = posixpath.join(posixpath.dirname(path), target)
@@ -112,5 +112,5 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits) -> 
             except STREAM_ERRORS as error:
                 raise ArtifactError(f"damaged or truncated archive: {error}") from error
 
-    path = printable(info.name.removeprefix("./"))
+    path = normalized(printable(info.name))
     return Member(path, info.size, lambda: StreamedContent(pieces, limits.sequential_object_bytes), sequential=True)

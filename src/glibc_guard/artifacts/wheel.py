@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from glibc_guard.artifacts.member import ArtifactError, Member
+from glibc_guard.artifacts.member import ArtifactError, Member, normalized
 from glibc_guard.model import RecordProblem, WheelFacts
 
 PACKAGE_START = re.compile(r"[^/]+/(?:__init__|_distributor_init\w*)\.py")
@@ -37,7 +37,7 @@ class Record:
             rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
         except csv.Error as error:
             raise ArtifactError(f"damaged wheel: its RECORD is no table of names and hashes: {error}") from error
-        self._entries = {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
+        self._entries = {normalized(row[0]): (row[1], row[2]) for row in rows if len(row) == 3}
 
     def read_whole(self, path: str, sha256: bytes, size: int) -> None:
         """Compare a member; called for those that were read to their end: every native one, and few others."""

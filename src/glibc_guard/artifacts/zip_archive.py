@@ -24,6 +24,7 @@ from glibc_guard.artifacts.member import (
     RandomAccess,
     StreamedContent,
     linked,
+    normalized,
     unreadable,
 )
 
@@ -61,26 +62,29 @@ def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None
     files = [info for info in archive.infolist() if not info.is_dir()]
     if sum(info.file_size for info in files) > limits.inflated_bytes:
         raise ArtifactError(f"the members inflate to more than {limits.inflated_bytes} bytes (limit inflated_bytes)")
-    names = Counter(info.filename for info in files)
+    names = Counter(normalized(info.filename) for info in files)
     for info in sorted(files, key=lambda info: info.file_size, reverse=True):
-        if names[info.filename] > 1:
+        path = normalized(info.filename)
+        if names[path] > 1:
             reason = "two members have this name: installers differ in which of them they take"
-            yield unreadable(info.filename, info.file_size, reason)
+            yield unreadable(path, info.file_size, reason)
+        elif read_whole is not None and (info.filename.startswith("/") or path.split("/")[0] == ".."):
+            reason = "its name leads out of the folder that the wheel is installed into: installers refuse the wheel"
+            yield unreadable(path, info.file_size, reason)
         elif info.flag_bits & ENCRYPTED:
             reason = "encrypted zip member: nothing can be said of its content"
-            yield unreadable(info.filename, info.file_size, reason)
+            yield unreadable(path, info.file_size, reason)
         elif read_whole is None and stat.S_ISLNK(info.external_attr >> 16):  # an installer of wheels knows no links
             yield _link(file, archive, info)
         else:
             pieces = functools.partial(_pieces, file, archive, info, read_whole)
             content = functools.partial(StreamedContent, pieces, limits.retained_bytes)
-            path = info.filename if read_whole else info.filename.removeprefix("./")
             yield Member(path, info.file_size, content)
 
 
 def _link(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     """Info-ZIP and others store a symbolic link as a member whose content is the target."""
-    path = info.filename.removeprefix("./")
+    path = normalized(info.filename)
     if info.file_size > LONGEST_LINK:
         return unreadable(path, info.file_size, "a link to a path longer than any system allows")
     try:
@@ -120,7 +124,7 @@ def _pieces(
     if checksum != info.CRC:
         raise ArtifactError("bad checksum (CRC-32): the zip member is damaged")
     if read_whole is not None and digest is not None:
-        read_whole(info.filename, digest.digest(), produced)
+        read_whole(normalized(info.filename), digest.digest(), produced)
 
 
 def _data_offset(file: RandomAccess, info: zipfile.ZipInfo) -> int:

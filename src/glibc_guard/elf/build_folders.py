@@ -25,6 +25,9 @@ STRINGS_BYTES: Final = 4 * SECTION_BYTES
 MAX_UNITS: Final = 64
 MAX_FOLDERS: Final = 8
 LONGEST: Final = 512  # bytes of one folder
+#: Entries of abbreviation tables, and attributes in them, that are gone through for one object. The first entry of a
+#: unit is mostly the first abbreviation, or among some hundred that gcc sorts by use.
+MAX_STEPS: Final = 100_000
 
 #: DWARF 5, 7.5.6: forms of a fixed size in bytes.
 FIXED: Final = {
@@ -110,6 +113,7 @@ class _Dwarf:
     def __init__(self, data: Bytes, sections: Mapping[str, Section], layout: Layout) -> None:
         self._data, self._sections, self._layout = data, sections, layout
         self._contents: dict[str, bytes] = {}
+        self._steps = MAX_STEPS  # that are left
 
     def units(self) -> Iterator[_Unit]:
         info = self._content("info", SECTION_BYTES)
@@ -148,15 +152,22 @@ class _Dwarf:
         """Yield attribute and form of the abbreviation ``code``."""
         cursor = _Cursor(self._content("abbrev", SECTION_BYTES), unit.abbreviations, self._layout.order)
         while (found := cursor.leb128()) != 0:
+            self._take_step()
             cursor.leb128()  # the tag
             cursor.integer(1)  # whether it has children
             while (attribute := cursor.leb128()) | (form := cursor.leb128()):
+                self._take_step()
                 if form == DW_FORM_IMPLICIT_CONST:
                     cursor.leb128()
                 if found == code:
                     yield attribute, form
             if found == code:
                 return
+
+    def _take_step(self) -> None:
+        self._steps -= 1
+        if self._steps < 0:
+            raise _DamagedError
 
     def _value(self, cursor: _Cursor, form: int, unit: _Unit) -> tuple[int, bytes]:
         """Read a value, and return it as a number or a string."""

@@ -19,7 +19,7 @@ def unreadable(artifact: Artifact) -> Iterator[Finding]:
 
 def nothing_to_check(artifact: Artifact, *, missing: bool = False) -> Iterator[Finding]:
     """Yield a finding where native code was to be expected and none was found; ``missing``: a member was required."""
-    if artifact.unread or artifact.nested_wheels or _may_be_empty(artifact) or _loaded(artifact):
+    if artifact.unread or carries_wheels(artifact) or _may_be_empty(artifact) or _loaded(artifact):
         return
     found = f"{artifact.members} {'file' if artifact.members == 1 else 'files'}"
     others = [item for item in artifact.objects if item.kind in NOT_LOADED]
@@ -38,13 +38,19 @@ def nothing_to_check(artifact: Artifact, *, missing: bool = False) -> Iterator[F
 def remarks(artifact: Artifact) -> Iterator[str]:
     """Yield what a reader should know of an artifact that passes because it holds no native code."""
     if artifact.nested_wheels:
-        wheels = "1 wheel" if artifact.nested_wheels == 1 else f"{artifact.nested_wheels} wheels"
+        count = len(artifact.nested_wheels)
+        wheels = "1 wheel" if count == 1 else f"{count} wheels"
         yield f"holds {wheels}, judged separately by what each promises itself"
-    elif _may_be_empty(artifact) and not _loaded(artifact) and not artifact.unread:
+    if not carries_wheels(artifact) and _may_be_empty(artifact) and not _loaded(artifact) and not artifact.unread:
         what = "source distribution" if artifact.kind == "sdist" else "pure Python"
         if artifact.wheel is not None and not _is_pure(artifact):
             what = "no Linux wheel"
         yield f"{what}: no native code for Linux in {artifact.members} files"
+
+
+def carries_wheels(artifact: Artifact) -> bool:
+    """Tell whether wheels may be all that there is to judge: in a folder or an archive, never in another wheel."""
+    return bool(artifact.nested_wheels) and artifact.kind not in {"wheel", "sdist"}
 
 
 def _loaded(artifact: Artifact) -> bool:

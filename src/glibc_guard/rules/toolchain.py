@@ -28,10 +28,17 @@ GCC: Final = "GCC: ("
 OTHERS_FOLDERS: Final = re.compile(
     r"(?:^|/)(?:[^/]*\.libs|[^/]*\.dylibs|_?vendor(?:ed)?|third_?party(?:_files)?|site-packages|dist-packages|node_modules)/"
 )
+#: What NVIDIA's packages for Python hold (nvidia-*-cu11, -cu12, -cu13), the driver's libcuda, and CUPTI's helpers.
+NVIDIA: Final = (
+    r"cuda|cudart|cudadevrt|cublas(?:Lt|Mp)?|cudnn(?:_\w+)?|cudss(?:_\w+)?|cufft(?:w|Mp)?|cufile(?:_rdma)?|cuinj64|cupti|"
+    r"curand|cusolver(?:Mg|Mp)?|cusparse(?:Lt)?|cutensor(?:Mg|net)?|nccl|npp\w{1,5}|nvblas|nvfatbin|nvinfer(?:_\w+)?|"
+    r"nvJitLink|nvjpeg(?:2k)?|nvonnxparser|nvperf_(?:host|target)|nvrtc|nvrtc-builtins|nvshmem(?:_\w+)?|nvToolsExt|nvvm|"
+    r"nvidia-\w+"
+)
 #: Libraries that compilers and processor makers ship, and the names that repair tools give to copies.
 OTHERS_LIBRARIES: Final = re.compile(
     r"-[0-9a-f]{8}\.so(?:\.|$)|(?:^|/)lib(?:stdc\+\+|gcc_s|gomp|gfortran|quadmath|atomic|iomp5|omp|tbb\w*|mkl_\w+|"
-    r"cu[a-z]+\w*|nv\w+|nccl|[atlu]{1,2}san)[-.]"
+    rf"[atlu]{{1,2}}san|{NVIDIA})[-.]"
 )
 #: A folder that belongs to one person's or one service's machine, or that a build container mounts.
 MACHINE: Final = re.compile(r"/(?:home|Users)/[^/]+|/(?:io|project|__w|github)(?=/|$)")
@@ -47,13 +54,16 @@ Signs = Callable[[ElfObject], frozenset[str]]
 
 def foreign_toolchain(artifact: Artifact, settings: Settings) -> Iterator[Finding]:
     """Yield a finding for each object of the artifact's own build that tells of another machine than the rest."""
-    own = [item for item in artifact.objects if item.kind not in NOT_LOADED and is_own(item)]
+    loaded = [item for item in artifact.objects if item.kind not in NOT_LOADED]
+    own = [item for item in loaded if is_own(item)]
     complaints: dict[str, list[str]] = {}
     for path, complaint in _foreign_folders(own) if not _is_collection(artifact) else ():
         complaints.setdefault(path, []).append(complaint)
     if settings.expect_toolchain:
         for item in own:
             yield from _held_against(item, settings.expect_toolchain)
+        if loaded and not own:
+            yield _nothing_held(loaded)
     elif not _is_collection(artifact):
         for path, complaint in _foreign_compilers(own):
             complaints.setdefault(path, []).insert(0, complaint)
@@ -64,6 +74,13 @@ def foreign_toolchain(artifact: Artifact, settings: Settings) -> Iterator[Findin
 def is_own(item: ElfObject) -> bool:
     """Tell whether the object is likely one that the artifact's own build made, and not one that it was given."""
     return not OTHERS_FOLDERS.search(item.path) and not OTHERS_LIBRARIES.search(item.path)
+
+
+def _nothing_held(loaded: Sequence[ElfObject]) -> Finding:
+    what = f"{len(loaded):,} {'object looks' if len(loaded) == 1 else 'objects look'} like what others built"
+    message = f"nothing was held against expect-toolchain: {what} ({loaded[0].path})"
+    hint = "an object of your own goes by another name, and lies outside of folders like NAME.libs and vendor"
+    return Finding("foreign-toolchain", "note", None, message, hint=hint)
 
 
 def _held_against(item: ElfObject, expected: Sequence[str]) -> Iterator[Finding]:

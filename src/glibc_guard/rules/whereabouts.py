@@ -12,8 +12,10 @@ from typing import Final
 from glibc_guard.globs import glob_matches
 
 SHOWN: Final = 3
-DEEPEST: Final = 32  # folders; no packaging step nests deeper
-COMPARED: Final = 5000  # names that are looked at closely
+DEEPEST: Final = 16  # folders that a packaging step may have put in or left out
+COMPARED: Final = 2000  # names that are looked at closely
+LONGEST: Final = 4096  # characters of a path: PATH_MAX of Linux, no longer one is ever unpacked
+CLOSELY: Final = (1024, 32)  # characters and folders of a path whose distance is measured
 LIKENESS: Final = 0.8
 PYTHON: Final = re.compile(r"\b(?:cpython-|cp)(\d)(\d+t?)\b")
 MODULE: Final = re.compile(r"\.(?:so|pyd|dll|dylib)(?:\.\d+)*$")
@@ -24,8 +26,10 @@ def whereabouts(glob: str, names: Sequence[str]) -> str:
     """Say what of ``names`` could be what ``glob`` asks for, and how it may have come there."""
     if any(name.startswith(f"{glob}/") for name in names):
         return f"it is a folder here: for anything in it write {glob}/**"
+    count = len(names)
+    names = [name for name in names if len(name) <= LONGEST]
     told = _elsewhere(glob, names) or _in_other_case(glob, names) or _other_suffix(glob, names) or _alike(glob, names)
-    return told or f"nothing of a similar name among {len(names):,} {'file' if len(names) == 1 else 'files'}"
+    return told or f"nothing of a similar name among {count:,} {'file' if count == 1 else 'files'}"
 
 
 def _elsewhere(glob: str, names: Sequence[str]) -> str | None:
@@ -48,6 +52,8 @@ def _elsewhere(glob: str, names: Sequence[str]) -> str | None:
 
 def _distance(glob: str, name: str) -> int | None:
     """Return how many folders ``name`` lies too deep for ``glob``, negative where too high; None where neither."""
+    if len(name) > CLOSELY[0] or name.count("/") > CLOSELY[1]:
+        return None
     for count in range(1, DEEPEST):
         if any(glob_matches(glob, shorter) for shorter in _without_folders(name, count)):
             return count

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,34 @@ def test_build_folders_compressed_by_zstd(tmp_path: Path) -> None:
     packed = (tmp_path / "packed.so").read_bytes()
     assert packed != data
     assert read(packed).build_folders == read(data).build_folders != ()
+
+
+@pytest.mark.parametrize("attributes", [0, 400])
+def test_hostile_abbreviations_cost_little(tmp_path: Path, attributes: int) -> None:
+    """A table of a mebibyte, and 64 units that ask for an abbreviation which is not in it."""
+    entry = b"\x01\x11\x00" + b"\x03\x19" * attributes + b"\x00\x00"
+    (tmp_path / "abbrev").write_bytes(entry * ((1024 * 1024 - 4) // len(entry)) + b"\0")
+    (tmp_path / "info").write_bytes((struct.pack("<IHIB", 8, 4, 0, 8) + b"\x02") * 64)
+    (tmp_path / "plain.so").write_bytes(compile_with_zig(SOURCE, *SHARED, "-s"))
+    sections = [f"--add-section=.debug_{name}={tmp_path / name}" for name in ("abbrev", "info")]
+    command = ["objcopy", *sections, str(tmp_path / "plain.so"), str(tmp_path / "crafted.so")]
+    subprocess.run(command, check=True)
+    data = (tmp_path / "crafted.so").read_bytes()
+    start = time.process_time()
+    assert read(data).build_folders == ()
+    assert time.process_time() - start < 2
+
+
+def test_the_folders_of_many_units(tmp_path: Path) -> None:
+    unit = "int f{0}(int x) {{ struct s{0} {{ int a; }} s = {{x}}; return s.a; }}\n"
+    units = "".join(unit.format(number) for number in range(50))
+    for number in range(40):
+        (tmp_path / f"{number}.c").write_text(units.replace("int f", f"int f{number}_"))
+        folder = f"-fdebug-prefix-map={tmp_path}=/project/{number}"
+        command = ["cc", "-g", "-fPIC", "-c", folder, f"{number}.c", "-o", f"{number}.o"]
+        subprocess.run(command, check=True, cwd=tmp_path)
+    subprocess.run(["cc", "-shared", "-o", "all.so", *(f"{n}.o" for n in range(40))], check=True, cwd=tmp_path)
+    assert read((tmp_path / "all.so").read_bytes()).build_folders == tuple(f"/project/{number}" for number in range(8))
 
 
 def test_search_paths_are_build_folders_too() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def test_a_member_one_folder_too_deep(tmp_path: Path) -> None:
         ("a/libx.so.2", ["a/libx.so.1"], "found a/libx.so.1: another version of the library?"),
         ("a/_raylet.so", ["a/_raylett.so", "a/b.py"], "similar: a/_raylett.so"),
         ("a/core", ["a/core/x.so"], "it is a folder here: for anything in it write a/core/**"),
+        ("a/x.so", ["b/" * 40 + "x.so"], f"found elsewhere: {'b/' * 40}x.so"),
         ("a/x.so", ["b/c.py"], "nothing of a similar name among 1 file"),
         ("a/*", ["b/c.py", "b/d.py"], "nothing of a similar name among 2 files"),
     ],
@@ -131,6 +133,126 @@ def test_links_are_members(tmp_path: Path) -> None:
     (folder / "lib64").symlink_to("lib")
     assert missing(folder, "lib/libx.so", "lib64/libx.so.1", "lib64/libx*") == []
     assert len(missing(folder, "lib64/liby.so")) == 1
+
+
+def tarred(folder: Path, files: dict[str, bytes], links: dict[str, str]) -> Path:
+    path = folder / "tree.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for name, target in links.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            archive.addfile(info)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("link", "told"),
+    [
+        ("liby.so", "lib/link.so is a link to lib/liby.so, which is not there"),
+        ("../lib64/liby.so", "lib/link.so is a link to lib/liby.so, which is not there"),
+        ("empty.so.txt.bin", "lib/link.so is a link to lib/empty.so.txt.bin, which is there, but empty (0 bytes)"),
+        ("link.so", "lib/link.so is a link to lib/link.so, which leads in a circle"),
+        ("../../usr/lib/libz.so", "lib/link.so is a link to ../usr/lib/libz.so, which is not there"),
+        ("libx.so.1", None),
+        ("../lib64/libx.so.1", None),
+        ("other.so", None),
+        ("../py", None),
+        ("../py/__init__.py", None),
+    ],
+)
+def test_a_link_is_worth_what_it_leads_to(tmp_path: Path, link: str, told: str | None) -> None:
+    files = {"lib/libx.so.1": OBJECT, "lib/empty.so.txt.bin": b"", "py/__init__.py": b""}
+    path = tarred(tmp_path, files, {"lib/link.so": link, "lib/other.so": "libx.so.1", "lib64": "lib"})
+    assert missing(path, "lib/link.so") == ([told] if told else [])
+    assert missing(path, "lib/*.so") == []
+    assert len(missing(path, "lib64/link.so")) == (1 if told else 0)
+
+
+def test_a_link_in_a_folder_that_leads_nowhere(tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "lib/libx.so.1").write_bytes(OBJECT)
+    (folder / "lib/liby.so").symlink_to("liby.so.1")
+    assert missing(folder, "lib/liby.so") == ["lib/liby.so is a link to lib/liby.so.1, which is not there"]
+
+
+@pytest.mark.parametrize(
+    ("name", "empty"),
+    [
+        ("housekeep", True),
+        ("x.keep", True),
+        (".gitkeep", False),
+        (".keep", False),
+        ("py.typed", False),
+        ("x.bin", True),
+    ],
+)
+def test_what_may_be_empty(tmp_path: Path, name: str, *, empty: bool) -> None:
+    wheel = make_wheel(tmp_path, {f"pkg/{name}": b"", "pkg/m.so": OBJECT})
+    assert missing(wheel, f"pkg/{name}") == ([f"pkg/{name} is there, but empty (0 bytes)"] if empty else [])
+
+
+def test_many_empty_members_and_one_that_is_not(tmp_path: Path) -> None:
+    files = {f"pkg/{number:03}.bin": b"" for number in range(300)}
+    assert missing(make_wheel(tmp_path, {**files, "m.so": OBJECT, "pkg/z.bin": b"1"}), "pkg/*.bin") == []
+    (told,) = missing(make_wheel(tmp_path, {**files, "m.so": OBJECT}), "pkg/*.bin")
+    assert told.startswith("pkg/")
+    assert "are there, but empty (0 bytes)" in told
+
+
+def test_a_data_folder_of_another_name_is_not_spread_everywhere(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"foo.data/platlib/pkg/_c.so": OBJECT})
+    assert len(missing(wheel, "pkg/_c.so")) == 1
+    assert missing(wheel, "foo.data/platlib/pkg/_c.so") == []
+    assert [one.object for one in forbidden(wheel, "pkg")] == ["foo.data/platlib/pkg/_c.so"]  # pip spreads it
+
+
+# --- wheels inside ----------------------------------------------------------------------------------------------------
+
+
+def carrying(
+    folder: Path, inner: Path, files: dict[str, bytes], tag: str = "cp312-cp312-manylinux_2_17_x86_64"
+) -> Path:
+    return make_wheel(folder, {**files, f"outer/wheels/{inner.name}": inner.read_bytes()}, name="outer", tag=tag)
+
+
+def test_a_wheel_inside_a_wheel_is_its_data(tmp_path: Path) -> None:
+    inner = make_wheel(tmp_path, {"fs/_core.so": OBJECT}, name="fs")
+    lost = carrying(tmp_path, inner, {"fs/__init__.py": b""})
+    outer, packed = check([str(lost)], Settings(require=("fs/_core.so",))).artifacts
+    assert {finding.rule for finding in outer.findings} == {"missing-member", "nothing-to-check"}
+    assert packed.findings == ()
+    assert outer.verdict == "unreadable"
+    whole = carrying(tmp_path, inner, {"outer/_core.so": OBJECT})
+    assert [report.findings for report in check([str(whole)], Settings(require=("outer/_core.so",))).artifacts] == [
+        (),
+        (),
+    ]
+
+
+def test_a_pure_wheel_that_carries_a_wheel(tmp_path: Path) -> None:
+    inner = make_wheel(tmp_path, {"fs/_core.so": OBJECT}, name="fs")
+    path = carrying(tmp_path, inner, {"outer/__init__.py": b""}, tag="py3-none-any")
+    outer, _ = check([str(path)], Settings(require=("outer/__init__.py",))).artifacts
+    assert (outer.verdict, outer.findings) == ("pass", ())
+    assert [note.partition(":")[0] for note in outer.notes] == [
+        "holds 1 wheel, judged separately by what each promises itself", "pure Python",
+    ]  # fmt: skip
+    assert len(of_rule(judged(path, require=("x",)), "missing-member")) == 1
+
+
+def test_wheels_in_an_archive_are_held_against_it_one_by_one(tmp_path: Path) -> None:
+    good, bad = make_wheel(tmp_path, {"a/m.so": OBJECT}), make_wheel(tmp_path, {"b/m.so": OBJECT}, name="bad")
+    path = tmp_path / "dist.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(good, good.name)
+        archive.write(bad, bad.name)
+    reports = check([str(path)], Settings(require=("a/m.so",))).artifacts
+    assert {Path(one.path).name: len(one.findings) for one in reports} == {"dist.zip": 0, good.name: 0, bad.name: 1}
 
 
 def sdist(folder: Path) -> Path:
@@ -208,6 +330,35 @@ def test_many_forbidden_members_are_one_finding(tmp_path: Path) -> None:
     assert len(finding.message) < 150
 
 
+def test_no_spelling_of_a_path_evades(tmp_path: Path) -> None:
+    files = {"./pkg/secret.key": b"k" * 5000, "pkg//b.key": b"k", "pkg/sub/../c.key": b"k", "pkg/m.so": OBJECT}
+    wheel = make_wheel(tmp_path, files)
+    expected = ["pkg/b.key", "pkg/c.key", "pkg/secret.key"]
+    assert sorted(one.object or "" for one in forbidden(wheel, "pkg/*.key")) == expected
+    assert [path for path, _ in too_large(wheel, **{"pkg/secret.key": 10})] == ["pkg/secret.key"]
+    assert missing(wheel, "pkg/secret.key") == []
+
+
+def test_two_spellings_of_one_path(tmp_path: Path) -> None:
+    report = judged(make_wheel(tmp_path, {"pkg/m.so": OBJECT, "./pkg/m.so": OBJECT}))
+    assert report.verdict == "unreadable"
+    assert {finding.message for finding in of_rule(report, "unreadable")} == {
+        "two members have this name: installers differ in which of them they take"
+    }
+
+
+@pytest.mark.parametrize("name", ["../m.so", "/usr/lib/m.so", "a/../../m.so"])
+def test_a_member_that_leads_out_of_the_wheel(tmp_path: Path, name: str) -> None:
+    report = judged(make_wheel(tmp_path, {"pkg/m.so": OBJECT, name: OBJECT}))
+    assert report.verdict == "unreadable"
+    (finding,) = of_rule(report, "unreadable")
+    assert "installers refuse the wheel" in finding.message
+
+
+def test_record_knows_a_member_by_its_path(tmp_path: Path) -> None:
+    assert judged(make_wheel(tmp_path, {"./pkg//m.so": OBJECT})).findings == ()
+
+
 # --- max-size ---------------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +414,32 @@ def test_a_wheel_inside_is_bounded_once(tmp_path: Path) -> None:
     assert [len(report.findings) for report in reports] == [0, 1]
 
 
+def test_a_wheel_that_is_none_is_a_member(tmp_path: Path) -> None:
+    inner = make_wheel(tmp_path, {"a/m.so": OBJECT})
+    path = tmp_path / "dist.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(inner, inner.name)
+        archive.writestr("fake.whl", "x" * 5000)
+    outer, _ = check([str(path)], Settings(max_size=(("fake*", 1000), ("**", 4000)))).artifacts
+    assert [one.object for one in of_rule(outer, "member-too-large")] == ["fake.whl"]
+
+
+@pytest.mark.parametrize(
+    ("glob", "bounds"), [("sample-1*", True), ("sample-*", True), ("sample*", False), ("*", False)]
+)
+def test_which_globs_bound_the_artifact(tmp_path: Path, glob: str, *, bounds: bool) -> None:
+    found = too_large(make_wheel(tmp_path, {"a/m.so": OBJECT}), **{glob: 10})
+    assert [path for path, _ in found] == ([None] if bounds else [])
+
+
+def test_what_to_do_about_a_text(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"a/t.txt": b"x" * 5000, "a/m.so": OBJECT})
+    found = of_rule(judged(wheel, max_size=(("a/*", 1000),)), "member-too-large")
+    by_path = {one.object: one.hint or "" for one in found}
+    assert "readelf" in by_path["a/m.so"]
+    assert "readelf" not in by_path["a/t.txt"]
+
+
 def test_a_hostile_depth_is_no_matter(tmp_path: Path) -> None:
     path = tmp_path / "deep.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -272,3 +449,18 @@ def test_a_hostile_depth_is_no_matter(tmp_path: Path) -> None:
     assert [finding.rule for finding in report.findings if finding.rule != "unreadable"] == [
         "missing-member", "missing-member", "forbidden-member",
     ]  # fmt: skip
+
+
+def test_hostile_paths_cost_little(tmp_path: Path) -> None:
+    path = tmp_path / "deep.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(20):
+            archive.writestr(f"{number}/" + "a/" * 15_000 + "x", b"")
+        for number in range(1000):
+            archive.writestr(f"d{number}/" + "x/" * 40 + "core.so.txt", b"")
+        archive.writestr("m.so", OBJECT)
+    start = time.process_time()
+    globs = ("**/a/**/b", "**/b/**/a/**", "b/core.so.txt")
+    report = judged(path, require=globs, forbid=globs, max_size=(("**/a/**/b", 1),), allow_empty=True)
+    assert time.process_time() - start < 10
+    assert len(of_rule(report, "missing-member")) == 3

@@ -167,6 +167,26 @@ def test_both_signs_are_one_finding(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["libcustom.so", "libnvault.so", "libcurve.so.1", "libcudawrap.so", "libnvx-1.so"])
+def test_libraries_with_names_like_those_of_nvidia_are_own(tmp_path: Path, name: str) -> None:
+    files = {"a/1.so": noted(RED_HAT_10), "a/2.so": noted(RED_HAT_10), f"a/{name}": noted(UBUNTU)}
+    assert paths(found(tmp_path, files)) == [("note", f"a/{name}")]
+    assert paths(found(tmp_path, files, "Red Hat")) == [("error", f"a/{name}")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "libcudart.so.12", "libcublasLt.so.12", "libcudnn_ops_infer.so.8", "libnvrtc-builtins.so.12.4", "libnccl.so.2",
+        "libnvJitLink.so.12", "libcusparseLt.so.0", "libnvshmem_host.so.3", "libcufile_rdma.so.1",
+        "libcudart-d0da41ae.so.11.0",
+    ],
+)  # fmt: skip
+def test_libraries_of_nvidia(tmp_path: Path, name: str) -> None:
+    files = {"a/1.so": noted(RED_HAT_10), "a/2.so": noted(RED_HAT_10), f"a/{name}": noted(UBUNTU)}
+    assert found(tmp_path, files) == []
+
+
 # --- expect-toolchain -------------------------------------------------------------------------------------------------
 
 
@@ -194,3 +214,14 @@ def test_a_part_that_comes_from_elsewhere(tmp_path: Path) -> None:
     assert (finding.severity, finding.object) == ("note", "a/1.so")
     assert finding.message.startswith(f"carries “{UBUNTU}” beside the expected “Red Hat”")
     assert found(tmp_path, {"a/1.so": noted(RED_HAT_10, RUST)}, "Red Hat") == []
+
+
+def test_nothing_that_is_held_against_it(tmp_path: Path) -> None:
+    files = {"sample.libs/libx-1a2b3c4d.so.1": noted(UBUNTU), "a/_vendor/m.so": noted(UBUNTU)}
+    (finding,) = found(tmp_path, files, "Red Hat")
+    assert (finding.severity, finding.object) == ("note", None)
+    assert finding.message == (
+        "nothing was held against expect-toolchain: 2 objects look like what others built (a/_vendor/m.so)"
+    )
+    assert found(tmp_path, files) == []
+    assert found(tmp_path, {"a/m.py": b""}, "Red Hat") == []
