@@ -102,16 +102,18 @@ def _of_symbols(found: PythonObject, loading: Loading) -> Iterator[Finding]:
 
 def _held_against_tags(found: PythonObject, promise: Promise, loading: Loading) -> Iterator[Finding]:
     """Judge an object whose own name tells no single Python against what the tags of the wheel promise."""
-    takers = loading.takers(found, promise.exact)
     for stable, minimum in promise.stable:
         yield from _held_against_stable(found, stable, minimum)
+    takers = [name for name in loading.takers(found, promise.exact) if name not in promise.by_stable]
     if takers:
         yield from _held_against(found, takers)
+    elif promise.stable:
+        return
     elif found.is_helper and promise.exact:
         yield from _held_against_one_of(found, promise.exact)
-    elif found.ending is not None and found.ending.stable is not None and not promise.stable:
+    elif found.ending is not None and found.ending.stable is not None:
         yield from _held_against_stable(found, found.ending.stable, None)
-    elif promise.chosen and not promise.stable and not (promise.for_python2 and found.fits_python2):
+    elif promise.chosen and not (promise.for_python2 and found.fits_python2):
         yield from _held_against_one_of(found, promise.chosen)
 
 

@@ -33,8 +33,12 @@ class Promise:
     @cached_property
     def required(self) -> tuple[str, ...]:
         """Every interpreter of the table that must find and load what is there."""
-        stable = (name for abi, minimum in self.stable for name in since(minimum, _FLAGS[abi]))
-        return tuple(sorted({*self.exact, *stable}, key=cpython.order))
+        return tuple(sorted({*self.exact, *self.by_stable}, key=cpython.order))
+
+    @cached_property
+    def by_stable(self) -> frozenset[str]:
+        """Those of them that a promise of the stable ABI holds for."""
+        return frozenset(name for abi, minimum in self.stable for name in since(minimum, _FLAGS[abi]))
 
     @cached_property
     def judged(self) -> tuple[str, ...]:

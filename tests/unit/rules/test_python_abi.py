@@ -378,6 +378,13 @@ def test_abi3_from_a_python_on_that_nobody_knows_yet(tmp_path: Path) -> None:
     assert finding.message.startswith("is never imported: the wheel is for every CPython from 3.16 on, which does not")
 
 
+def test_of_one_python_and_the_stable_abi_nothing_is_said_twice(tmp_path: Path) -> None:
+    (finding,) = found(tmp_path, {"m/_core.so": module(GONE)}, "cp310.cp312-abi3.cp312")
+    assert "is not part of the stable ABI" in finding.message
+    stable, exact = found(tmp_path, {"m/_core.so": module(GONE, "PyGC_Disable")}, "cp38.cp313-cp38.abi3")
+    assert {stable.symbol, exact.symbol} == {GONE, "PyGC_Disable"}
+
+
 def test_an_abi3_module_that_only_one_python_must_load(tmp_path: Path) -> None:
     files = {"m/_core.abi3.so": module("PyFrame_GetBack")}
     assert found(tmp_path, files, "cp312-cp312") == []
