@@ -37,9 +37,9 @@ def module(*symbols: str, name: str = "_core", arch: str = "x86_64", flags: Sequ
     return compile_with_zig(source(*symbols, name=name), "-shared", "-fPIC", "-Wl,-z,undefs", *flags, arch=arch)
 
 
-def native_module(*symbols: str, name: str = "_core", flags: Sequence[str] = ()) -> bytes:
-    """Return such a module for this machine."""
-    return compile_with_gcc(source(*symbols, name=name), "-shared", "-fPIC", *flags)
+def native_module(*symbols: str, name: str = "_core", flags: Sequence[str] = (), code: str = "") -> bytes:
+    """Return such a module for this machine, with ``code`` in it as well."""
+    return compile_with_gcc(f"{source(*symbols, name=name)}\n{code}\n", "-shared", "-fPIC", *flags)
 
 
 @dataclass(frozen=True)

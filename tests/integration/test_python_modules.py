@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from building import make_wheel
+from glibc_guard.rules.python_modules import endings
 from glibc_guard.targets import cpython
 from python_building import Interpreter, interpreters, native_module
 from unit.rules.judging import judged, of_rule
@@ -35,6 +36,21 @@ SYMBOLS = (
 )
 #: Newer ones wait until scripts/update_python_symbols.py has read them.
 KNOWN = [one for one in interpreters() if one.name in cpython.table().interpreters]
+#: Endings that no CPython looks for, or only one that nobody has here.
+ODD = tuple(
+    f".cpython-{middle}.so"
+    for middle in (
+        "312",
+        f"312m-{platform.machine()}-linux-gnu",
+        f"312t-{platform.machine()}-linux-gnu",
+        f"312d-{platform.machine()}-linux-gnu",
+        f"38m-{platform.machine()}-linux-gnu",
+        f"312-{platform.machine()}-linux-gnux32",
+        "312-i686-linux-gnu",
+        "312-i386-linux-gnu",
+        "310-i686-linux-gnu",
+    )
+)
 pytestmark = pytest.mark.skipif(not KNOWN, reason="every CPython of this machine is newer than the table")
 
 
@@ -74,9 +90,9 @@ def test_lazy_binding_does_not_help(flags: tuple[str, ...], tmp_path: Path) -> N
 @pytest.mark.parametrize("interpreter", KNOWN, ids=lambda one: f"{one.release}{one.flags}")
 def test_file_names_that_are_looked_for(interpreter: Interpreter, tmp_path: Path) -> None:
     """Every ending of every interpreter: found or not, by the import and by the rule."""
-    endings = {ending for one in KNOWN for ending in one.endings} | {".abi3t.so"}
+    every = {ending for one in KNOWN for ending in one.endings} | {".abi3t.so"} | set(ODD)
     # Debian's own patch has names with abi3 and an architecture since 3.13, CPython since 3.15.
-    for number, ending in enumerate(sorted(one for one in endings if not one.startswith((".abi3-", ".abi3t-")))):
+    for number, ending in enumerate(sorted(one for one in every if not one.startswith((".abi3-", ".abi3t-")))):
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / f"_core{ending}").write_bytes(native_module("_Py_NobodyHasThis"))
@@ -84,6 +100,42 @@ def test_file_names_that_are_looked_for(interpreter: Interpreter, tmp_path: Path
         wheel = make_wheel(folder, {f"m/_core{ending}": native_module()}, tag=tag_of(interpreter))
         never = any("is never imported" in one.message for one in of_rule(judged(wheel), "python-abi"))
         assert never != found, ending
+
+
+@pytest.mark.parametrize("interpreter", KNOWN, ids=lambda one: f"{one.release}{one.flags}")
+def test_the_order_of_the_endings(interpreter: Interpreter) -> None:
+    wanted = [one for one in interpreter.endings if not one.startswith((".abi3-", ".abi3t-"))]
+    known = endings(interpreter.name, platform.machine(), ("manylinux_2_17_x86_64",))
+    assert [one for one in known if not one.startswith((".abi3-", ".abi3t-"))] == wanted
+
+
+@pytest.mark.parametrize("interpreter", KNOWN, ids=lambda one: f"{one.release}{one.flags}")
+def test_a_module_of_another_name(interpreter: Interpreter, tmp_path: Path) -> None:
+    (ending, *_) = interpreter.endings
+    (tmp_path / f"_other{ending}").write_bytes(native_module())
+    complaint = interpreter.imported(tmp_path, "_other") or ""
+    assert "does not define module export function (PyInit__other)" in complaint
+    wheel = make_wheel(tmp_path, {f"m/_other{ending}": native_module()}, tag=tag_of(interpreter))
+    (finding,) = of_rule(judged(wheel), "python-abi")
+    assert finding.severity == "error"
+
+
+def test_what_another_module_exports_is_out_of_reach(tmp_path: Path) -> None:
+    """An import opens a module with RTLD_LOCAL: the first one defines what the second one asks for, in vain."""
+    (interpreter,) = [one for one in KNOWN if one.name == "3.12"] or KNOWN[:1]
+    files = {
+        "_shim.so": native_module(name="_shim", code="void PyNobody_KnowsThis(void) {}"),
+        "_core.so": native_module("PyNobody_KnowsThis"),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import _shim; import _core"
+    assert "undefined symbol: PyNobody_KnowsThis" in interpreter.run(code, str(tmp_path)).stderr
+    wheel = make_wheel(tmp_path, {f"m/{name}": data for name, data in files.items()}, tag=tag_of(interpreter))
+    (finding,) = of_rule(judged(wheel), "python-abi")
+    assert (finding.object, finding.severity) == ("m/_core.so", "warning")
+    globally = f"import os; sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL); {code}"
+    assert "undefined symbol" not in interpreter.run(f"import sys; {globally}", str(tmp_path)).stderr
 
 
 @pytest.mark.parametrize("interpreter", KNOWN, ids=lambda one: f"{one.release}{one.flags}")

@@ -23,6 +23,7 @@ DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH = 1, 14, 15, 29
 DT_FLAGS, DT_RELR, DT_FLAGS_1, DT_FILTER = 30, 36, 0x6FFFFFFB, 0x7FFFFFFF
 DF_STATIC_TLS, DF_1_PIE = 0x10, 0x08000000
 ELFOSABI_NONE, ELFOSABI_GNU = 0, 3
+MODULE_FUNCTIONS: Final = ("PyInit_", "PyInitU_")  # what an import calls in a module of CPython (PEP 489)
 MAX_PROGRAM_HEADERS: Final = 4096
 NEWEST_ABI: Final = 4  # LIBC_ABI_MAX - 1 of glibc's libc-abis
 
@@ -150,7 +151,12 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
     offsets = (*dynamic.every(DT_NEEDED), *dynamic.every(DT_FILTER))
     needed = tuple(dynamic.string(image, offset) for offset in offsets)
     kind = _dynamic_kind(header, dynamic, facts.interpreter, soname, needed)
-    symbols = read_symbols(image, dynamic, header.layout, needs, definitions, of_library=kind == "shared")
+    unsure = kind == "executable" and _may_be_module(facts.path, header, dynamic)
+    symbols = read_symbols(image, dynamic, header.layout, needs, definitions, of_library=kind == "shared" or unsure)
+    if unsure and any(name.startswith(MODULE_FUNCTIONS) for name in symbols.defined):
+        kind = "shared"
+    elif unsure:
+        symbols = replace(symbols, defined=frozenset(), unique=frozenset())
     return replace(
         facts,
         kind=kind,
@@ -252,3 +258,13 @@ def _dynamic_kind(
     if (dynamic.get(DT_FLAGS_1) or 0) & DF_1_PIE:
         return "executable" if needed else "static"
     return "shared"
+
+
+def _may_be_module(path: str, header: Header, dynamic: Dynamic) -> bool:
+    """Tell whether what has PT_INTERP and no name of its own may still be an extension module, by its file's name.
+
+    Modules that are runnable as well have an interpreter, and modules rarely a DT_SONAME. Programs of before binutils
+    2.26 lack DF_1_PIE: they look the same, but for the function that an import calls.
+    """
+    pie = (dynamic.get(DT_FLAGS_1) or 0) & DF_1_PIE
+    return header.type == ET_DYN and not pie and path.endswith(".so")

@@ -16,7 +16,7 @@ from glibc_guard.rules.linkage import (
     libc_of,
     resolved,
 )
-from glibc_guard.rules.python_modules import LIBPYTHON, is_module
+from glibc_guard.rules.python_library import tells_of
 from glibc_guard.rules.subject import Subject
 from glibc_guard.targets import manylinux
 from glibc_guard.targets.glibc_symbols import LOADERS
@@ -54,9 +54,6 @@ def library_not_allowed(subject: Subject) -> Iterator[Finding]:
         if is_musl_library(library) and subject.target.libc == "glibc":
             message = f"needs {library}, the C library of musl: {subject.system} does not have it"
             hint = "build it on glibc (a manylinux image), or promise musl: --target musllinux_1_2"
-        elif profile is not None and LIBPYTHON.match(library) and _is_of_python(subject):
-            yield _linked_libpython(subject, library)
-            continue
         elif profile is not None and not GRAFTED.search(library):
             message = f"needs {library}, which {profile.platform} does not promise and the artifact does not carry"
             hint = (
@@ -69,26 +66,14 @@ def library_not_allowed(subject: Subject) -> Iterator[Finding]:
 
 
 def _told_by_another_rule(subject: Subject, library: str) -> bool:
-    """Tell whether ``library`` is of the other kind of C library, and another finding says that of the whole object."""
+    """Tell whether another finding speaks of ``library``: libpython, or of the other kind of C library."""
+    if tells_of(subject, library):
+        return True
     if libc_of(subject.object) == subject.target.libc or not (is_core_library(library) or is_musl_library(library)):
         return False
     if subject.target.libc == "musl" and any(need.version.startswith("GLIBC_") for need in subject.system_needs):
         return True
     return has_foreign_libc(subject) or subject.object.kind == "executable"
-
-
-def _is_of_python(subject: Subject) -> bool:
-    """Tell whether an interpreter loads the object; a program, or a plugin of one, may embed Python."""
-    return subject.object.kind == "shared" and (subject.artifact.wheel is not None or is_module(subject.object))
-
-
-def _linked_libpython(subject: Subject, library: str) -> Finding:
-    message = f"needs {library}: an interpreter that is linked statically (manylinux, Debian, …) comes without it"
-    hint = (
-        "do not link a module with libpython, the interpreter brings the symbols: CMake Python::Module instead of "
-        f"Python::Python; on what is built already: patchelf --remove-needed {library}"
-    )
-    return _finding(subject, "python-abi", "error", message, hint, library)
 
 
 def library_missing(subject: Subject) -> Iterator[Finding]:

@@ -196,7 +196,7 @@ class Linkage:
     def _passing_on(self, item: ElfObject) -> tuple[ElfObject, ...]:
         """Return the objects whose RPATH ``item`` inherits."""
         if item.path not in self._inherited:
-            parents = (parent for parent in self._parents(item) if parent.runpath is None)
+            parents = (parent for parent in self.parents(item) if parent.runpath is None)
             self._inherited[item.path] = tuple(parent for parent in parents if parent.rpath is not None)
         return self._inherited[item.path]
 
@@ -204,7 +204,7 @@ class Linkage:
     def _inherited(self) -> dict[str, tuple[ElfObject, ...]]:
         return {}
 
-    def _parents(self, item: ElfObject) -> Iterator[ElfObject]:
+    def parents(self, item: ElfObject) -> Iterator[ElfObject]:
         """Yield every object that needs ``item``, directly or through others."""
         seen: set[str] = set()
         waiting = [*self._users_of(item)]

@@ -6,286 +6,237 @@ or a library that comes with it, leaves undefined must be there at once, or the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Finding, Severity
-from glibc_guard.rules.linkage import Linkage
-from glibc_guard.rules.python_modules import (
-    Ending,
-    Promise,
-    Stable,
-    Version,
-    ending_of,
-    imports,
-    promise_of,
-    wrong_triplet,
-)
-from glibc_guard.rules.python_words import listed, origin, releases
+from glibc_guard.model import Artifact, Finding, Severity
+from glibc_guard.rules.python_imports import Candidates, candidates, import_findings
+from glibc_guard.rules.python_modules import Stable, Version, ending_of
+from glibc_guard.rules.python_objects import PythonObject, concerns_python, python_objects
+from glibc_guard.rules.python_tags import Promise, promise_of, since
+from glibc_guard.rules.python_words import about, listed, origin, releases
 from glibc_guard.targets import cpython
 
-NAMES_SHOWN: Final = 3  # file names in a message
-
-
-@dataclass(frozen=True)
-class PythonObject:
-    """An object that Python imports, or that a module brings along, and the Python symbols that it needs."""
-
-    item: ElfObject
-    ending: Ending | None
-    needs: tuple[str, ...]  # C-API symbols that the artifact does not define
-    complete: bool  # whether all libraries that could define them are known
-
-    @cached_property
-    def known_needs(self) -> tuple[str, ...]:
-        """The needs that are certain to be CPython's: another library may call its own symbols alike."""
-        return tuple(name for name in self.needs if self.complete or cpython.table().knows(name))
-
-    @cached_property
-    def fits(self) -> list[str]:
-        """The interpreters that export all that the object needs."""
-        table = cpython.table()
-        usual = (name for name in table.interpreters if not name.endswith("d"))
-        return [name for name in usual if all(table.exports(name, need) for need in self.known_needs)]
+LIBRARIES_SHOWN: Final = 3  # in a hint
 
 
 def python_abi(artifact: Artifact) -> Iterator[Finding]:
     """Yield what is wrong between the objects of ``artifact`` and the Pythons that its tags or file names promise."""
-    promise = promise_of(artifact.wheel) if artifact.wheel is not None else None
-    platforms = artifact.wheel.platforms if artifact.wheel is not None else ()
-    objects = list(_python_objects(artifact))
-    if promise is not None:
-        yield from _never_imported(objects, promise)
+    wheel = artifact.wheel
+    promise = promise_of(wheel) if wheel is not None else None
+    objects = list(python_objects(artifact))
+    groups = candidates(objects, wheel.platforms if wheel is not None else ())
+    yield from import_findings(groups, promise)
+    loading = Loading({found.item.path: found for found in objects}, groups, promise)
     for found in objects:
-        triplet = wrong_triplet(found.item, found.ending, platforms) if found.ending else None
-        if found.ending is not None and triplet is not None:
-            yield _wrong_triplet(found, found.ending, triplet)
-        yield from _of_symbols(found, promise)
+        if found.needs:
+            yield from _of_symbols(found, loading)
 
 
 def remarks(artifact: Artifact) -> tuple[str, ...]:
-    """Say which Pythons of the wheel's tags were not judged, where the wheel holds something of Python."""
-    if artifact.wheel is None or not artifact.objects:
+    """Say which Pythons of the tags and file names are not judged, where the artifact holds something of Python."""
+    if not any(concerns_python(item) for item in artifact.objects):
         return ()
-    newest = cpython.version_of(cpython.table().interpreters[-1])
-    newer = [name for name in promise_of(artifact.wheel).exact if cpython.version_of(name) > newest]
-    pythons = dict.fromkeys(tag.split("-")[0] for tag in artifact.wheel.tags)
-    foreign = [python for python in pythons if not python.startswith(("cp3", "py"))]
-    names = [*foreign, *(f"CPython {name}" for name in newer)]
-    if not names or not any(True for _ in _python_objects(artifact)):
-        return ()
-    return (f"made for {listed(names)}, whose C-API is in no table here: its Python symbols are not judged",)
+    promise = promise_of(artifact.wheel) if artifact.wheel is not None else Promise()
+    names = dict.fromkeys(words for words, _ in promise.foreign)
+    if artifact.wheel is None:
+        names = dict.fromkeys(_named_by_files(artifact))
+    future = [f"CPython {version}" for version in promise.unknown_minimum]
+    told = [name for name in names if name not in future]
+    found = []
+    if told:
+        found.append(f"made for {listed(told)}, whose C-API is in no table here: its Python symbols are not judged")
+    if future:
+        found.append(f"made for {listed(future)}, which is in no table here: held against the stable ABI alone")
+    if promise.void:
+        found.append(f"tagged {listed(promise.void)}, which no installer takes: what that promises is not judged")
+    return tuple(found)
 
 
-def _python_objects(artifact: Artifact) -> Iterator[PythonObject]:
-    linkages: dict[str, Linkage] = {}
-    for item in artifact.objects:
-        ending = ending_of(item.path)
-        if item.kind != "shared" or item.kind in NOT_LOADED:
-            continue
-        wanted = {symbol.name for symbol in item.undefined if symbol.relocated and symbol.binding != "weak"}
-        wanted = {name for name in wanted if cpython.NAME.match(name)}
-        if not wanted and ending is None:
-            continue
-        linkage = linkages.setdefault(item.architecture, Linkage.of(artifact, item.architecture))
-        needs = sorted(name for name in wanted if not linkage.defines(item, name))
-        yield PythonObject(item, ending, tuple(needs), linkage.closure(item)[1])
-
-
-# --- which module is imported at all ----------------------------------------------------------------------------------
-
-
-def _never_imported(objects: Sequence[PythonObject], promise: Promise) -> Iterator[Finding]:
-    """Yield a finding for each module that no promised interpreter finds, and for those that only some find."""
-    if promise.loose or promise.foreign:
-        return  # such a wheel may carry modules for several Pythons, of which it takes one itself
-    promised = _promised(promise)
-    groups: dict[str, list[PythonObject]] = {}
-    for found in objects:
-        if found.ending is not None and not found.ending.foreign:
-            groups.setdefault(found.item.path.removesuffix(found.ending.text), []).append(found)
-    plain = {found.item.path.removesuffix(".so") for found in objects if found.ending is None}
-    for name, group in groups.items():
-        endings = [found.ending for found in group] + [None] * (name in plain)
-        without = [one for one in promised if not any(imports(one, ending) for ending in endings)]
-        for found in group:
-            if not any(imports(one, found.ending) for one in promised):
-                yield _left_over(found, promise, severity="error" if without else "warning")
-        if without and len(without) < len(promised):
-            yield _partly_imported(group[0], promise, without)
-        yield from (_abi3_without_gil(found, promise) for found in group if _is_abi3_without_gil(found, promise))
-
-
-def _promised(promise: Promise) -> list[str]:
-    """Return every interpreter of the table that the tags promise, and those that they name and it does not know."""
-    flags = {"abi3": "", "abi3t": "t"}
-    stable = (name for abi, minimum in promise.stable for name in _from(minimum, flags[abi]))
-    return sorted({*promise.exact, *stable}, key=cpython.order)
-
-
-def _from(minimum: Version, flag: str) -> list[str]:
-    known = cpython.table().interpreters
-    return [name for name in known if name.lstrip("0123456789.") == flag and cpython.version_of(name) >= minimum]
-
-
-def _left_over(found: PythonObject, promise: Promise, severity: Severity) -> Finding:
-    ending = found.ending.text if found.ending else ".so"
-    who = _in_words(promise)
-    message = f"is never imported: the wheel is for {who}, which does not look for files that end in {ending}"
-    if severity == "warning":
-        message = f"is left over: the wheel is for {who}, which takes the module of that name with another ending"
-    hint = "leave it out, or package the module that was built with that Python: was a build folder not cleaned?"
-    return _finding(found, severity, message, hint)
-
-
-def _partly_imported(found: PythonObject, promise: Promise, without: Sequence[str]) -> Finding:
-    name = found.item.path.rpartition("/")[2].partition(".")[0]
-    message = f"the wheel is for {_in_words(promise)}, but CPython {listed(without)} finds no module {name} in it"
-    hint = "give the wheel the tag of the Python that it was built with, or build the module for the stable ABI"
-    return _finding(found, "error", message, hint)
-
-
-def _is_abi3_without_gil(found: PythonObject, promise: Promise) -> bool:
-    if found.ending is None or found.ending.stable != "abi3":
-        return False
-    return any(name.endswith("t") and imports(name, found.ending) for name in promise.exact)
-
-
-def _abi3_without_gil(found: PythonObject, promise: Promise) -> Finding:
-    message = (
-        "is named as built for abi3, the stable ABI of the builds with a GIL, and the wheel is for "
-        f"{_in_words(promise)}, whose objects have another layout"
-    )
-    hint = "build it for that Python itself; a stable ABI without the GIL (abi3t) begins with CPython 3.15"
-    return _finding(found, "error", message, hint)
-
-
-def _wrong_triplet(found: PythonObject, ending: Ending, wanted: str) -> Finding:
-    message = f"is never imported: a Python that could load it looks for -{wanted}.so, not for -{ending.triplet}.so"
-    hint = "cross-compiling? name the ending of the Python that is built for: SETUPTOOLS_EXT_SUFFIX, or its sysconfig"
-    return _finding(found, "error", message, hint)
+def _named_by_files(artifact: Artifact) -> Iterator[str]:
+    for ending in (ending_of(item.path) for item in artifact.objects if item.kind == "shared"):
+        if ending is not None and ending.foreign and ending.named is not None:
+            yield f"CPython {ending.named}" if ending.named[0].isdigit() else ending.named
 
 
 # --- which symbols it needs -------------------------------------------------------------------------------------------
 
 
-def _of_symbols(found: PythonObject, promise: Promise | None) -> Iterator[Finding]:
-    ending = found.ending
-    if not found.needs or (ending is not None and ending.foreign):
+@dataclass(frozen=True)
+class Loading:
+    """Which interpreter loads which objects of the artifact."""
+
+    objects: Mapping[str, PythonObject]  # by path
+    groups: Mapping[str, Candidates]
+    promise: Promise | None
+
+    def takers(self, found: PythonObject, promised: Sequence[str]) -> list[str]:
+        """Return those of ``promised`` that must load ``found``: they find no better file, or what they find needs it.
+
+        A library that nothing in the artifact needs may be for any of them: nothing is certain of several then.
+        """
+        if not found.is_helper:
+            return self._finders(found, promised)
+        users = [self.objects[path] for path in found.users if path in self.objects]
+        names = {name for user in users if not user.is_helper for name in self._finders(user, promised)}
+        return [name for name in promised if name in names]
+
+    def _finders(self, found: PythonObject, promised: Sequence[str]) -> list[str]:
+        group = self.groups.get(found.place or "")
+        return group.interpreters_of(found, promised) if group is not None else []
+
+
+def _of_symbols(found: PythonObject, loading: Loading) -> Iterator[Finding]:
+    ending, promise = found.ending, loading.promise
+    if ending is not None and ending.stable is None:
+        if ending.interpreter is not None:
+            yield from _held_against(found, (ending.interpreter,))
+    elif promise is None:
+        if ending is not None and ending.stable is not None:
+            yield from _held_against_stable(found, ending.stable, None)
+    else:
+        yield from _held_against_tags(found, promise, loading)
+
+
+def _held_against_tags(found: PythonObject, promise: Promise, loading: Loading) -> Iterator[Finding]:
+    """Judge an object whose own name tells no single Python against what the tags of the wheel promise."""
+    for stable, minimum in promise.stable:
+        yield from _held_against_stable(found, stable, minimum)
+    takers = [name for name in loading.takers(found, promise.exact) if name not in promise.by_stable]
+    if takers:
+        yield from _held_against(found, takers)
+    elif promise.stable:
         return
-    if ending is not None and ending.interpreter is not None:
-        yield from _held_against(found, (ending.interpreter,))
-    elif ending is not None and ending.stable is not None and (promise is None or not promise.stable):
-        exact = promise.exact if promise is not None and not promise.loose else ()
-        yield from _held_against(found, exact) if exact else _held_against_stable(found, ending.stable, None)
-    elif promise is not None and not promise.foreign:
-        for stable, minimum in promise.stable:
-            yield from _held_against_stable(found, stable, minimum)
-        if promise.exact:
-            yield from _held_against(found, promise.exact)
-        elif promise.loose:
-            every = [name for name in cpython.table().interpreters if not name.endswith("d") and name != PYTHON2]
-            yield from _held_against(found, every)
-
-
-PYTHON2: Final = "2.7"
+    elif found.is_helper and promise.exact:
+        yield from _held_against_one_of(found, promise.exact)
+    elif found.ending is not None and found.ending.stable is not None:
+        yield from _held_against_stable(found, found.ending.stable, None)
+    elif promise.chosen and not (promise.for_python2 and found.fits_python2):
+        yield from _held_against_one_of(found, promise.chosen)
 
 
 def _held_against(found: PythonObject, interpreters: Sequence[str]) -> Iterator[Finding]:
-    """Judge an object that one of ``interpreters`` must be able to load: of several, each has its own object."""
-    table = cpython.table()
-    judged = [name for name in interpreters if name in table.interpreters]
-    if not judged or len(judged) < len(interpreters):
-        return  # a newer Python than the table knows: `remarks` says so
-    gaps = {name: [need for need in found.known_needs if not table.exports(name, need)] for name in judged}
-    best = min(gaps, key=lambda name: len(gaps[name]))
-    for need in gaps[best]:
-        yield _missing(found, need, judged)
-    if not gaps[best] and len(judged) == 1:
-        yield from _not_in_every_release(found, best)
+    """Judge an object that each of ``interpreters`` must be able to load."""
+    for need in found.needs:
+        lacking = [name for name in interpreters if not cpython.table().exports(name, need)]
+        if lacking:
+            refuses = "refuses" if len(lacking) == 1 else "refuse"
+            yield _missing(found, need, lacking, f"CPython {listed(lacking)} {refuses}")
+        else:
+            yield from _not_in_every_release(found, need, interpreters)
 
 
-def _missing(found: PythonObject, symbol: str, judged: Sequence[str]) -> Finding:
-    certain = found.complete or cpython.table().knows(symbol)
-    who = f"CPython {judged[0]}" if len(judged) == 1 else "every CPython that the wheel is for"
-    hint = f"{who} refuses the import (undefined symbol); " if certain else ""
+def _held_against_one_of(found: PythonObject, interpreters: Sequence[str]) -> Iterator[Finding]:
+    """Judge an object that one of ``interpreters`` at least must be able to load."""
+    best = min(interpreters, key=lambda name: len(found.lacks(name)))
+    unsure = [need for need in found.needs if not found.is_certain(need)]
+    gaps = [*found.lacks(best), *(need for need in unsure if not cpython.table().exports(best, need))]
+    who = "every CPython that the wheel is for" if len(interpreters) > 1 else f"CPython {best}"
+    for need in gaps:
+        yield _missing(found, need, interpreters, f"{who} refuses")
+
+
+def _missing(found: PythonObject, symbol: str, lacking: Sequence[str], refusing: str) -> Finding:
+    message = f"{symbol} {origin(symbol, lacking)}"
+    if not found.is_certain(symbol):
+        return _doubtful(found, symbol, message, f"{refusing} the import")
+    hint = f"{refusing} the import (undefined symbol); "
     if found.fits:
         hint += f"the object fits CPython {listed(found.fits)}: package the one that was built for the promised Python"
     else:
         hint += "no CPython exports all that the object asks for: what was it built with?"
-    message = f"{symbol} {origin(symbol, judged)}"
-    return _finding(found, "error" if certain else "warning", message, hint, symbol)
+    return about(found.item, "error", message, hint, symbol)
 
 
-def _not_in_every_release(found: PythonObject, interpreter: str) -> Iterator[Finding]:
-    for need in found.known_needs:
-        having, lacking = cpython.table().split(interpreter, need, found.item.architecture)
+def _doubtful(found: PythonObject, symbol: str, message: str, consequence: str) -> Finding:
+    """Make a finding of a symbol that something else than the interpreter may define."""
+    if symbol in found.strays:
+        message += f"; {found.strays[symbol]} defines it, but is not loaded for this object"
+        hint = f"link it with that library; else {consequence}, unless the package loads it with RTLD_GLOBAL before"
+    else:
+        others = len(found.outside) - LIBRARIES_SHOWN
+        more = f" or {others} libraries more" if others > 1 else " or another library" if others == 1 else ""
+        libraries = " or ".join(found.outside[:LIBRARIES_SHOWN])
+        hint = f"unless {libraries}{more} defines it, {consequence} (undefined symbol)"
+    return about(found.item, "warning", message, hint, symbol)
+
+
+def _not_in_every_release(found: PythonObject, symbol: str, interpreters: Sequence[str]) -> Iterator[Finding]:
+    for interpreter in interpreters:
+        having, lacking = cpython.table().split(interpreter, symbol, found.item.architecture)
         if having and lacking:
-            message = f"{need} is not in every CPython {interpreter}: {releases(having, lacking)}"
-            yield _finding(found, "note", message, "it is private: use a function of the C-API in its place", need)
+            message = f"{symbol} is not in every CPython {interpreter}: {releases(having, lacking)}"
+            yield about(found.item, "note", message, "it is private: use a function of the C-API in its place", symbol)
 
 
 def _held_against_stable(found: PythonObject, stable: Stable, minimum: Version | None) -> Iterator[Finding]:
     """Judge an object that every CPython from ``minimum`` on must load; None where nobody says from which."""
     members = cpython.stable_abi()
-    since = minimum or max((members[need] for need in found.needs if need in members), default=(3, 2))
-    promised = _from(since, "t" if stable == "abi3t" else "")
-    for need in found.known_needs:
+    first = minimum or max((members[need] for need in found.needs if need in members), default=(3, 2))
+    promised = since(first, "t" if stable == "abi3t" else "")
+    for need in found.needs:
         absent = [name for name in promised if not cpython.table().exports(name, need)]
         added = members.get(need)
-        if absent or added is None or added > since:
-            yield _not_stable(found, need, added, absent, promised, _dotted(since))
+        if absent or added is None or added > first:
+            unstable = Unstable(need, added, tuple(absent), tuple(promised), _dotted(first), stated=minimum is not None)
+            yield unstable.finding(found)
 
 
-def _not_stable(
-    found: PythonObject,
-    symbol: str,
-    added: Version | None,
-    absent: Sequence[str],
-    promised: Sequence[str],
-    since: str,
-) -> Finding:
-    certain = found.complete or cpython.table().knows(symbol)
-    if added is None:
-        message = f"{symbol} is not part of the stable ABI"
-    else:
-        message = f"{symbol} is in the stable ABI only since {_dotted(added)}, and CPython {since} is promised"
-    if absent:
-        severity: Severity = "error" if certain else "warning"
-        message += f"; CPython {listed(absent)} {'does' if len(absent) == 1 else 'do'} not export it"
-        hint = "the import fails there (undefined symbol): "
-    elif added is None:
-        severity = "warning"
-        message += f": every CPython from {promised[0]} to {promised[-1]} exports it so far, a later one need not"
-        hint = "it loads as long as that stays so: "
-    else:
-        severity = "note"
-        message += ", which exports it all the same"
-        hint = "it loads there today, by luck: "
-    hint += f"compile with Py_LIMITED_API set to {since}, or give the wheel the tag of one Python"
-    return _finding(found, severity, message, hint, symbol)
+@dataclass(frozen=True)
+class Unstable:
+    """A symbol that is not what a module for the stable ABI may need."""
+
+    symbol: str
+    added: Version | None  # to the stable ABI; None where it never was
+    absent: tuple[str, ...]  # the promised interpreters that do not export it
+    promised: tuple[str, ...]  # none where only newer ones than the table's are
+    first: str  # "3.9", the oldest that is promised
+    stated: bool  # by the tag of a wheel
+
+    def finding(self, found: PythonObject) -> Finding:
+        """Say it."""
+        severity, more, consequence = self._consequence
+        if not found.is_certain(self.symbol):
+            return _doubtful(
+                found, self.symbol, self._what + more, "the import fails there" if self.absent else "it may fail"
+            )
+        limit = f"set to {self.first}" if self.stated else "defined"
+        hint = f"{consequence}: compile with Py_LIMITED_API {limit}, or give the wheel the tag of one Python"
+        return about(found.item, severity, self._what + more, hint, self.symbol)
+
+    @property
+    def _what(self) -> str:
+        if self.added is None:
+            return f"{self.symbol} is not part of the stable ABI"
+        return (
+            f"{self.symbol} is in the stable ABI only since {_dotted(self.added)}, and CPython {self.first} is promised"
+        )
+
+    @cached_property
+    def _consequence(self) -> tuple[Severity, str, str]:
+        """How bad it is; what to add to the message; what comes of it."""
+        if self.absent:
+            does = "does" if len(self.absent) == 1 else "do"
+            more = f"; CPython {listed(self.absent)} {does} not export it"
+            return "error", more, "the import fails there (undefined symbol)"
+        if not self.promised:
+            return self._of_an_unknown_python
+        if self.added is None:
+            range_ = f"every CPython from {self.promised[0]} to {self.promised[-1]}"
+            return "warning", f": {range_} exports it so far, a later one need not", "it loads as long as that stays so"
+        return "note", ", which exports it all the same", "it loads there today, by luck"
+
+    @property
+    def _of_an_unknown_python(self) -> tuple[Severity, str, str]:
+        newest = cpython.judged()[-1].rstrip("t")
+        if cpython.table().exports(newest, self.symbol):
+            return "warning", f": CPython {newest} exports it, a later one need not", "it loads if that stays so"
+        known = cpython.table().knows(self.symbol)
+        more = f"; CPython {newest}, the newest that is known here, does not export it"
+        return "error" if known else "warning", more, f"the import fails if CPython {self.first} does not either"
 
 
 def _dotted(version: Version) -> str:
     return ".".join(map(str, version))
-
-
-def _in_words(promise: Promise) -> str:
-    exact = [f"CPython {listed(promise.exact)}"] if promise.exact else []
-    kinds = {"abi3": "every CPython", "abi3t": "every free-threaded CPython"}
-    stable = [f"{kinds[abi]} from {_dotted(minimum)} on" for abi, minimum in promise.stable]
-    return " and ".join([*exact, *stable])
-
-
-def _finding(found: PythonObject, severity: Severity, message: str, hint: str, symbol: str | None = None) -> Finding:
-    return Finding(
-        "python-abi",
-        severity,
-        found.item.path,
-        message,
-        symbol=symbol,
-        binding="global" if symbol else None,
-        hint=hint,
-    )

@@ -22,6 +22,7 @@ TABLE: Final = Path(__file__).parent.parent / "data" / "python.symbols"
 
 #: What the C-API's symbols are called. ``PyInit_`` and ``PyInitU_`` are what modules define.
 NAME: Final = re.compile(r"_{0,2}Py(?!InitU?_)\w|PY_TIMEOUT_MAX$")
+PYTHON2: Final = "2.7"
 INTERPRETER: Final = re.compile(r"(?P<major>\d)\.(?P<minor>\d+)(?P<flag>[td]?)")
 
 Version: TypeAlias = tuple[int, int]
@@ -127,6 +128,12 @@ def parse(text: str) -> PythonTable:
     if any(mask >> len(builds) for mask in masks.values()):
         raise SymbolTableError("the table of Python's symbols speaks of more interpreters than it names")
     return PythonTable(builds, masks)
+
+
+@lru_cache(maxsize=1)
+def judged() -> tuple[str, ...]:
+    """Return the interpreters that artifacts are held against, the oldest first: CPython 3 without debug builds."""
+    return tuple(name for name in table().interpreters if name.startswith("3") and not name.endswith("d"))
 
 
 @lru_cache(maxsize=1)

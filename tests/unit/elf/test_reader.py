@@ -282,3 +282,24 @@ def undefined_by_sections(elf: ELFFile) -> set[str]:
         for symbol in dynamic_symbols(elf)
         if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name and symbol["st_info"]["bind"] != "STB_LOCAL"
     }
+
+
+INTERPRETER = 'const char interp[] __attribute__((section(".interp"))) = "/lib64/ld-linux-x86-64.so.2";'
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "kind"),
+    [
+        ("m/_core.so", "void *PyInit__core(void) { return 0; }", "shared"),
+        ("m/_core.cpython-312-x86_64-linux-gnu.so", "void *PyInit__core(void) { return 0; }", "shared"),
+        ("m/core", "void *PyInit_core(void) { return 0; }", "executable"),  # an interpreter that holds a module
+        ("m/core.so", "void start(void) {}", "executable"),
+    ],
+)
+def test_what_can_be_run_and_imported(path: str, code: str, kind: str) -> None:
+    """PT_INTERP and no name of its own: so look programs of before DF_1_PIE, and modules that can be run as well."""
+    data = compile_with_gcc(f"{INTERPRETER} {code}", "-shared", "-fPIC")
+    found = read_object(path, len(data), PlainContent(MemoryFile(data)))
+    assert found.interpreter == "/lib64/ld-linux-x86-64.so.2"
+    assert found.kind == kind
+    assert bool(found.defined) == (kind == "shared")
