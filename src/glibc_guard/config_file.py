@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,6 @@ import msgspec
 
 from glibc_guard.model import Severity
 from glibc_guard.settings import (
-    PYPI,
     RULES_OF_INTENT,
     SIZE_JUMP_BYTES,
     SIZE_JUMP_RATIO,
@@ -21,6 +21,7 @@ from glibc_guard.settings import (
     FailOn,
     Ignore,
     Settings,
+    is_from_index,
     member_glob,
 )
 from glibc_guard.sizes import size_in_bytes
@@ -99,7 +100,7 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         allow_empty=table.allow_empty,
         together=table.together,
         jobs=table.jobs,
-        baseline=_baseline(table.baseline, path.parent),
+        baseline=_baseline(table.baseline, path),
         baseline_required=table.baseline_required,
         size_jump_ratio=table.size_jump_ratio,
         size_jump_bytes=_bytes(table.size_jump_bytes, path, "size-jump-bytes"),
@@ -119,9 +120,13 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
     )
 
 
-def _baseline(given: str | None, folder: Path) -> str | None:
-    """Return the baseline; a path is relative to the folder of the configuration file."""
-    return given if given is None or given.startswith(PYPI) else str(folder / given)
+def _baseline(given: str | None, path: Path) -> str | None:
+    """Return the baseline; a path is relative to the folder of the configuration file, or begins with "~"."""
+    if given is None or is_from_index(given):
+        return given
+    if "\0" in given:
+        raise ConfigError(f"{path}: baseline: a path holds no NUL character")
+    return str(path.parent / os.path.expanduser(given))  # noqa: PTH111  # Path.expanduser fails where there is no home
 
 
 def _severities(chosen: dict[str, Severity], path: Path) -> dict[str, Severity]:

@@ -38,7 +38,8 @@ def destinations(formats: Sequence[str], outputs: Sequence[str]) -> list[tuple[s
 
 def refuse_overwriting(artifacts: Sequence[str], outputs: Sequence[Path], working_folder: Path) -> None:
     """Raise OutputError where a report would go over what is checked, or over another report."""
-    checked = [(working_folder / path).resolve() for path in artifacts]
+    # Path.resolve raises for links in a circle, before Python 3.13.
+    checked = [Path(os.path.realpath(working_folder / path)) for path in artifacts]
     targets = [(working_folder / path).resolve() for path in outputs]
     for path, target in zip(outputs, targets, strict=True):
         if any(target == one or (target.exists() and target.is_relative_to(one)) for one in checked):
