@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from glibc_guard.baseline import Counterpart, PackageIndex, Source, counterparts, difference
+from glibc_guard.baseline import (
+    Counterpart,
+    PackageIndex,
+    Source,
+    counterparts,
+    difference,
+    is_itself,
+    is_unread,
+    unlike,
+    unread,
+)
 from glibc_guard.baseline.counterparts import Reader
 from glibc_guard.config import Settings
 from glibc_guard.ignores import IgnoreList
-from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Severity
+from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Changes, Finding, Severity
 from glibc_guard.rules.baseline import Comparison, baseline_missing, judge_changes, unreadable_baseline
 from glibc_guard.rules.coverage import unreadable
 from glibc_guard.targets import Resolution, TagError, resolve
@@ -29,13 +39,35 @@ class Comparer:
     ) -> tuple[list[ArtifactReport], tuple[str, ...]]:
         """Return ``reports`` with what changed and with findings about it, and remarks about the baseline."""
         pairs, remarks = counterparts(self.source, reports, self.read, self.index)
-        return [_judged(report, one, settings, ignores) for report, one in zip(reports, pairs, strict=True)], remarks
+        found = zip(reports, pairs, strict=True)
+        return [self._judged(report, one, settings, ignores) for report, one in found], remarks
 
     def told(self, reports: Sequence[ArtifactReport]) -> tuple[list[ArtifactReport], tuple[str, ...]]:
         """Return ``reports`` with what changed, without a judgement of it; nothing compared at all is no success."""
         pairs, remarks = counterparts(self.source, reports, self.read, self.index)
         required = all(one.report is None for one in pairs)
         return [_told(report, one, required=required) for report, one in zip(reports, pairs, strict=True)], remarks
+
+    def _judged(
+        self, report: ArtifactReport, other: Counterpart, settings: Settings, ignores: IgnoreList
+    ) -> ArtifactReport:
+        missing = _missing(report, other)
+        changes, findings, notes = None, list[Finding](), list[str]()
+        if missing is not None and (settings.baseline_required or other.damaged):
+            findings = [baseline_missing(missing)]
+        elif missing is not None:
+            notes = [f"nothing was compared: {missing}"]
+        elif other.report is not None:
+            changes, findings = _compared(other.report, report)
+            if changes is not None:
+                findings += judge_changes(Comparison(other.report, report, changes, settings))
+                notes = [*filter(None, [unlike(other.report, report)])]
+            if changes is not None and is_itself(other.report, report, on_disk=self.source.report is None):
+                itself = f"the baseline {other.report.path} is the artifact itself"
+                notes += [itself] * (not settings.baseline_required)
+                findings += [baseline_missing(itself)] * settings.baseline_required
+        standing, ignored = ignores.split(chosen(findings, settings))
+        return with_changes(_with_notes(report, notes), changes, standing, ignored, settings.fail_on)
 
 
 def unjudged(artifact: Artifact) -> ArtifactReport:
@@ -57,48 +89,32 @@ def _severity(finding: Finding, settings: Settings) -> Severity:
     return settings.severities.get(finding.rule, finding.severity)
 
 
-def _judged(report: ArtifactReport, other: Counterpart, settings: Settings, ignores: IgnoreList) -> ArtifactReport:
-    if other.missing is not None and not settings.baseline_required:
-        return _with_note(report, f"nothing was compared: {other.missing}")
-    findings: list[Finding] = []
-    changes = None
-    if other.missing is not None:
-        findings = [baseline_missing(other.missing)]
-    elif other.report is not None:
-        findings = [*unreadable_baseline(other.report, members=False)]
-        if not findings and not _is_unread(report):
-            changes = difference(other.report, report)
-            findings = [*judge_changes(Comparison(other.report, report, changes, settings))]
-            report = _with_unread_members(report, other.report)
-    standing, ignored = ignores.split(chosen(findings, settings))
-    return with_changes(report, changes, standing, ignored, settings.fail_on)
-
-
 def _told(report: ArtifactReport, other: Counterpart, *, required: bool) -> ArtifactReport:
-    if other.missing is not None and required:
-        return with_changes(report, None, [baseline_missing(other.missing)], (), "error")
-    if other.missing is not None:
-        return _with_note(report, f"nothing was compared: {other.missing}")
+    missing = _missing(report, other)
+    if missing is not None and (required or other.damaged):
+        return with_changes(report, None, [baseline_missing(missing)], (), "error")
+    if missing is not None:
+        return _with_notes(report, [f"nothing was compared: {missing}"])
     if other.report is None:
         return report
-    findings = [*unreadable_baseline(other.report, members=True)]
-    whole = _is_unread(report) or _is_unread(other.report)
-    return with_changes(report, None if whole else difference(other.report, report), findings, (), "error")
+    changes, findings = _compared(other.report, report)
+    notes = [*filter(None, [unlike(other.report, report)])] if changes is not None else []
+    return with_changes(_with_notes(report, notes), changes, findings, (), "error")
 
 
-def _is_unread(report: ArtifactReport) -> bool:
-    """Tell whether the artifact as a whole could not be read, or not to its end."""
-    findings = (*report.findings, *(entry.finding for entry in report.ignored))
-    return any(finding.rule == "unreadable" and finding.object is None for finding in findings)
+def _missing(report: ArtifactReport, other: Counterpart) -> str | None:
+    """Say why nothing is compared; None where something is, or where there is nothing to compare."""
+    if other.report is not None and is_unread(report) and not is_unread(other.report):
+        return f"{report.path} itself cannot be read to its end"
+    return other.missing
 
 
-def _with_unread_members(report: ArtifactReport, before: ArtifactReport) -> ArtifactReport:
-    members = [*unreadable_baseline(before, members=True)]
-    if not members:
-        return report
-    more = f" (and {len(members) - 1} more)" if len(members) > 1 else ""
-    return _with_note(report, f"not compared, since it cannot be read: {members[0].message}{more}")
+def _compared(before: ArtifactReport, after: ArtifactReport) -> tuple[Changes | None, list[Finding]]:
+    """Return what changed, unless one of them cannot be read, and what of the baseline cannot be."""
+    findings = [*unreadable_baseline(before, unread(before))]
+    whole = is_unread(before) or is_unread(after)
+    return None if whole else difference(before, after), findings
 
 
-def _with_note(report: ArtifactReport, note: str) -> ArtifactReport:
-    return replace(report, notes=(*report.notes, note))
+def _with_notes(report: ArtifactReport, notes: Sequence[str]) -> ArtifactReport:
+    return replace(report, notes=(*report.notes, *notes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,6 @@ import msgspec
 
 from glibc_guard.model import Severity
 from glibc_guard.settings import (
-    PYPI,
     RULES_OF_INTENT,
     SIZE_JUMP_BYTES,
     SIZE_JUMP_RATIO,
@@ -22,6 +22,7 @@ from glibc_guard.settings import (
     FailOn,
     Ignore,
     Settings,
+    is_from_index,
     member_glob,
     size_glob,
     toolchain_text,
@@ -131,7 +132,7 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         allow_empty=table.allow_empty,
         together=table.together,
         jobs=table.jobs,
-        baseline=_baseline(table.baseline, path.parent),
+        baseline=_baseline(table.baseline, path),
         baseline_required=table.baseline_required,
         size_jump_ratio=table.size_jump_ratio,
         size_jump_bytes=_bytes(table.size_jump_bytes, path, "size-jump-bytes"),
@@ -191,9 +192,13 @@ def _given(complaint: str) -> str:
     return f" (not {value[1]})" if value else f" (not {KINDS.get(kind[1], kind[1])})" if kind else ""
 
 
-def _baseline(given: str | None, folder: Path) -> str | None:
-    """Return the baseline; a path is relative to the folder of the configuration file."""
-    return given if given is None or given.startswith(PYPI) else str(folder / given)
+def _baseline(given: str | None, path: Path) -> str | None:
+    """Return the baseline; a path is relative to the folder of the configuration file, or begins with "~"."""
+    if given is None or is_from_index(given):
+        return given
+    if "\0" in given:
+        raise ConfigError(f"{path}: baseline: a path holds no NUL character")
+    return str(path.parent / os.path.expanduser(given))  # noqa: PTH111  # Path.expanduser fails where there is no home
 
 
 def _severities(chosen: dict[str, Severity], path: Path) -> dict[str, Severity]:

@@ -22,6 +22,7 @@ from glibc_guard.targets import Resolution, TagError, resolve
 from glibc_guard.verdict import artifact_report, floor_of, worst
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_USAGE, EXIT_UNREADABLE = 0, 1, 2, 3
+NO_BASELINE = "a baseline is required (baseline-required), and none is named: add --baseline OLD, or baseline = …"
 
 
 class UsageError(Exception):
@@ -46,6 +47,8 @@ def check(
     _refuse_missing(paths)
     resolve(settings.targets, None, ())  # an unknown name is an error before anything is read
     source = None if settings.baseline is None else _opened(settings.baseline)
+    if source is None and settings.baseline_required:
+        raise UsageError(NO_BASELINE)
     ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
     with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
         artifacts = [item for path in paths for item in read_artifact(path, limits or Limits(), pool, progress)]

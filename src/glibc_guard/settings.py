@@ -66,6 +66,11 @@ class Settings:
     source: Path | None = None  # the file that these settings were read from
 
 
+def is_from_index(baseline: str) -> bool:
+    """Tell whether ``baseline`` names a project on a package index, and no path."""
+    return baseline[: len(PYPI)].lower() == PYPI
+
+
 def member_glob(text: str) -> str:
     """Return ``text`` if some path inside an artifact can match it.
 

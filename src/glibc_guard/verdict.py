@@ -83,6 +83,27 @@ def with_changes(
     )
 
 
+def report_of_object(report: ArtifactReport, item: ObjectSummary) -> ArtifactReport:
+    """Return what ``report`` says of one object in it, as if it were an artifact of its own."""
+    return replace(
+        report,
+        path=f"{report.path.rstrip('/')}/{item.path}",
+        kind="elf",
+        size=item.size,
+        sha256=None,
+        verdict="pass",
+        floor=item.floor,
+        runs_on=_distributions([item]),
+        downloads_lost=_downloads_lost([item]),
+        coverage=Coverage(1, 1, 0),
+        objects=(item,),
+        findings=(),
+        ignored=(),
+        notes=(),
+        changes=None,
+    )
+
+
 def _not_judged(resolution: Resolution, needed: Mapping[str, str]) -> list[str]:
     """Say what a plain glibc release as target leaves open."""
     names = [COMPILER[name] for name in needed if name in COMPILER]

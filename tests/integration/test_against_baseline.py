@@ -173,12 +173,202 @@ def test_a_baseline_that_cannot_be_read_is_no_pass(tmp_path: Path) -> None:
     damaged.write_bytes(new.read_bytes()[:400])
     done = run("check", "--baseline", damaged, new)
     assert done.returncode == 3
-    assert f"the baseline {damaged}: damaged" in done.stdout
+    assert f"the baseline {damaged} cannot be read: damaged" in done.stdout
+    assert "[baseline-missing]" in done.stdout
     assert run("diff", damaged, new).returncode == 3
+
+
+def test_a_member_of_the_baseline_that_cannot_be_read_is_no_pass(tmp_path: Path) -> None:
+    new = make_wheel(tmp_path, {"m.so": OLD}, version="2.0")
     part = make_wheel(tmp_path, {"m.so": OLD, "n.so": OLD[:200]})
-    assert run("check", "--baseline", part, new).returncode == 0
-    assert "not compared, since it cannot be read: " in run("check", "--baseline", part, new).stdout
-    assert run("diff", part, new).returncode == 3
+    run("check", part, "--format", "json", "--output", tmp_path / "part.json")
+    for baseline in (part, tmp_path / "part.json"):
+        done = run("check", "--baseline", baseline, new, "--format", "json")
+        assert done.returncode == 3
+        (finding,) = artifact(done)["findings"]
+        assert (finding["rule"], finding["object"]) == ("baseline-missing", "n.so")
+        assert finding["message"].startswith(f"in the baseline {part} it cannot be read: ")
+        assert artifact(done)["changes"] is not None  # of all the rest
+        assert run("diff", baseline, new).returncode == 3
+    assert f"n.so: in the baseline {part} it cannot be read: " in run("diff", part, new).stdout
+
+
+@pytest.mark.parametrize("given", ["sample-2.0-cp312-cp312-manylinux_2_17_x86_64.whl", "."])
+def test_a_folder_with_a_damaged_wheel_is_no_pass(tmp_path: Path, given: str) -> None:
+    old, dist = tmp_path / "old", tmp_path / "dist"
+    old.mkdir()
+    dist.mkdir()
+    new = make_wheel(dist, {"m.so": OLD}, version="2.0")
+    damaged = old / new.name.replace("2.0", "1.0")
+    damaged.write_bytes(new.read_bytes()[:400])
+    for _ in range(2):  # alone, then with one of another project beside it
+        done = run("check", "--baseline", old, dist / given)
+        assert done.returncode == 3
+        assert f"the baseline {damaged} cannot be read: damaged" in done.stdout
+        make_wheel(old, {"m.so": OLD}, name="other")
+    make_wheel(old, {"m.so": OLD}, version="0.9")  # a healthy one that is older is not what was asked for
+    assert run("check", "--baseline", old, dist / given).returncode == 3
+    damaged.rename(old / "stranger-1.0.zip")
+    make_wheel(old, {"m.so": OLD}, version="1.0")
+    assert run("check", "--baseline", old, "--baseline-required", dist / given).returncode == 0
+    for path in old.glob("sample*"):
+        path.unlink()
+    done = run("check", "--baseline", old, dist / given)
+    assert done.returncode == 3  # it may have been the counterpart
+    assert "the baseline " in done.stdout
+    assert "stranger-1.0.zip cannot be read: " in done.stdout
+
+
+def test_no_ignore_but_its_own_hides_a_baseline_that_cannot_be_read(tmp_path: Path) -> None:
+    new = make_wheel(tmp_path, {"m.so": OLD}, version="2.0")
+    damaged = tmp_path / "damaged.whl"
+    damaged.write_bytes(b"PK\3\4")
+    for rule, status in (("unreadable", 3), ("*", 3), ("baseline-*", 3), ("baseline-missing", 0)):
+        (tmp_path / "c.toml").write_text(f'[[ignore]]\nrule = "{rule}"\nreason = "known"\n')
+        assert run("check", "--config", tmp_path / "c.toml", "--baseline", damaged, new).returncode == status
+
+
+def test_an_artifact_that_is_unread_by_permission_is_not_compared_in_silence(tmp_path: Path) -> None:
+    old = make_wheel(tmp_path, {"m.so": OLD}, version="1.0")
+    new = tmp_path / old.name.replace("1.0", "2.0")
+    new.write_bytes(old.read_bytes()[:300])
+    (tmp_path / "c.toml").write_text('[[ignore]]\nrule = "unreadable"\nreason = "known"\n')
+    done = run("check", "--config", tmp_path / "c.toml", "--baseline", old, new)
+    assert (done.returncode, f"nothing was compared: {new} itself cannot be read" in done.stdout) == (0, True)
+    command = ["check", "--config", tmp_path / "c.toml", "--baseline", old, "--baseline-required"]
+    assert run(*command, new).returncode == 3
+    (tmp_path / "dist").mkdir()
+    new.rename(tmp_path / "dist" / new.name)
+    make_wheel(tmp_path / "dist", {"m.so": OLD}, name="sample", version="1.1")
+    assert run(*command, tmp_path / "dist").returncode == 3  # the other one is compared
+
+
+def test_a_required_baseline_has_to_be_named(tmp_path: Path) -> None:
+    new = make_wheel(tmp_path, {"m.so": OLD})
+    done = run("check", "--baseline-required", new)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a baseline is required (baseline-required), and none is named: add --baseline OLD" in done.stderr
+    (tmp_path / "glibc-guard.toml").write_text("baseline-required = true\n")
+    assert run("check", new, cwd=tmp_path).returncode == 2
+    (tmp_path / "empty").mkdir()
+    command = ["check", "--allow-empty", "--baseline-required", "--baseline", "pypi:x"]
+    assert run(*command, tmp_path / "empty").returncode == 3
+
+
+def test_one_wheel_in_a_folder_is_no_counterpart_of_everything(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    new = make_wheel(tmp_path, {"m.so": OLD}, version="2.0")
+    former = make_wheel(old, {"m.so": OLD}, name="other", version="1.0")
+    run("check", old, "--format", "json", "--output", tmp_path / "old.json")
+    for baseline in (old, tmp_path / "old.json"):
+        done = run("check", "--baseline", baseline, new, "--baseline-required")
+        assert done.returncode == 3
+        assert f"{baseline} holds no counterpart of it" in done.stdout
+    done = run("check", "--baseline", former, new, "--baseline-required")  # one that is named is meant
+    assert done.returncode == 0
+    assert f"note: compared with {former}, which is of another project: other, and not sample" in done.stdout
+    arm = make_wheel(tmp_path, {"m.so": library("malloc(1)", arch="aarch64", glibc="2.17")}, version="1.0",
+                     tag="cp312-cp312-manylinux_2_17_aarch64")  # fmt: skip
+    assert "which is for other processors: aarch64, and not x86_64" in run("check", "--baseline", arm, new).stdout
+
+
+def test_of_several_that_fit_the_release_before_is_taken(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    for version in ("0.9", "1.0", "1.1", "1.2", "1.10"):
+        make_wheel(old, {"m.so": OLD}, version=version)
+    for version, former in (("1.1", "1.0"), ("1.11", "1.10"), ("0.8", "1.10"), ("1.2", "1.1")):
+        new = make_wheel(tmp_path, {"m.so": OLD}, version=version)
+        changes = artifact(run("check", "--baseline", old, new, "--format", "json"))["changes"]
+        assert changes["version_before"] == former
+    for folder in ("a", "b"):
+        (old / folder).mkdir()
+        make_wheel(old / folder, {"m.so": OLD}, version="2.0")
+    new = make_wheel(tmp_path, {"m.so": OLD}, version="2.1")
+    done = run("check", "--baseline", old, new, "--baseline-required")
+    assert done.returncode == 3
+    assert f"nothing was compared: 2 of the baseline fit, name one: {new.name.replace('2.1', '2.0')}, " in done.stdout
+
+
+def test_a_source_distribution_beside_the_wheels_has_nothing_to_compare(tmp_path: Path) -> None:
+    dist, tree = tmp_path / "dist", tmp_path / "sample-2.0"
+    dist.mkdir()
+    tree.mkdir()
+    (tree / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: sample\nVersion: 2.0\n")
+    shutil.make_archive(str(dist / tree.name), "gztar", tmp_path, tree.name)
+    make_wheel(dist, {"m.so": OLD}, version="2.0")
+    old = make_wheel(tmp_path, {"m.so": OLD}, version="1.0")
+    done = run("check", "--baseline", old, "--baseline-required", *sorted(dist.iterdir()))
+    assert (done.returncode, done.stdout.count("since 1.0")) == (0, 1)
+
+
+def test_a_baseline_that_is_the_artifact_itself(tmp_path: Path) -> None:
+    new = make_wheel(tmp_path, {"m.so": OLD})
+    (tmp_path / "lib.so").write_bytes(OLD)
+    (tmp_path / "tree").mkdir()
+    shutil.copy(tmp_path / "lib.so", tmp_path / "tree" / "lib.so")
+    for old, given in (
+        (new, new),
+        (tmp_path / "tree", tmp_path / "tree/"),
+        (tmp_path / "tree", tmp_path / "tree/lib.so"),
+    ):
+        assert "is the artifact itself" in run("check", "--baseline", old, given).stdout
+        assert run("check", "--baseline", old, given, "--baseline-required").returncode == 3
+
+
+def test_a_single_file_finds_the_one_of_its_name_in_a_folder(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder, call in ((old, "malloc(2)"), (new, "malloc(3)")):
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "tool.so").write_bytes(library(call))
+        (folder / "two.so").write_bytes(OLD)
+    done = run("check", "--baseline", old, new / "bin" / "tool.so", "--fail-on", "warning", "--format", "json")
+    assert (done.returncode, artifact(done)["changes"]["baseline"]) == (0, f"{old}/bin/tool.so")
+    assert artifact(done)["findings"] == []
+    done = run("check", "--baseline", old / "bin" / "tool.so", new, "--format", "json")
+    assert "object-gone" not in done.stdout
+    (old / "bin" / "tool.so").write_bytes(OLD[:200])
+    done = run("check", "--baseline", old, new / "bin" / "tool.so")
+    assert done.returncode == 3
+    assert f"the baseline {old}/bin/tool.so cannot be read: " in done.stdout
+
+
+def test_what_an_earlier_run_made_of_its_baseline_is_not_told_again(builds: tuple[Path, Path], tmp_path: Path) -> None:
+    good, bad = builds
+    config = tmp_path / "c.toml"
+    config.write_text('[severity]\nfloor-raised = "error"\n')
+    report = tmp_path / "new.json"
+    assert run("check", bad, "--config", config, "--baseline", good, "--format", "json", "--output", report).returncode
+    (tmp_path / "empty").mkdir()
+    other = make_wheel(tmp_path, {"m.so": OLD}, name="other")
+    (tmp_path / "x").mkdir()
+    done = run("diff", bad, report, "--format", "json")
+    assert done.returncode == 0
+    assert (artifact(done)["findings"], artifact(done)["verdict"]) == ([], "pass")
+    done = run("diff", tmp_path / "empty", report, "--format", "json")
+    assert (done.returncode, artifact(done)["changes"]) == (3, None)
+    assert other.exists()
+
+
+def test_the_baseline_of_a_configuration_may_begin_with_the_home_folder(
+    builds: tuple[Path, Path], tmp_path: Path
+) -> None:
+    good, bad = builds
+    (tmp_path / "glibc-guard.toml").write_text(f'baseline = "~/{good.name}"\n')
+    done = run("check", bad, "--format", "json", cwd=tmp_path, HOME=str(good.parent))
+    assert artifact(done)["changes"]["baseline"] == str(good)
+    (tmp_path / "glibc-guard.toml").write_text('baseline = "old\\u0000x"\n')
+    done = run("check", bad, cwd=tmp_path)
+    assert (done.returncode, "baseline: a path holds no NUL character" in done.stderr) == (2, True)
+
+
+def test_a_link_that_leads_to_itself_is_no_baseline(tmp_path: Path) -> None:
+    new = make_wheel(tmp_path, {"m.so": OLD})
+    (tmp_path / "loop").symlink_to("loop")
+    for command in (["check", new, "--baseline", tmp_path / "loop"], ["diff", tmp_path / "loop", new]):
+        done = run(*command)
+        assert (done.returncode, "loop: a link that leads nowhere" in done.stderr) == (2, True)
 
 
 def test_several_artifacts_find_their_counterparts(tmp_path: Path) -> None:
@@ -406,6 +596,35 @@ def test_offline_without_a_cache(tmp_path: Path, index: Index, fetch: Fetch) -> 
     assert required.returncode == 3
     (finding,) = artifact(required)["findings"]
     assert (finding["rule"], finding["severity"]) == ("baseline-missing", "error")
+
+
+def test_no_index_at_all(tmp_path: Path, fetch: Fetch) -> None:
+    said = complaint(fetch("PyPI:sample", new_wheel(tmp_path), PIP_NO_INDEX="1"))
+    assert said.startswith("nothing was compared: pypi:sample: pip is told to ask no index (PIP_NO_INDEX, or ")
+
+
+def test_the_reason_of_an_index_out_of_reach_is_in_words(tmp_path: Path, index: Index, fetch: Fetch) -> None:
+    index.stop()
+    said = complaint(fetch("pypi:sample", new_wheel(tmp_path)))
+    assert said.startswith("nothing was compared: pypi:sample: the index cannot be reached: ")
+    assert said.endswith("Connection refused")
+    assert "0x" not in said
+
+
+def test_a_wheel_of_another_project_on_the_index_is_remarked(tmp_path: Path, index: Index, fetch: Fetch) -> None:
+    index.add("other", "1.0", TAGS[1])
+    done = fetch("pypi:other", new_wheel(tmp_path), "--baseline-required")
+    assert done.returncode == 0
+    assert "which is of another project: other, and not sample" in artifact(done)["notes"][-1]
+
+
+def test_a_source_distribution_has_none_on_an_index(tmp_path: Path, index: Index, fetch: Fetch) -> None:
+    index.add("sample", "1.0", TAGS[1])
+    tree = tmp_path / "sample-2.0"
+    tree.mkdir()
+    (tree / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: sample\nVersion: 2.0\n")
+    path = Path(shutil.make_archive(str(tmp_path / tree.name), "gztar", tmp_path, tree.name))
+    assert fetch("pypi:sample", path, "--baseline-required").returncode == 0
 
 
 def test_a_project_that_the_index_does_not_know(tmp_path: Path, index: Index, fetch: Fetch) -> None:

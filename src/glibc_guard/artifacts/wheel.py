@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -18,7 +19,7 @@ PACKAGE_START = re.compile(r"[^/]+/(?:__init__|_distributor_init\w*)\.py")
 START_BYTES = 256 * 1024
 LIBRARY = re.compile(rb"""["'](lib[A-Za-z0-9_+-]{1,80})""")
 MAX_NAMES = 100
-MAX_TAGS = 100  # the longest compressed tag sets of real wheels have a dozen
+MAX_TAGS = 400  # expanded; the compressed tag sets of real wheels stand for a dozen
 METADATA_BYTES = 64 * 1024 * 1024  # RECORD has a line for each member
 
 
@@ -67,6 +68,8 @@ def wheel_facts(file_name: str, members: Sequence[Member]) -> WheelFacts:
     Raises:
         ArtifactError: the name is not one that pip would install, or the WHEEL file is missing or damaged.
     """
+    if number_of_tags(file_name.removesuffix(".whl")) > MAX_TAGS:  # counted before any is made of them
+        raise ArtifactError(f"not a wheel that pip would install: its name stands for more than {MAX_TAGS} tags")
     try:
         name, version, _, _ = parse_wheel_filename(file_name)
     except InvalidWheelFilename as error:
@@ -96,9 +99,14 @@ def tags_in(wheel_file: bytes) -> tuple[str, ...]:
     # Line by line and not by a parser of headers: some tools leave an empty line before the tags.
     lines = wheel_file.decode("utf-8", "replace").splitlines()
     tags = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("tag:")]
-    if len(tags) > MAX_TAGS or any(tag.count(".") > MAX_TAGS for tag in tags):
+    if sum(map(number_of_tags, tags)) > MAX_TAGS:
         raise ArtifactError(f"damaged wheel: its WHEEL file names more than {MAX_TAGS} tags")
     return tuple(sorted(expanded for tag in tags for expanded in _expanded(tag)))
+
+
+def number_of_tags(compressed: str) -> int:
+    """Return for how many tags a compressed tag set (PEP 425) stands that is all of ``compressed``, or its end."""
+    return math.prod(part.count(".") + 1 for part in compressed.rsplit("-", 3)[-3:])
 
 
 def _metadata(members: Iterable[Member], wanted: str) -> bytes:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from glibc_guard.baseline.errors import UnavailableError
-from glibc_guard.baseline.names import WheelName, wheel_name, without_version
+from glibc_guard.baseline.fitting import Fit, fitting
+from glibc_guard.baseline.holders import HOLDERS, apart, holders, is_unread, unread
+from glibc_guard.baseline.names import wheel_name
 from glibc_guard.baseline.pypi import PackageIndex
 from glibc_guard.baseline.source import Source
 from glibc_guard.model import ArtifactReport
@@ -17,10 +19,8 @@ from glibc_guard.settings import PYPI
 
 SHOWN: Final = 3  # names that a remark lists
 DOWNLOADS: Final = 4  # at a time
-HOLDERS: Final = frozenset({"folder", "zip", "tar"})
 
 Reader: TypeAlias = Callable[[str], Sequence[ArtifactReport]]  # a path → the reports of what is there, not judged
-Key: TypeAlias = Callable[[ArtifactReport], Hashable | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +29,40 @@ class Counterpart:
 
     report: ArtifactReport | None = None
     missing: str | None = None
+    damaged: bool = False  # missing, and it may be what is there and cannot be read
 
 
 def counterparts(
     source: Source, reports: Sequence[ArtifactReport], read: Reader, index: PackageIndex
 ) -> tuple[list[Counterpart], tuple[str, ...]]:
     """Return the counterpart of each of ``reports``, in order, and what of the baseline was compared with nothing."""
-    if source.requirement is not None:
-        with ThreadPoolExecutor(DOWNLOADS) as pool:
-            return list(pool.map(lambda report: _from_index(source, report, read, index), reports)), ()
-    former = source.report.artifacts if source.report is not None else read(source.given)
-    return _paired(source.given, [report for report in former if not _holds(report, former)], reports)
+    holding = holders([*reports, *(wheel for report in reports for wheel in apart(report)[1])])
+    compared = [report for report in reports if id(report) not in holding]
+    found, remarks = _found(source, compared, read, index)
+    return [_of_holder(report) if id(report) in holding else found[id(report)] for report in reports], remarks
+
+
+def _found(
+    source: Source, compared: Sequence[ArtifactReport], read: Reader, index: PackageIndex
+) -> tuple[dict[int, Counterpart], tuple[str, ...]]:
+    if source.requirement is None:
+        return _paired(source, source.report.artifacts if source.report is not None else read(source.given), compared)
+    with ThreadPoolExecutor(DOWNLOADS) as pool:
+        found = pool.map(lambda report: _from_index(source, report, read, index), compared)
+        return {id(report): one for report, one in zip(compared, found, strict=True)}, ()
+
+
+def _of_holder(report: ArtifactReport) -> Counterpart:
+    """Return what became of a folder of wheels: those of them that cannot be read have no report of their own."""
+    damaged = apart(report)[1]
+    return Counterpart(missing=f"{damaged[0].path} cannot be read") if damaged else Counterpart()
 
 
 def _from_index(source: Source, report: ArtifactReport, read: Reader, index: PackageIndex) -> Counterpart:
-    if source.requirement is None or report.kind in HOLDERS:
-        return Counterpart() if not report.objects else Counterpart(missing=f"{source.given} is for wheels alone")
-    wheel = wheel_name(report.path)
-    if wheel is None:
+    wheel = None if report.kind in HOLDERS else wheel_name(report.path)
+    if _has_nothing(report):
+        return Counterpart()
+    if source.requirement is None or wheel is None:
         return Counterpart(missing=f"{source.given} is for wheels alone")
     try:
         path = index.fetch(source.requirement, wheel)
@@ -56,73 +72,70 @@ def _from_index(source: Source, report: ArtifactReport, read: Reader, index: Pac
 
 
 def _paired(
-    given: str, former: Sequence[ArtifactReport], reports: Sequence[ArtifactReport]
-) -> tuple[list[Counterpart], tuple[str, ...]]:
-    compared = [report for report in reports if not _holds(report, reports)]
-    found: dict[int, ArtifactReport] = {}
-    if len(former) == len(compared) == 1 and _comparable(former[0]):
-        found[id(compared[0])] = former[0]
-    for key in (_same_wheel, _only_wheel, _file_name, _name):
-        old, new = _once(key, [*filter(_comparable, former)]), _once(key, compared)
-        for name, report in new.items():
-            if name in old:
-                found.setdefault(id(report), old[name])
-    reason = "no counterpart of it" if any(map(_comparable, former)) else "no program, no library and no wheel"
-    result = [
-        Counterpart(found.get(id(report)), None if id(report) in found else f"{given} holds {reason}")
-        if any(report is one for one in compared)
-        else Counterpart()
-        for report in reports
-    ]
-    used = {id(report) for report in found.values()}
-    return result, _left_over([report for report in former if id(report) not in used and _comparable(report)])
+    source: Source, given: Sequence[ArtifactReport], compared: Sequence[ArtifactReport]
+) -> tuple[dict[int, Counterpart], tuple[str, ...]]:
+    whole = [part for report in given for one, wheels in [apart(report)] for part in (one, *wheels)]
+    holding = holders(whole)
+    former = [report for report in whole if id(report) not in holding and _comparable(report)]
+    with_something = [report for report in compared if not _has_nothing(report)]
+    found = fitting(former, compared)
+    if len(with_something) == 1 and _is_meant(source, given, former, with_something[0]):
+        found[id(with_something[0])] = (former[0],)
+    used = {one.path for fit in found.values() for one in fit}
+    unread_parts = [report for report in whole if report.path not in used and unread(report)]
+    missing = _missing(source.given, former, unread_parts)
+    pairs = {id(report): _counterpart(report, found.get(id(report), ()), missing) for report in compared}
+    return pairs, _remarks([report for report in former if not _is_used(report, used)], unread_parts)
 
 
-def _left_over(former: Sequence[ArtifactReport]) -> tuple[str, ...]:
-    if not former:
-        return ()
-    names = ", ".join(posixpath.basename(report.path) for report in former[:SHOWN])
-    more = f" and {len(former) - SHOWN} more" if len(former) > SHOWN else ""
-    return (f"in the baseline, and compared with nothing here: {names}{more}",)
+def _is_meant(
+    source: Source, given: Sequence[ArtifactReport], former: Sequence[ArtifactReport], report: ArtifactReport
+) -> bool:
+    """Tell whether the user named one artifact as the baseline, and not a folder or a report of some."""
+    if not former or former[0].path != given[0].path or (source.report is not None and len(given) > 1):
+        return False
+    if len(former) > 1:
+        return former[0].kind == "wheel"  # which holds others
+    return is_unread(former[0]) or report.kind != "elf" or former[0].kind == "elf"
+
+
+def _counterpart(report: ArtifactReport, fit: Fit, missing: Counterpart) -> Counterpart:
+    if len(fit) == 1:
+        return Counterpart(fit[0])
+    if fit:
+        return Counterpart(missing=f"{len(fit)} of the baseline fit, name one: {_names(fit)}")
+    return Counterpart() if _has_nothing(report) else missing
+
+
+def _missing(given: str, former: Sequence[ArtifactReport], unread_parts: Sequence[ArtifactReport]) -> Counterpart:
+    """Return what is said of an artifact without a counterpart: it may be what cannot be read."""
+    for report in unread_parts:
+        for finding in unread(report) if report.kind in HOLDERS or is_unread(report) else ():
+            place = report.path if finding.object is None else f"{report.path}/{finding.object}"
+            return Counterpart(missing=f"the baseline {place} cannot be read: {finding.message}", damaged=True)
+    reason = "no counterpart of it" if former else "no program, no library and no wheel"
+    return Counterpart(missing=f"{given} holds {reason}")
+
+
+def _has_nothing(report: ArtifactReport) -> bool:
+    """Tell whether there is nothing to compare: a source distribution has no native code."""
+    return report.kind == "sdist" and not report.objects and not unread(report)
+
+
+def _is_used(report: ArtifactReport, used: set[str]) -> bool:
+    return report.path in used or any(f"{report.path}/{item.path}" in used for item in report.objects)
+
+
+def _remarks(left_over: Sequence[ArtifactReport], unread_parts: Sequence[ArtifactReport]) -> tuple[str, ...]:
+    kinds = (("compared with nothing here", left_over), ("not read to its end", unread_parts))
+    return tuple(f"in the baseline, and {what}: {_names(reports)}" for what, reports in kinds if reports)
+
+
+def _names(reports: Sequence[ArtifactReport]) -> str:
+    names = ", ".join(posixpath.basename(report.path.rstrip("/")) for report in reports[:SHOWN])
+    return f"{names} and {len(reports) - SHOWN} more" if len(reports) > SHOWN else names
 
 
 def _comparable(report: ArtifactReport) -> bool:
     """Tell whether there is something to compare with: an empty folder is no baseline."""
-    unread = any(finding.rule == "unreadable" for finding in report.findings)
-    return report.kind == "wheel" or bool(report.objects) or unread
-
-
-def _holds(report: ArtifactReport, reports: Sequence[ArtifactReport]) -> bool:
-    """Tell whether the artifact only holds others of ``reports``, as a folder of wheels does."""
-    if report.kind not in HOLDERS or report.objects:
-        return False
-    return any(other.path.startswith(f"{report.path}/") for other in reports)
-
-
-def _once(key: Key, reports: Sequence[ArtifactReport]) -> dict[Hashable, ArtifactReport]:
-    """Return ``reports`` by ``key``, without those that share one."""
-    found: dict[Hashable, list[ArtifactReport]] = {}
-    for report in reports:
-        name = key(report)
-        if name is not None:
-            found.setdefault(name, []).append(report)
-    return {name: entries[0] for name, entries in found.items() if len(entries) == 1}
-
-
-def _same_wheel(report: ArtifactReport) -> Hashable | None:
-    wheel = wheel_name(report.path)
-    return wheel and (wheel.name, frozenset(wheel.interpreters), frozenset(wheel.abis), wheel.systems)
-
-
-def _only_wheel(report: ArtifactReport) -> Hashable | None:
-    """Return what a single wheel keeps when it is made for another Python, or for the stable ABI."""
-    wheel: WheelName | None = wheel_name(report.path)
-    return wheel and (wheel.name, wheel.systems)
-
-
-def _file_name(report: ArtifactReport) -> Hashable | None:
-    return None if report.kind == "wheel" else posixpath.basename(report.path.rstrip("/"))
-
-
-def _name(report: ArtifactReport) -> Hashable | None:
-    return None if report.kind == "wheel" else without_version(report.path)
+    return report.kind == "wheel" or bool(report.objects) or bool(unread(report))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
+from glibc_guard.baseline.holders import unread
 from glibc_guard.baseline.names import wheel_name
 from glibc_guard.baseline.objects import Pairs, paired, steady
 from glibc_guard.model import (
@@ -55,7 +56,10 @@ def difference(before: ArtifactReport, after: ArtifactReport) -> Changes:
 def _pairs(before: ArtifactReport, after: ArtifactReport) -> Pairs:
     if before.kind == after.kind == "elf" and len(before.objects) == len(after.objects) == 1:
         return Pairs(((before.objects[0], after.objects[0], False),), (), ())
-    return paired(before.objects, after.objects)
+    pairs = paired(before.objects, after.objects)
+    if "elf" in {before.kind, after.kind}:  # its path is the user's own, and none inside an artifact
+        return Pairs(tuple((old, new, False) for old, new, _ in pairs.both), pairs.gone, pairs.added)
+    return pairs
 
 
 def _known(pairs: Pairs, unread_before: set[str], unread_after: set[str]) -> Pairs:
@@ -64,8 +68,7 @@ def _known(pairs: Pairs, unread_before: set[str], unread_after: set[str]) -> Pai
 
 
 def _unread(report: ArtifactReport) -> set[str]:
-    findings = (*report.findings, *(entry.finding for entry in report.ignored))
-    return {steady(finding.object) for finding in findings if finding.rule == "unreadable" and finding.object}
+    return {steady(finding.object) for finding in unread(report) if finding.object}
 
 
 def _changed(

@@ -9,10 +9,12 @@ from typing import Final
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from glibc_guard.artifacts.wheel import MAX_TAGS, number_of_tags
 from glibc_guard.settings import PYPI
 
 PLATFORM: Final = re.compile(r"(manylinux|musllinux|linux)(?:\d+|_\d+_\d+)?_([a-z]\w*)")
 LIBCS: Final = {"manylinux": "glibc", "linux": "glibc", "musllinux": "musl"}
+LONGEST_NAME: Final = 4096  # characters; no file system has longer ones
 VERSION: Final = re.compile(r"[-_]v?\d+(?:\.\d+)+(?:[-.+~]?(?:a|b|rc|dev|post)\.?\d+)?(?:-\d+)?(?=[-_./]|$)")
 
 
@@ -22,6 +24,7 @@ class WheelName:
 
     name: str  # normalized
     version: str
+    build: tuple[int, str] | tuple[()]
     interpreters: tuple[str, ...]  # "cp312"
     abis: tuple[str, ...]
     platforms: tuple[str, ...]
@@ -36,13 +39,15 @@ class WheelName:
 def wheel_name(path: str) -> WheelName | None:
     """Read the file name at the end of ``path``; None where it is not that of a wheel."""
     file = posixpath.basename(path.removeprefix(PYPI))
+    if len(file) > LONGEST_NAME or number_of_tags(file.removesuffix(".whl")) > MAX_TAGS:
+        return None
     try:
-        name, version, _, _ = parse_wheel_filename(file)
+        name, version, build, _ = parse_wheel_filename(file)
     except (InvalidWheelFilename, ValueError):
         return None
     interpreters, abis, platforms = (tuple(part.split(".")) for part in file.removesuffix(".whl").rsplit("-", 3)[1:])
     systems = tuple(sorted({_system(platform) for platform in platforms}))
-    return WheelName(str(name), str(version), interpreters, abis, platforms, systems)
+    return WheelName(str(name), str(version), build, interpreters, abis, platforms, systems)
 
 
 def without_version(path: str) -> str:

@@ -21,6 +21,7 @@ UNSTEADY: Final = (
     (re.compile(r"(?<=python)[23]\.\d+"), ""),  # lib/python3.12/, libpython3.12.so
 )
 
+LONGEST_PATH: Final = 4096  # characters; PATH_MAX of Linux
 HASH: Final = re.compile(r"[0-9a-f]{8,64}")  # as auditwheel puts it: libfoo-1234abcd.so.1
 
 Key: TypeAlias = Callable[[ObjectSummary], Hashable]
@@ -36,7 +37,9 @@ class Pairs:
 
 
 def steady(path: str) -> str:
-    """Return ``path`` without what changes from build to build."""
+    """Return ``path`` without what changes from build to build; one longer than any system has stays as it is."""
+    if len(path) > LONGEST_PATH:
+        return path
     for pattern, rest in UNSTEADY:
         path = pattern.sub(rest, path)
     return _without_hashes(path)
@@ -45,9 +48,10 @@ def steady(path: str) -> str:
 def _without_hashes(path: str) -> str:
     """Take the hashes off the end; a library that was copied twice has two."""
     stem, suffix = path.removesuffix(".so"), ".so" if path.endswith(".so") else ""
-    while "-" in stem and HASH.fullmatch(stem, stem.rindex("-") + 1):
-        stem = stem[: stem.rindex("-")]
-    return stem + suffix
+    parts = stem.split("-")
+    while len(parts) > 1 and HASH.fullmatch(parts[-1]):
+        parts.pop()
+    return "-".join(parts) + suffix
 
 
 def paired(before: Sequence[ObjectSummary], after: Sequence[ObjectSummary]) -> Pairs:

@@ -155,16 +155,29 @@ def _reason(wanted: str, wheel: WheelName, said: str) -> str:
     tags = f"{wheel.interpreters[-1]}-{wheel.abis[-1]} on {_systems(wheel)}"
     versions = re.search(r"\(from versions: (.+?)\)", said)
     if versions is not None and versions[1] != "none":
-        return f"the index has no release that is {wanted} for {tags}, only {versions[1]}"[:LONGEST_REASON]
+        return _shortened(f"the index has no release that is {wanted} for {tags}, only {versions[1]}")
     if "Skipping link: none of the wheel's tags" in said:
         return f"the index has {wanted.partition('!')[0].partition('=')[0]}, but no wheel for {tags}"
+    if re.search(r"^ *Ignoring indexes: ", said, re.MULTILINE):
+        return "pip is told to ask no index (PIP_NO_INDEX, or no-index in pip.conf)"
     unread = re.findall(r"Could not fetch URL \S+: (.+?)(?: - skipping)?$", said, re.MULTILINE)
     if unread and all(reason.startswith("404 ") for reason in unread):
         return "the index does not know that project"
     if versions is not None and (unread or "Retrying (" in said):
-        return f"the index cannot be reached: {(unread or ['no connection'])[-1]}"[:LONGEST_REASON]
+        return _shortened(f"the index cannot be reached: {_cause((unread or ['no connection'])[-1])}")
     errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE)
-    return f"pip could not fetch it: {(errors or ['it does not say why'])[0]}"[:LONGEST_REASON]
+    return _shortened(f"pip could not fetch it: {(errors or ['it does not say why'])[0]}")
+
+
+def _cause(said: str) -> str:
+    """Return the innermost cause of what urllib3 tells: "… (Caused by NewConnectionError('<… object at 0x…>: …'))"."""
+    causes = re.findall(r"Caused by \w+\((?:.{0,200}? object at 0x[0-9a-f]+>: |['\"])?([^'\"]+)", said)
+    return causes[-1].strip() if causes else said
+
+
+def _shortened(text: str) -> str:
+    """Cut ``text`` between words."""
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON].rpartition(' ')[0]} …"
 
 
 def _systems(wheel: WheelName) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from glibc_guard.baseline.errors import BaselineError
-from glibc_guard.model import SCHEMA_VERSION, Report
+from glibc_guard.model import SCHEMA_VERSION, ArtifactReport, Report, Verdict
 
+LARGEST: Final = 2**63 - 1  # bytes; no file system holds more
+LONGEST: Final = 65_536  # characters of a path or of a symbol
 MAXIMUM: Final = 128 * 1024 * 1024  # bytes; a report of 3,000 objects has about five million
 
 
@@ -57,6 +61,33 @@ def read_report(path: Path) -> Report:
             "update glibc-guard, or write the report again with this one"
         )
     try:
-        return msgspec.json.decode(data, type=Report)
+        report = msgspec.json.decode(data, type=Report)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BaselineError(f"{path}: a damaged JSON report: {error}") from error
+    if not report.artifacts:
+        raise BaselineError(f"{path}: a report of no artifact: there is nothing to compare with")
+    for number, artifact in enumerate(report.artifacts):
+        for name in _out_of_bounds(artifact):
+            raise BaselineError(f"{path}: a damaged JSON report: {name} of artifact {number + 1} is out of bounds")
+    return replace(report, artifacts=tuple(map(_as_read, report.artifacts)))
+
+
+def _as_read(artifact: ArtifactReport) -> ArtifactReport:
+    """Return what was read of the artifact, without what that run made of it and of its baseline."""
+    findings = (*artifact.findings, *(entry.finding for entry in artifact.ignored))
+    unread = tuple(finding for finding in findings if finding.rule == "unreadable")
+    verdict: Verdict = "unreadable" if unread else "pass"
+    return replace(artifact, verdict=verdict, findings=unread, ignored=(), notes=(), changes=None)
+
+
+def _out_of_bounds(artifact: ArtifactReport) -> Iterator[str]:
+    """Yield the names of fields whose numbers and paths no artifact can have."""
+    if not 0 <= (artifact.size or 0) <= LARGEST or len(artifact.path) > LONGEST:
+        yield "size or path"
+    if not 0 <= (artifact.downloads_lost or 0) <= 1:
+        yield "downloads_lost"
+    if not all(0 <= item.size <= LARGEST and len(item.path) <= LONGEST for item in artifact.objects):
+        yield "size or path of an object"
+    texts = (text for item in artifact.objects for text in (item.soname or "", *item.needed, *item.imports))
+    if any(len(text) > LONGEST for text in (*artifact.floor, *artifact.floor.values(), *texts)):
+        yield "a name"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from glibc_guard.baseline.errors import BaselineError
 from glibc_guard.baseline.report_file import is_report, read_report
-from glibc_guard.settings import PYPI
+from glibc_guard.settings import PYPI, is_from_index
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -34,10 +34,13 @@ def opened(given: str) -> Source:
     """
     if not given.strip():
         raise BaselineError("the baseline is empty: is a variable not set?")
-    if given.startswith(PYPI):
+    if is_from_index(given):
+        given = f"{PYPI}{given[len(PYPI) :].strip()}"
         return Source(given, requirement=_requirement(given))
-    if not os.path.lexists(given):
+    if "\0" in given or not os.path.lexists(given):
         raise BaselineError(f"{given}: no such file or folder; a baseline is a path, a JSON report or pypi:NAME")
+    if not os.path.exists(given):  # noqa: PTH110  # Path.exists raises for links in a circle, before Python 3.13
+        raise BaselineError(f"{given}: a link that leads nowhere; a baseline is a path, a JSON report or pypi:NAME")
     return Source(given, report=read_report(Path(given)) if is_report(Path(given)) else None)
 
 

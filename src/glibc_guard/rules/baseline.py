@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -24,6 +24,8 @@ from glibc_guard.targets.manylinux import canonical
 from glibc_guard.targets.symbol_version import at_most, parse, significant_numbers
 
 LISTED: Final = 3  # objects that a message names
+FEW: Final = 5  # findings of one kind that are told one by one
+IF_MEANT: Final = "if it is meant, set it aside with an ignore; else look at what the packaging step copies"
 SYMBOLS: Final = 3  # symbols of one object that a message names
 LIBRARIES: Final = {"GLIBC": "glibc"}
 PLATFORM: Final = re.compile(r"(manylinux\d+|(?:manylinux|musllinux)_\d+_\d+)_([a-z]\w*)")
@@ -68,16 +70,26 @@ def baseline_missing(reason: str) -> Finding:
         severity="error",
         object=None,
         message=f"nothing was compared: {reason}",
-        hint="give a baseline that can be had, or set baseline-required = false",
+        hint="name a former artifact that can be had and read, or set baseline-required = false",
     )
 
 
-def unreadable_baseline(before: ArtifactReport, *, members: bool) -> Iterator[Finding]:
-    """Yield a finding for what of the baseline could not be read; its single members only where asked for."""
-    for finding in (*before.findings, *(entry.finding for entry in before.ignored)):
-        if finding.rule == "unreadable" and (members or finding.object is None):
-            place = before.path if finding.object is None else f"{before.path}: {finding.object}"
-            yield Finding("unreadable", "error", None, f"the baseline {place}: {finding.message}")
+def unreadable_baseline(before: ArtifactReport, unread: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield a finding for what of the baseline is ``unread``: the whole, or members of it.
+
+    It has another rule than what of the artifact itself cannot be read, so that no ignore meant for that hides it.
+    """
+    compared = {item.path for item in before.objects}
+    for finding in unread:
+        if finding.object not in compared:  # as one for an unknown processor is
+            place = f"in the baseline {before.path} it" if finding.object else f"the baseline {before.path}"
+            yield Finding(
+                rule="baseline-missing",
+                severity="error",
+                object=finding.object,
+                message=f"{place} cannot be read: {finding.message}",
+                hint="nothing is compared with it: name another baseline, or get this one again",
+            )
 
 
 def floor_raised(comparison: Comparison) -> Iterator[Finding]:
@@ -142,20 +154,38 @@ def object_gone(comparison: Comparison) -> Iterator[Finding]:
     Of what auditwheel copied into the wheel it is a note: whether what needs it still finds it is judged elsewhere.
     """
     gone = [*_loaded(comparison.changes.objects_gone)]
-    for item in gone:
-        if not CARRIED.search(item.path):
-            yield Finding(
-                rule="object-gone",
-                severity="warning",
-                object=item.path,
-                message=f"was in {comparison.former} ({size_in_words(item.size)}) and is missing",
-                hint="if it is meant, set it aside with an ignore; else look at what the packaging step copies",
-            )
+    yield from _missing([item for item in gone if not CARRIED.search(item.path)], comparison.former)
     carried = [item.path for item in gone if CARRIED.search(item.path)]
     if carried:
         message = f"carried in {comparison.former} and no longer: {_listed(carried, 'library')}"
         yield Finding("object-gone", "note", carried[0] if len(carried) == 1 else None, message)
     yield from _moved(comparison)
+
+
+def _missing(gone: Sequence[ObjectEntry], former: str) -> Iterator[Finding]:
+    """Yield a finding for each object, or one for a folder that lost more than a few, or one for all folders."""
+    for folder, items in _by_folder(gone).items():
+        if len(items) <= FEW:
+            for item in items:
+                message = f"was in {former} ({size_in_words(item.size)}) and is missing"
+                yield Finding("object-gone", "warning", item.path, message, hint=IF_MEANT)
+        else:
+            place = f" of {folder}" if folder else ""
+            names = _listed([item.path.removeprefix(f"{folder}/") for item in items], "object")
+            message = f"{len(items):,} objects{place} were in {former} and are missing: {names}"
+            yield Finding("object-gone", "warning", folder or None, message, hint=IF_MEANT)
+
+
+def _by_folder(entries: Sequence[ObjectEntry]) -> Mapping[str, Sequence[ObjectEntry]]:
+    """Return ``entries`` by folder; where there are more than a few, by the first folder of the path, or together."""
+    by: tuple[Callable[[str], str], ...] = (posixpath.dirname, lambda path: posixpath.dirname(path).partition("/")[0])
+    for folder in by:
+        found: dict[str, list[ObjectEntry]] = {}
+        for entry in entries:
+            found.setdefault(folder(entry.path), []).append(entry)
+        if len(found) <= FEW:
+            return found
+    return {"": entries}
 
 
 def _moved(comparison: Comparison) -> Iterator[Finding]:
@@ -165,6 +195,11 @@ def _moved(comparison: Comparison) -> Iterator[Finding]:
         if item.moved:
             place = (posixpath.dirname(item.path_before), posixpath.dirname(item.path))
             folders.setdefault(place, []).append(item)
+    if len(folders) > FEW:
+        paths = [f"{item.path_before} (now {item.path})" for items in folders.values() for item in items]
+        message = f"{len(paths):,} objects lie in other folders than in {comparison.former}: {_listed(paths, 'object')}"
+        yield Finding("object-gone", "warning", None, message, hint=_too_deep("", ""))
+        return
     for (before, after), items in folders.items():
         first, only = items[0], len(items) == 1
         names = _listed([posixpath.basename(item.path_before) for item in items], "object")
@@ -280,7 +315,7 @@ def _loaded(entries: Iterable[ObjectEntry]) -> Iterator[ObjectEntry]:
 
 def _too_deep(before: str, after: str) -> str:
     """Say what is wrong with a path that differs by folders alone."""
-    if after.endswith(f"/{before}"):
+    if before and after.endswith(f"/{before}"):
         return f"was it copied one folder too deep? ({after.removesuffix(before)} was put before it)"
     return "what imports it, or loads it by its path, does not find it there"
 

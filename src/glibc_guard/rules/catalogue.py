@@ -40,7 +40,10 @@ CATALOGUE: Final[dict[str, tuple[str, str]]] = {
     "object-gone": ("warning, note", "a program or library of the baseline is missing, or lies in another folder"),
     "object-added": ("note", "a program or library that the baseline does not have"),
     "tag-changed": ("warning, note", "the tag of the wheel is another than that of the baseline"),
-    "baseline-missing": ("error", "`baseline-required` is set and nothing could be compared; exit status 3"),
+    "baseline-missing": (
+        "error",
+        "the baseline cannot be read, or `baseline-required` is set and nothing could be compared; exit status 3",
+    ),
     "conflicting-openmp": (
         "error, warning, note",
         "two OpenMP runtimes in one process: libgomp, libomp, libiomp5, renamed or not",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from glibc_guard.baseline.names import wheel_name, without_version
@@ -28,6 +30,13 @@ def test_the_system_of_a_platform_tag(platform: str, system: tuple[str, str]) ->
     found = wheel_name(f"dist/p-1.0-py3-none-{platform}.whl")
     assert found is not None
     assert found.systems == (system,)
+
+
+def test_a_name_that_stands_for_millions_of_tags_is_that_of_no_wheel() -> None:
+    parts = (".".join(f"{letter}{number}" for number in range(250)) for letter in "abc")
+    start = time.monotonic()
+    assert wheel_name(f"p-1.0-{'-'.join(parts)}.whl") is None
+    assert time.monotonic() - start < 0.1
 
 
 @pytest.mark.parametrize("path", ["dist/tool", "x.whl", "a-b-c.whl", "p-1.0-py3-none-any.whl.txt", ""])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,48 @@ def test_a_field_of_another_kind_is_named(
         check([str(tmp_path)], Settings(baseline=str(tmp_path / "r.json")))
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("size",), -5),
+        (("size",), 10**400),
+        (("downloads_lost",), 1e308),
+        (("path",), "x" * 70_000),
+        (("objects", 0, "size"), -(10**18)),
+        (("objects", 0, "size"), 10**400),
+        (("objects", 0, "path"), "x" + "-aaaaaaaa" * 100_000),
+        (("objects", 0, "soname"), "x" * 70_000),
+    ],
+)
+def test_what_no_artifact_can_have_is_refused(
+    tmp_path: Path, report: dict[str, Any], place: tuple[str | int, ...], value: object
+) -> None:
+    target: Any = report["artifacts"][0]
+    for key in place[:-1]:
+        target = target[key]
+    target[place[-1]] = value
+    (tmp_path / "r.json").write_text(json.dumps(report))
+    with pytest.raises(BaselineError, match="of artifact 1 is out of bounds"):
+        opened(str(tmp_path / "r.json"))
+
+
+def test_a_report_of_nothing_is_no_baseline(tmp_path: Path, report: dict[str, Any]) -> None:
+    wheel = str(make_wheel(tmp_path, {"m.so": OLD}))
+    (tmp_path / "r.json").write_text(json.dumps({**report, "artifacts": []}))
+    with pytest.raises(UsageError, match="a report of no artifact"):
+        diff(wheel, str(tmp_path / "r.json"))
+
+
+def test_thousands_of_empty_folders_cost_no_time(tmp_path: Path, report: dict[str, Any]) -> None:
+    folder = {**report["artifacts"][0], "kind": "folder", "objects": [], "floor": {}, "runs_on": []}
+    report["artifacts"] += [{**folder, "path": f"d{number}"} for number in range(5_000)]
+    (tmp_path / "r.json").write_text(json.dumps(report))
+    start = time.monotonic()
+    check([str(make_wheel(tmp_path, {"m.so": OLD}))], Settings(baseline=str(tmp_path / "r.json")))
+    diff(str(tmp_path / "r.json"), str(tmp_path / "r.json"))
+    assert time.monotonic() - start < 5
+
+
 def test_a_report_that_is_too_large(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     with path.open("wb") as file:
@@ -99,7 +142,7 @@ def test_absurd_facts_of_a_report_are_compared_without_harm(tmp_path: Path, repo
     artifact = report["artifacts"][0]
     hostile = "::error::x##[error]\x1b[31m<img src=x>|`\u202e"
     item = {**artifact["objects"][0], "size": 0, "path": hostile, "imports": ["@", "a@@", hostile], "needed": [hostile]}
-    artifact |= {"size": 0, "objects": [item, item], "floor": {hostile: "9" * 9999, "GLIBC": "x"}, "downloads_lost": 9}
+    artifact |= {"size": 0, "objects": [item, item], "floor": {hostile: "9" * 9999, "GLIBC": "x"}, "downloads_lost": 1}
     (tmp_path / "r.json").write_text(json.dumps(report))
     for compared in (
         check([wheel], Settings(baseline=str(tmp_path / "r.json"))),

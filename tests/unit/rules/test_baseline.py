@@ -167,6 +167,27 @@ def test_a_folder_that_moved_is_one_finding(tmp_path: Path) -> None:
     )
 
 
+def test_many_that_are_gone_are_told_by_folder(tmp_path: Path) -> None:
+    kept = {"n/a.so": OLD}
+    old = wheel(tmp_path, "1.0", {**kept, **{f"n/{folder}/{name}.so": OLD for folder in "xy" for name in "abcdefg"}})
+    found = of_rule(compared(old, wheel(tmp_path, "1.1", kept)), "object-gone")
+    assert [(finding.severity, finding.object) for finding in found] == [("warning", "n/x"), ("warning", "n/y")]
+    assert found[0].message == "7 objects of n/x were in 1.0 and are missing: a.so, b.so, c.so and 4 more objects"
+    old = wheel(tmp_path, "2.0", {**kept, **{f"n/{number}/c.so": OLD for number in range(30)}})
+    (finding,) = of_rule(compared(old, wheel(tmp_path, "2.1", kept)), "object-gone")
+    assert (finding.object, finding.message[:32]) == ("n", "30 objects of n were in 2.0 and ")
+    old = wheel(tmp_path, "3.0", {**kept, **{f"{number}/c.so": OLD for number in range(30)}})
+    (finding,) = of_rule(compared(old, wheel(tmp_path, "3.1", kept)), "object-gone")
+    assert (finding.object, finding.message[:37]) == (None, "30 objects were in 3.0 and are missin")
+
+
+def test_many_that_moved_are_one_finding(tmp_path: Path) -> None:
+    old = wheel(tmp_path, "1.0", {f"n/{number}/c{number:c}.so": OLD for number in range(97, 110)})
+    new = wheel(tmp_path, "1.1", {f"m/{number}/c{number:c}.so": OLD for number in range(97, 110)})
+    (finding,) = of_rule(compared(old, new), "object-gone")
+    assert finding.message.startswith("13 objects lie in other folders than in 1.0: n/100/cd.so (now m/100/cd.so), ")
+
+
 def test_what_cannot_be_read_now_is_not_called_gone(tmp_path: Path) -> None:
     old = wheel(tmp_path, "1.0", {"p/a.so": OLD, "p/b.so": OLD})
     new = wheel(tmp_path, "1.1", {"p/a.so": OLD, "p/b.so": OLD[:300]})
@@ -174,7 +195,8 @@ def test_what_cannot_be_read_now_is_not_called_gone(tmp_path: Path) -> None:
     assert report.verdict == "unreadable"
     assert of_rule(report, "object-gone") == []
     assert of_rule(compared(new, old), "object-added") == []
-    assert any("p/b.so" in note and "cannot be read" in note for note in compared(new, old).notes)
+    (finding,) = of_rule(compared(new, old), "baseline-missing")
+    assert (finding.object, "cannot be read" in finding.message) == ("p/b.so", True)
 
 
 @pytest.mark.parametrize(
