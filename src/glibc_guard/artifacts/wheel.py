@@ -19,7 +19,7 @@ START_BYTES = 256 * 1024
 LIBRARY = re.compile(rb"""["'](lib[A-Za-z0-9_+-]{1,80})""")
 #: What is imported between ``sys.setdlopenflags(… RTLD_GLOBAL)`` and the next such call, both outside of any condition.
 GLOBAL_FLAGS = re.compile(rb"^\w*sys\.setdlopenflags\(([^\n]*)", re.MULTILINE)
-IMPORTED = re.compile(rb"^(?:from[ \t]+([.\w]+)[ \t]+)?import[ \t]+([\w, \t]+)", re.MULTILINE)
+IMPORTED = re.compile(rb"^(?:from[ \t]+([.\w]+)[ \t]+)?import[ \t]+([^\n#]*)", re.MULTILINE)
 MAX_NAMES = 100
 MAX_TAGS = 100  # the longest compressed tag sets of real wheels have a dozen
 METADATA_BYTES = 64 * 1024 * 1024  # RECORD has a line for each member

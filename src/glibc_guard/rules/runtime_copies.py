@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -141,19 +141,23 @@ def _file(item: ElfObject) -> Hashable:
 
 def _carried(process: Process, members: list[tuple[Runtime, ElfObject]]) -> Copy:
     items = tuple(item for _, item in members)
-    users = frozenset().union(*(process.needed_by(item.path) for item in items))
+    users = _joined([process.needed_by(item.path) for item in items])
     return Copy(
         runtime=members[0][0],
         objects=items,
         name=items[0].soname or items[0].path,
         users=users,
-        defined=frozenset().union(*(item.defined for item in items)),
-        unique=frozenset().union(*(item.unique for item in items)),
+        defined=_joined([item.defined for item in items]),
+        unique=_joined([item.unique for item in items]),
         versions=frozenset(version for item in items for version in _versions(item)),
-        unversioned=frozenset().union(*(item.unversioned if _versions(item) else item.defined for item in items)),
+        unversioned=_joined([item.unversioned if _versions(item) else item.defined for item in items]),
         by_programs_alone=_by_programs_alone(process, users),
         loaded_globally=not users.isdisjoint(process.loaded_globally),
     )
+
+
+def _joined(names: Sequence[frozenset[str]]) -> frozenset[str]:
+    return names[0] if len(names) == 1 else frozenset().union(*names)  # a set of 6,000 names is not copied
 
 
 def _versions(item: ElfObject) -> list[str]:

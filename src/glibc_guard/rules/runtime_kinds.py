@@ -65,7 +65,7 @@ def harmful(copy: Copy, family: Family) -> frozenset[str]:
     return _matching(copy.unique, globs) if globs and copy.unique else frozenset()
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)
 def _matching(names: frozenset[str], globs: frozenset[str]) -> frozenset[str]:
     pattern = re.compile("|".join(map(translate, sorted(globs))))
     return frozenset(filter(pattern.match, names))

@@ -116,7 +116,7 @@ def _passed_over(installed: Sequence[InstalledWheel]) -> Iterator[str]:
         yield f"installed with native code, but without a promise in the tag: {_listed(silent)}"
     empty = [wheel.name for wheel in installed if not wheel.objects and _promises(wheel)]
     if empty:
-        yield f"a promise in the tag counts for nothing where RECORD lists no native code: {_listed(empty)}"
+        yield f"no native code of theirs lies here, so that their tags promise nothing: {_listed(empty)}"
 
 
 def _promises(wheel: InstalledWheel) -> bool:
