@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import posixpath
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,18 @@ def installed_wheels(folder: Path) -> tuple[InstalledWheel, ...]:
     infos = sorted(inside.glob("*.dist-info"))[:MAX_WHEELS]
     prefix = "" if inside == folder else f"{inside.relative_to(folder).as_posix()}/"
     return tuple(wheel for info in infos if (wheel := _wheel(inside, info, prefix)) is not None)
+
+
+def owned(wheel: InstalledWheel, native: Iterable[str]) -> frozenset[str]:
+    """Return what of the ``native`` objects belongs to ``wheel``: by RECORD, or without one by the name at the top."""
+    if wheel.objects:
+        return wheel.objects.intersection(native)
+    tops = {path: path.rpartition("site-packages/")[2].partition("/")[0].partition(".")[0] for path in native}
+    return frozenset(path for path, top in tops.items() if _spelt(top) == _spelt(wheel.name))
+
+
+def _spelt(name: str) -> str:
+    return re.sub(r"[-_.]+", "_", name).lower()
 
 
 def _site_packages(folder: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -167,12 +166,8 @@ def _package(path: str, artifact: Artifact, owners: Mapping[str, str]) -> str:
     """Return what was built and installed as one; where no RECORD lists it, the folder at the top tells."""
     if not artifact.installed:
         return artifact.path
-    return f"{artifact.path}: {owners.get(path) or _top(path)}"
-
-
-def _top(path: str) -> str:
-    inside = re.sub(r"^.*?/site-packages/", "", path)
-    return inside.partition("/")[0].partition(".")[0]
+    top = path.rpartition("site-packages/")[2].partition("/")[0].partition(".")[0]
+    return f"{artifact.path}: {owners.get(path) or top}"
 
 
 def _named(artifact: Artifact, wheel: WheelFacts | InstalledWheel) -> str:

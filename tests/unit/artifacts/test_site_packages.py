@@ -138,11 +138,22 @@ def test_an_environment_of_musl_promises_what_is_tagged_for_musl(tmp_path: Path)
     assert {finding.object for finding in report.findings if finding.severity == "error"} >= {"one/_core.so"}
 
 
-@pytest.mark.parametrize("lost", ["RECORD", "object"])
+def test_without_a_record_the_name_at_the_top_tells_what_a_wheel_holds(tmp_path: Path) -> None:
+    folder = install(tmp_path, "new_est", library("pow(x, 2.5)", glibc="2.29"), "manylinux_2_31_x86_64")
+    (folder / "new_est-1.0.dist-info/RECORD").unlink()
+    (folder / "new_est-1.0.dist-info").rename(folder / "New.Est-1.0.dist-info")
+    report = judged(folder)
+    assert [target.name for target in report.targets] == ["manylinux_2_31_x86_64"]
+    assert report.findings == ()
+
+
+@pytest.mark.parametrize("lost", ["RECORD", "object"], ids=["without a RECORD", "with one"])
 def test_what_holds_no_native_code_raises_no_promise(lost: str, tmp_path: Path) -> None:
     install(tmp_path, "old", library("pow(x, 2.5)", glibc="2.29"), "manylinux_2_28_x86_64")
     folder = install(tmp_path, "newest", module(), "manylinux_2_35_x86_64")
-    (folder / ("newest-1.0.dist-info/RECORD" if lost == "RECORD" else "newest/_core.so")).unlink()
+    (folder / "newest/_core.so").unlink()
+    if lost == "RECORD":
+        (folder / "newest-1.0.dist-info/RECORD").unlink()
     report = judged(folder)
     assert [target.name for target in report.targets] == ["manylinux_2_28_x86_64"]
     assert [finding.version for finding in report.findings] == ["GLIBC_2.29"]
@@ -176,6 +187,9 @@ def test_a_virtual_environment_is_judged_by_what_is_installed_in_it(tmp_path: Pa
         "what its wheels promise"
     )
     (tmp_path / "venv/pyvenv.cfg").write_text("home = /usr/bin\n")
+    (tmp_path / "python").write_bytes(library("pow(x, 2.5)", glibc="2.34"))
+    (tmp_path / "venv/bin").mkdir()
+    (tmp_path / "venv/bin/python").symlink_to(tmp_path / "python")
     report = judged(tmp_path / "venv")
     assert [target.name for target in report.targets] == ["manylinux_2_31_x86_64"]
     (finding,) = report.findings
