@@ -21,6 +21,7 @@ from glibc_guard.config import Settings
 from glibc_guard.ignores import IgnoreList
 from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Changes, Finding, Severity
 from glibc_guard.rules.baseline import Comparison, baseline_missing, judge_changes, unreadable_baseline
+from glibc_guard.rules.c_library import environment_of
 from glibc_guard.rules.coverage import unreadable
 from glibc_guard.targets import Resolution, TagError, resolve
 from glibc_guard.verdict import artifact_report, with_changes
@@ -74,7 +75,7 @@ def unjudged(artifact: Artifact) -> ArtifactReport:
     """Return what is known of ``artifact``, with no other findings than what could not be read."""
     architectures = sorted({item.architecture for item in artifact.objects if item.kind not in NOT_LOADED})
     try:
-        resolution = resolve((), artifact.wheel, architectures, artifact.installed)
+        resolution = resolve((), artifact.wheel, architectures, artifact.installed, environment_of(artifact))
     except TagError:
         resolution = Resolution((), ())
     return artifact_report(artifact, resolution, tuple(unreadable(artifact)), (), "error")

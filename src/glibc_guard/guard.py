@@ -17,8 +17,10 @@ from glibc_guard.config import FailOn, Settings
 from glibc_guard.ignores import IgnoreList
 from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool, Unread
 from glibc_guard.reading import Progress, read_artifact
-from glibc_guard.rules import judge, judge_processes, judge_tag
-from glibc_guard.targets import Resolution, TagError, resolve
+from glibc_guard.rules import judge, judge_process, judge_tag
+from glibc_guard.rules.c_library import environment_of
+from glibc_guard.rules.coverage import unreadable
+from glibc_guard.targets import Resolution, TagError, TargetError, resolve
 from glibc_guard.verdict import artifact_report, floor_of, worst
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_USAGE, EXIT_UNREADABLE = 0, 1, 2, 3
@@ -38,7 +40,7 @@ def check(
     progress: Progress | None = None,
     index: PackageIndex | None = None,
 ) -> Report:
-    """Judge every path and return the report.
+    """Judge every path and return the report; what a fault of a rule concerns is unreadable.
 
     Raises:
         UsageError: no path was given, or one does not exist; or the baseline is none.
@@ -52,10 +54,9 @@ def check(
     ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
     with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
         artifacts = [item for path in paths for item in read_artifact(path, limits or Limits(), pool, progress)]
-        conflicts = judge_processes(artifacts, together=settings.together)
-        reports = [
-            _judge(artifact, settings, ignores, found) for artifact, found in zip(artifacts, conflicts, strict=True)
-        ]
+        groups = [artifacts] if settings.together else [[artifact] for artifact in artifacts]
+        judged = [pair for group in groups for pair in _with_conflicts(group)]
+        reports = [_judged(artifact, settings, ignores, found) for artifact, found in judged]
         remarks: tuple[str, ...] = ()
         if source is not None:
             comparer = Comparer(source, _reader(limits, pool, progress), index or PackageIndex.of_this_machine())
@@ -97,10 +98,39 @@ def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report
     return Report(Tool("glibc-guard", __version__), verdict, tuple(reports), notes=notes)
 
 
+def _with_conflicts(artifacts: Sequence[Artifact]) -> list[tuple[Artifact, list[Finding]]]:
+    """Return the artifacts that one process may load, each with what meets in it and should not."""
+    try:
+        return list(zip(artifacts, judge_process(artifacts), strict=True))
+    except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: the rest is still judged
+        return [(_faulty(artifact, error), []) for artifact in artifacts]
+
+
+def _judged(
+    artifact: Artifact, settings: Settings, ignores: IgnoreList, conflicts: Sequence[Finding]
+) -> ArtifactReport:
+    try:
+        return _judge(artifact, settings, ignores, conflicts)
+    except TargetError:
+        raise
+    except Exception as error:  # noqa: BLE001  # as above: the other artifacts are still judged
+        known = replace(_faulty(artifact, error), objects=(), installed=())
+        return artifact_report(known, Resolution((), ()), tuple(unreadable(known)), (), settings.fail_on)
+
+
+def _faulty(artifact: Artifact, error: Exception) -> Artifact:
+    if os.environ.get("GLIBC_GUARD_DEBUG"):
+        raise error
+    reason = f"glibc-guard itself failed on it, please report this: {error!r}"
+    return replace(artifact, unread=(Unread(None, reason), *artifact.unread))
+
+
 def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList, conflicts: Sequence[Finding]) -> ArtifactReport:
     architectures = sorted({item.architecture for item in artifact.objects if item.kind not in NOT_LOADED})
     try:
-        resolution = resolve(settings.targets, artifact.wheel, architectures, artifact.installed)
+        resolution = resolve(
+            settings.targets, artifact.wheel, architectures, artifact.installed, environment_of(artifact)
+        )
     except TagError as error:
         artifact = replace(artifact, unread=(Unread(None, str(error)), *artifact.unread))
         resolution = Resolution((), ())

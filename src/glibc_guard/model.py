@@ -77,6 +77,7 @@ class ElfObject:
     undefined: tuple[UndefinedSymbol, ...] = ()
     defined: frozenset[str] = frozenset()  # names of what a shared object provides to others
     unique: frozenset[str] = frozenset()  # those defined as STB_GNU_UNIQUE: one definition serves the whole process
+    unversioned: frozenset[str] = frozenset()  # those without a version, of an object that defines versions
     executable_stack: bool = False  # asked for by PT_GNU_STACK, or by the lack of it where the default is executable
     isa_level: int = 0  # x86-64-v1 … v4 as declared needed by the GNU property note; 0 where nothing is declared
     page_size: int = 0  # bytes: the largest with which addresses and file offsets of all PT_LOAD agree; 0 without any
@@ -101,7 +102,7 @@ class WheelFacts:
     tags: tuple[str, ...]  # from the file name, expanded: "cp312-cp312-manylinux_2_17_x86_64"
     metadata_tags: tuple[str, ...]  # ``Tag:`` lines of the WHEEL file, expanded likewise
     preloads: bool = False  # a package of it loads libraries by path when it is imported (ctypes.CDLL)
-    loads_globally: tuple[str, ...] = ()  # names ("libtorch_global_deps") in a package's start that has RTLD_GLOBAL
+    loads_globally: tuple[str, ...] = ()  # stems ("libtorch_global_deps") of what a package loads with RTLD_GLOBAL
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -111,12 +112,13 @@ class WheelFacts:
 
 @dataclass(frozen=True, slots=True)
 class InstalledWheel:
-    """A wheel that was unpacked into a ``site-packages`` folder, by its ``.dist-info``."""
+    """A wheel, or a package of another origin, in a ``site-packages`` folder, by its ``.dist-info``."""
 
     name: str
-    platforms: tuple[str, ...]  # from the ``Tag:`` lines of its WHEEL file
+    platforms: tuple[str, ...]  # from the ``Tag:`` lines of its WHEEL file; none where it has no such file
     objects: frozenset[str] = frozenset()  # its ELF objects, by RECORD
     loads_globally: tuple[str, ...] = ()  # as of a wheel
+    preloads: bool = False  # likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from glibc_guard.artifacts import (
     NestedWheel,
     OpenArtifact,
     open_artifact,
+    owned,
     printable,
 )
 from glibc_guard.elf import ElfError, read_object
@@ -139,7 +140,7 @@ def _filled(artifact: Artifact, found: _Found) -> Artifact:
         members=found.members,
         record_problems=tuple(problem for problem in artifact.record_problems if problem.path in native),
         objects=tuple(sorted(found.objects, key=lambda item: item.path)),
-        installed=tuple(replace(wheel, objects=wheel.objects & native) for wheel in artifact.installed),
+        installed=tuple(replace(wheel, objects=owned(wheel, native)) for wheel in artifact.installed),
         unread=tuple(sorted(unread, key=lambda entry: entry.path or "")),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,50 @@ def test_a_library_that_is_loaded_by_its_path_is_loaded_again(tmp_path: Path) ->
             compile_with_gcc(source, "-shared", "-fPIC", "-Wl,-soname,libruntime.so.1")
         )
     assert answers(tmp_path, "one/libruntime.so", "other/libruntime.so") == [1, 1]
+
+
+def test_a_copy_of_a_loaded_soname_is_loaded_again_by_its_path(tmp_path: Path) -> None:
+    counters(tmp_path, "libruntime-aaaaaaaa.so.1", "libruntime-aaaaaaaa.so.1")
+    libraries = [str(tmp_path / f"package{number}/libruntime-aaaaaaaa.so.1") for number in range(2)]
+    code = (
+        f"import ctypes; module = ctypes.CDLL({str(tmp_path / MODULES[0])!r}); "
+        f"print(module.answer(), *[ctypes.CDLL(name).runtime_count() for name in {libraries!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["1", "2", "1"]  # the file that is loaded already, and one of its own
+
+
+@pytest.mark.parametrize(("plain", "answered"), [(False, [1, 2]), (True, [1, 1])], ids=["versioned", "plain"])
+def test_in_one_scope_versions_keep_names_apart_that_have_one(
+    plain: bool,  # noqa: FBT001
+    answered: list[int],
+    tmp_path: Path,
+) -> None:
+    """Two libraries with versions of their own, of which the name in question has one or has none."""
+    libraries: dict[str, bytes] = {}
+    users: dict[str, bytes] = {}
+    for number in (1, 2):
+        name = f"libruntime{number}.so"
+        named = "other" if plain else "runtime_id; other"
+        source = f"int other(void) {{ return 0; }} int runtime_id(void) {{ return {number}; }}"
+        script = f"V{number} {{ {named}; }};".encode()
+        flags = ("-shared", "-fPIC", f"-Wl,-soname,{name}", "-Wl,--version-script=map")
+        libraries[name] = compile_with_gcc(source, *flags, beside={"map": script})
+        asking = f"int runtime_id(void); int ask{number}(void) {{ return runtime_id(); }}"
+        users[f"libuser{number}.so"] = compile_with_gcc(
+            asking, "-shared", "-fPIC", f"-Wl,-soname,libuser{number}.so", f"./{name}", beside={name: libraries[name]}
+        )
+    source = "int ask1(void), ask2(void); int answer(void) { return ask1() * 10 + ask2(); }"
+    linked = (f"./{name}" for name in users)
+    module = compile_with_gcc(source, "-shared", "-fPIC", *linked, "-Wl,-rpath-link,.", beside={**users, **libraries})
+    for name, data in {**users, **libraries, "module.so": module}.items():
+        (tmp_path / name).write_bytes(data)
+    code = "import ctypes; print(ctypes.CDLL('./module.so').answer())"
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    assert [int(digit) for digit in done.stdout.strip()] == answered
 
 
 def test_what_is_loaded_globally_answers_for_what_comes_later(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def _member(path: Path, folder: Path, inside: Path) -> Member | None:
             target = path.resolve()
             if target.is_relative_to(inside):
                 return linked(relative, printable(target.relative_to(inside).as_posix()))
-            if _is_of_the_system(target):
+            if _is_of_the_system(target) or _is_interpreter(path, folder):
                 return None
         status = path.stat()
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
@@ -83,6 +83,11 @@ def _member(path: Path, folder: Path, inside: Path) -> Member | None:
     return (
         Member(relative, status.st_size, functools.partial(FileContent, path)) if stat.S_ISREG(status.st_mode) else None
     )
+
+
+def _is_interpreter(path: Path, folder: Path) -> bool:
+    """Tell the link of a virtual environment (PEP 405) to its Python, which is no part of it."""
+    return path.parent == folder / "bin" and (folder / "pyvenv.cfg").is_file()
 
 
 def _is_of_the_system(target: Path) -> bool:

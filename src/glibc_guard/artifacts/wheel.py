@@ -7,7 +7,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -15,9 +15,12 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from glibc_guard.artifacts.member import ArtifactError, Member, normalized
 from glibc_guard.model import RecordProblem, WheelFacts
 
-PACKAGE_START = re.compile(r"[^/]+/(?:__init__|_distributor_init\w*)\.py")
+PACKAGE_START = re.compile(r"(?:[^/]+\.data/(?:platlib|purelib)/)?[^/]+/(?:__init__|_distributor_init\w*)\.py")
 START_BYTES = 256 * 1024
 LIBRARY = re.compile(rb"""["'](lib[A-Za-z0-9_+-]{1,80})""")
+#: What is imported between ``sys.setdlopenflags(… RTLD_GLOBAL)`` and the next such call, both outside of any condition.
+GLOBAL_FLAGS = re.compile(rb"^\w*sys\.setdlopenflags\(([^\n]*)", re.MULTILINE)
+IMPORTED = re.compile(rb"^(?:from[ \t]+([.\w]+)[ \t]+)?import[ \t]+([^\n#]*)", re.MULTILINE)
 MAX_NAMES = 100
 MAX_TAGS = 400  # expanded; the compressed tag sets of real wheels stand for a dozen
 METADATA_BYTES = 64 * 1024 * 1024  # RECORD has a line for each member
@@ -82,16 +85,31 @@ def wheel_facts(file_name: str, members: Sequence[Member]) -> WheelFacts:
         for member in members
         if PACKAGE_START.fullmatch(member.path) and member.size <= START_BYTES
     ]
-    preloads = any(b"CDLL" in start for start in starts)  # as some do with what lies in their ``NAME.libs`` folder
-    return WheelFacts(str(name), str(version), tags, written, preloads, loaded_globally(starts))
+    return WheelFacts(str(name), str(version), tags, written, preloads(starts), loaded_globally(starts))
+
+
+def preloads(starts: Iterable[bytes]) -> bool:
+    """Tell whether a package loads libraries by path, as some do with what lies in their ``NAME.libs`` folder."""
+    return any(b"CDLL" in start for start in starts)
 
 
 def loaded_globally(starts: Iterable[bytes]) -> tuple[str, ...]:
-    """Return the names of libraries in those starts of packages that load one with RTLD_GLOBAL."""
-    found = {
-        name for start in starts if b"RTLD_GLOBAL" in start and b"CDLL" in start for name in LIBRARY.findall(start)
-    }
-    return tuple(sorted(name.decode("ascii") for name in found))[:MAX_NAMES]
+    """Return the stems of libraries and modules that these starts of packages seem to load with RTLD_GLOBAL."""
+    found: set[bytes] = set()
+    for start in starts:
+        if b"RTLD_GLOBAL" in start:
+            found.update(LIBRARY.findall(start) if b"CDLL" in start else ())
+            found.update(_imported_globally(start))
+    return tuple(sorted(name.decode("ascii", "replace") for name in found))[:MAX_NAMES]
+
+
+def _imported_globally(start: bytes) -> Iterator[bytes]:
+    calls = [*GLOBAL_FLAGS.finditer(start)]
+    for number, call in enumerate(calls, 1):
+        end = calls[number].start() if number < len(calls) else len(start)
+        if b"RTLD_GLOBAL" in call[1]:
+            for package, names in IMPORTED.findall(start, call.end(), end):
+                yield from (one for one in (package.rpartition(b".")[2], *re.findall(rb"\w+", names)) if one)
 
 
 def tags_in(wheel_file: bytes) -> tuple[str, ...]:

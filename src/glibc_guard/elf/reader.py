@@ -169,6 +169,7 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
         undefined=symbols.undefined,
         defined=symbols.defined,
         unique=symbols.unique,
+        unversioned=symbols.unversioned,
         relative_relocations=dynamic.get(DT_RELR) is not None,
         static_tls=bool((dynamic.get(DT_FLAGS) or 0) & DF_STATIC_TLS),
     )

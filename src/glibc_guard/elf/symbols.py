@@ -18,6 +18,7 @@ from glibc_guard.model import Binding, UndefinedSymbol, VersionDefinition, Versi
 DT_PLTRELSZ, DT_HASH, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ = 2, 4, 6, 7, 8, 10
 DT_REL, DT_RELSZ, DT_PLTREL, DT_JMPREL = 17, 18, 20, 23
 DT_GNU_HASH, DT_VERSYM = 0x6FFFFEF5, 0x6FFFFFF0
+VER_NDX_GLOBAL: Final = 1  # no version, as of all below it
 BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak", 10: "unique"}
 MAX_SYMBOLS: Final = 1 << 24  # libtorch_cpu has 200,000; more than 16 million can only be a count that lies
 CHAIN_STEP: Final = 256
@@ -31,6 +32,7 @@ class Symbols:
     undefined: tuple[UndefinedSymbol, ...] = ()
     defined: frozenset[str] = frozenset()  # empty for a program: nobody links against one
     unique: frozenset[str] = frozenset()  # those of `defined` with the binding STB_GNU_UNIQUE
+    unversioned: frozenset[str] = frozenset()  # those of `defined` without a version, where others have one
 
 
 class Strings:
@@ -95,7 +97,11 @@ def read_symbols(
         names = _integers("I", array("I", names).tobytes(), layout.order).tolist()
     defined = frozenset(strings[names[index]] for index, section in enumerate(sections) if section)
     unique = frozenset(strings[names[index]] for index in _unique_indexes(raw, layout) if sections[index])
-    return Symbols(tuple(undefined), defined, unique)
+    unversioned: frozenset[str] = frozenset()
+    if any(not definition.base for definition in definitions):
+        plain = (index for index, version in enumerate(versions or ()) if version & INDEX_MASK <= VER_NDX_GLOBAL)
+        unversioned = frozenset(strings[names[index]] for index in plain if sections[index]) if versions else defined
+    return Symbols(tuple(undefined), defined, unique, unversioned)
 
 
 def _unique_indexes(raw: bytes, layout: Layout) -> Iterator[int]:

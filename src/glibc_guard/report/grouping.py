@@ -10,6 +10,7 @@ from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity
 from glibc_guard.targets import distros
 
 SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
+HINTS_SHOWN: Final = 10  # of a group
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Group:
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """The different hints of the members, in order."""
-        return tuple(dict.fromkeys(finding.hint for finding in self.findings if finding.hint))
+        """The first of the different hints of the members, in order."""
+        return tuple(dict.fromkeys(finding.hint for finding in self.findings if finding.hint))[:HINTS_SHOWN]
 
 
 def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:

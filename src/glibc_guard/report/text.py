@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rich.text import Text
@@ -18,6 +18,7 @@ VERDICTS: Final[dict[Verdict, tuple[str, str]]] = {
     "fail": ("FAIL", "bold red"),
     "unreadable": ("UNREADABLE", "bold magenta"),
 }
+SYMBOLS_SHOWN: Final = 200
 SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")
 SEVERITY_STYLES: Final[dict[Severity, str]] = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -91,15 +92,15 @@ def _group(printer: Printer, group: Group) -> None:
         for finding in group.in_full:
             _message(printer, finding)
         if group.in_brief:
-            names = ", ".join(map(_symbol, group.in_brief))
-            _line(printer, group.severity, f"{len(group.in_brief)} more like these: {names}", group.rule)
+            text = f"{len(group.in_brief)} more like these: {_symbols(group.in_brief)}"
+            _line(printer, group.severity, text, group.rule)
         for hint in group.hints:
             _wrapped(printer, "fix", plain(hint), indent=6)
         return
     head = Text(f"{group.severity} ", style=SEVERITY_STYLES[group.severity])
     library = f" of {plain(group.library)}" if group.library else ""
     head.append(f"{plain(group.version or '')}{library}  ", style="bold default")
-    head.append(", ".join(_symbol(finding) for finding in group.findings), style="default")
+    head.append(_symbols(group.findings), style="default")
     head.append(f"  [{group.rule}]", style="dim")
     printer.block(head, 4)
     for hint in group.hints:
@@ -121,6 +122,12 @@ def _single(printer: Printer, finding: Finding) -> None:
     _message(printer, finding)
     if finding.hint:
         _wrapped(printer, "fix", plain(finding.hint), indent=6)
+
+
+def _symbols(findings: Sequence[Finding]) -> str:
+    shown = ", ".join(map(_symbol, findings[:SYMBOLS_SHOWN]))
+    more = len(findings) - SYMBOLS_SHOWN
+    return shown + (f" and {count(more, 'symbol')} more (the JSON report has all)" if more > 0 else "")
 
 
 def _symbol(finding: Finding) -> str:

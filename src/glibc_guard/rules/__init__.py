@@ -83,13 +83,11 @@ def judge_tag(
     return tuple(wheel_tag.wheel_tag_dishonest(artifact, targets, findings, floor))
 
 
-def judge_processes(artifacts: Sequence[Artifact], *, together: bool) -> list[list[Finding]]:
-    """Return for each artifact what meets in one process and should not; ``together`` all of them are one."""
+def judge_process(artifacts: Sequence[Artifact]) -> list[list[Finding]]:
+    """Return for each of the ``artifacts``, which one process may load, what meets there and should not."""
     found: list[list[Finding]] = [[] for _ in artifacts]
-    groups = [range(len(artifacts))] if together else [range(number, number + 1) for number in range(len(artifacts))]
-    for group in groups:
-        for number, finding in runtimes.conflicting_runtimes([artifacts[member] for member in group]):
-            found[group[number]].append(finding)
+    for number, finding in runtimes.conflicting_runtimes(artifacts):
+        found[number].append(finding)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,6 +10,9 @@ from glibc_guard.model import NOT_LOADED, Artifact, Finding
 
 #: Findings of these rules make the verdict "unreadable" (exit status 3), whatever else was found.
 UNREADABLE_RULES: Final = frozenset({"unreadable", "nothing-to-check", "baseline-missing"})
+
+#: A package in a folder of installed ones below the top.
+ENVIRONMENT: Final = re.compile(r"(.*/site-packages|site-packages)/[^/]+\.dist-info/WHEEL$")
 
 
 def unreadable(artifact: Artifact) -> Iterator[Finding]:
@@ -36,7 +40,15 @@ def nothing_to_check(artifact: Artifact, *, missing: bool = False) -> Iterator[F
 
 
 def remarks(artifact: Artifact) -> Iterator[str]:
-    """Yield what a reader should know of an artifact that passes because it holds no native code."""
+    """Yield what a reader should know of an artifact that holds no native code, or something to check by itself."""
+    if artifact.kind == "folder" and not artifact.installed:
+        environments = list(dict.fromkeys(match[1] for path in artifact.files if (match := ENVIRONMENT.match(path))))
+        if environments:
+            more = f" and {len(environments) - 1} more" if len(environments) > 1 else ""
+            yield (
+                f"holds installed packages in {environments[0]}{more}: check such a folder by itself to hold it "
+                "against what its wheels promise"
+            )
     if artifact.nested_wheels:
         count = len(artifact.nested_wheels)
         wheels = "1 wheel" if count == 1 else f"{count} wheels"

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Libc
-from glibc_guard.rules.linkage import Linkage, installed, is_core_library, is_musl_library
+from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, InstalledWheel, Libc, WheelFacts
+from glibc_guard.rules.c_library import libcs_of, processes_of
+from glibc_guard.rules.company import companies
+from glibc_guard.rules.linkage import Linkage, installed, is_core_library
 
 OUTSIDE: Final = "outside:"  # begins the name of a library that no artifact carries, where paths are expected
 
@@ -22,7 +24,8 @@ class Process:
     libc: Libc
     homes: Mapping[str, Home]  # by the path of the object here, which is that where it is installed
     joint: bool = True  # all of it may be loaded into one process; else only what needs each other
-    global_names: frozenset[str] = frozenset()  # "libtorch_global_deps": loaded with RTLD_GLOBAL by its package
+    global_names: frozenset[tuple[str, str]] = frozenset()  # package, stem: loaded with RTLD_GLOBAL by its package
+    by_path: frozenset[str] = frozenset()  # packages that load libraries by path when they are imported
 
     def needed_by(self, place: str) -> frozenset[str]:
         """Return the objects whose scope holds what lies at ``place``, itself included if it is one of them.
@@ -56,12 +59,19 @@ class Process:
     @cached_property
     def loaded_globally(self) -> frozenset[str]:
         """Objects that their package loads with RTLD_GLOBAL: their scopes come before those of all that follows."""
-        return frozenset(place for place in self.objects if _stem(place) in self.global_names)
+        known = self.global_names
+        return frozenset(
+            place for place in self.objects if known and (self.homes[place].package, _stem(place)) in known
+        )
 
     @cached_property
     def names_asked_for(self) -> frozenset[str]:
         """Every needed name: two libraries that answer to one of them are loaded once."""
         return frozenset(name for item in self.linkage.objects for name in item.needed)
+
+    def is_needed(self, place: str) -> bool:
+        """Tell whether an object gets what lies at ``place`` by a name that it needs."""
+        return place in self._users
 
     @cached_property
     def _users(self) -> dict[str, set[str]]:
@@ -85,26 +95,87 @@ class Home:
 
 
 def processes(artifacts: Sequence[Artifact]) -> Iterator[Process]:
-    """Yield what may be loaded together of ``artifacts``: one process an architecture and C library."""
-    found: dict[tuple[str, Libc], tuple[list[ElfObject], dict[str, Home]]] = {}
-    links: list[tuple[str, str]] = []
+    """Yield what may be loaded together of ``artifacts``: processes of one architecture and C library each."""
+    for (_, libc), members in sorted(_members(artifacts).items(), key=lambda entry: entry[0]):
+        for company in companies({number: artifacts[number] for number in members}):
+            yield _process(artifacts, libc, {number: members[number] for number in company})
+
+
+def _members(artifacts: Sequence[Artifact]) -> dict[tuple[str, Libc], dict[int, list[ElfObject]]]:
+    """Return the objects that a loader maps by architecture and C library, and by the number of their artifact.
+
+    What may be loaded with either C library is where there are others for one, else with glibc.
+    """
+    either: list[tuple[int, ElfObject]] = []
+    found: dict[tuple[str, Libc], dict[int, list[ElfObject]]] = {}
     for number, artifact in enumerate(artifacts):
-        prefix = "" if artifact.kind in {"wheel", "elf"} or len(artifacts) == 1 else f"{artifact.path}/"
-        links += [(prefix + path, prefix + target) for path, target in artifact.links]
-        libc: Libc = "musl" if _is_for_musl(artifact) else "glibc"
-        owners = {path: wheel.name for wheel in artifact.installed for path in wheel.objects}
+        libcs = libcs_of(artifact)
         for item in artifact.objects:
+            of_item = processes_of(item, libcs)
             if item.kind in NOT_LOADED:
                 continue
-            objects, homes = found.setdefault((item.architecture, libc), ([], {}))
-            place = posixpath.normpath(prefix + installed(item.path))
-            place = f"{artifact.path}/{place}" if place in homes else place
+            if len(of_item) > 1:
+                either.append((number, item))
+            for libc in of_item if len(of_item) == 1 else ():
+                found.setdefault((item.architecture, libc), {}).setdefault(number, []).append(item)
+    modules = {
+        key
+        for key, members in found.items()
+        if any(one.kind == "shared" for objects in members.values() for one in objects)
+    }
+    for number, item in either:
+        keys = [key for key in modules if key[0] == item.architecture] or [(item.architecture, "glibc")]
+        for key in keys:
+            found.setdefault(key, {}).setdefault(number, []).append(item)
+    return found
+
+
+def _process(artifacts: Sequence[Artifact], libc: Libc, members: Mapping[int, Sequence[ElfObject]]) -> Process:
+    objects: list[ElfObject] = []
+    homes: dict[str, Home] = {}
+    links: list[tuple[str, str]] = []
+    for number, items in members.items():
+        artifact = artifacts[number]
+        prefix = "" if artifact.kind in {"wheel", "elf"} or len(members) == 1 else f"{artifact.path}/"
+        links += [(prefix + path, prefix + target) for path, target in artifact.links]
+        owners = {path: wheel.name for wheel in artifact.installed for path in wheel.objects}
+        for item in items:
+            place = _place(posixpath.normpath(prefix + installed(item.path)), artifact, homes)
             objects.append(item if item.path == place else replace(item, path=place))
-            homes[place] = Home(number, item.path, owners.get(item.path, artifact.path))
-    names = frozenset(name for artifact in artifacts for name in _loads_globally(artifact))
-    joint = len(artifacts) > 1 or all(map(_is_for_one_process, artifacts))
-    for (_, libc), (objects, homes) in sorted(found.items(), key=lambda entry: entry[0]):
-        yield Process(Linkage(tuple(objects), tuple(links)), libc, homes, joint, names)
+            homes[place] = Home(number, item.path, _package(item.path, artifact, owners))
+    parts = [artifacts[number] for number in members]
+    joint = len(parts) > 1 or all(map(_is_for_one_process, parts))
+    starts = [(_named(artifact, wheel), wheel) for artifact in parts for wheel in _wheels(artifact)]
+    return Process(
+        Linkage(tuple(objects), tuple(links)),
+        libc,
+        homes,
+        joint,
+        global_names=frozenset((package, name) for package, wheel in starts for name in wheel.loads_globally),
+        by_path=frozenset(package for package, wheel in starts if wheel.preloads),
+    )
+
+
+def _place(place: str, artifact: Artifact, taken: Mapping[str, Home]) -> str:
+    while place in taken:
+        place = f"{artifact.path}/{place}"
+    return place
+
+
+def _package(path: str, artifact: Artifact, owners: Mapping[str, str]) -> str:
+    """Return what was built and installed as one; where no RECORD lists it, the folder at the top tells."""
+    if not artifact.installed:
+        return artifact.path
+    top = path.rpartition("site-packages/")[2].partition("/")[0].partition(".")[0]
+    return f"{artifact.path}: {owners.get(path) or top}"
+
+
+def _named(artifact: Artifact, wheel: WheelFacts | InstalledWheel) -> str:
+    return artifact.path if isinstance(wheel, WheelFacts) else f"{artifact.path}: {wheel.name}"
+
+
+def _wheels(artifact: Artifact) -> tuple[WheelFacts | InstalledWheel, ...]:
+    return artifact.installed if artifact.wheel is None else (*artifact.installed, artifact.wheel)
 
 
 def _is_for_one_process(artifact: Artifact) -> bool:
@@ -114,16 +185,5 @@ def _is_for_one_process(artifact: Artifact) -> bool:
     return not any(item.kind in {"executable", "static"} for item in artifact.objects)
 
 
-def _loads_globally(artifact: Artifact) -> Iterator[str]:
-    for wheel in (*artifact.installed, *((artifact.wheel,) if artifact.wheel else ())):
-        yield from wheel.loads_globally
-
-
 def _stem(place: str) -> str:
     return posixpath.basename(place).partition(".")[0]
-
-
-def _is_for_musl(artifact: Artifact) -> bool:
-    if artifact.wheel is not None:
-        return any(platform.startswith("musllinux") for platform in artifact.wheel.platforms)
-    return any(is_musl_library(name) for item in artifact.objects for name in item.needed)

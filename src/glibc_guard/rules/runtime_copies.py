@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -14,6 +14,7 @@ from typing import Final
 
 from glibc_guard.model import ElfObject
 from glibc_guard.rules.process import OUTSIDE, Process
+from glibc_guard.rules.python_modules import is_module
 from glibc_guard.targets.tables import Family, Runtime, runtimes
 
 ENOUGH_SIGNS: Final = 2  # names that only a runtime asks for, where it exports none
@@ -30,6 +31,7 @@ class Copy:
     defined: frozenset[str]  # what it exports; of the system's copy what the table knows
     unique: frozenset[str]  # of these the STB_GNU_UNIQUE ones
     versions: frozenset[str]  # that it defines
+    unversioned: frozenset[str]  # what of `defined` has none
     by_programs_alone: bool  # no module loads it
     loaded_globally: bool  # its names come before those of what is loaded after it
 
@@ -48,13 +50,17 @@ class Copy:
 
 def copies(process: Process, family: Family) -> list[Copy]:
     """Return every copy of a runtime of ``family``; those that the loader takes for one library are one."""
-    groups: dict[str, list[tuple[Runtime, ElfObject]]] = {}
+    found: list[tuple[Runtime, ElfObject]] = []
     for item in process.linkage.objects:
         runtime = recognised(item, family)
         if runtime is not None and not (runtime.front and _hands_on(item, process, family)):
-            groups.setdefault(_identity(item, runtime, process), []).append((runtime, item))
-    carried = [_carried(process, name, members) for name, members in groups.items()]
-    return [*carried, *_outside(process, family)]
+            found.append((runtime, item))
+    needed = {_file(item) for _, item in found if process.is_needed(item.path)}
+    groups: dict[Hashable, list[tuple[Runtime, ElfObject]]] = {}
+    for runtime, item in found:
+        identity = _identity(item, runtime, process, is_needed=_file(item) in needed)
+        groups.setdefault(identity, []).append((runtime, item))
+    return [*(_carried(process, members) for members in groups.values()), *_outside(process, family)]
 
 
 def recognised(item: ElfObject, family: Family) -> Runtime | None:
@@ -73,6 +79,15 @@ def recognised(item: ElfObject, family: Family) -> Runtime | None:
 def families() -> tuple[Family, ...]:
     """Every family of runtimes."""
     return runtimes().families
+
+
+def known_names(family: Family) -> tuple[str, ...]:
+    """Return the names by which copies of ``family`` are told and compared, as the table orders them."""
+    names = (
+        (*runtime.exports, *runtime.renamed, *runtime.internals, *(name for told in runtime.told_by for name in told))
+        for runtime in family.runtimes
+    )
+    return tuple(dict.fromkeys(name for of_one in names for name in of_one))
 
 
 def _signs(family: Family) -> frozenset[str]:
@@ -103,33 +118,50 @@ def _named(name: str, family: Family) -> Runtime | None:
     return next((runtime for runtime in family.runtimes if is_called((name,), runtime)), None)
 
 
-def _identity(item: ElfObject, runtime: Runtime, process: Process) -> str:
+def _identity(item: ElfObject, runtime: Runtime, process: Process, *, is_needed: bool) -> Hashable:
     """Return what makes ``item`` one copy with others.
 
     A library is not loaded again where one of its soname is (``_dl_map_new_object`` in glibc's ``elf/dl-load.c``); that
-    holds for what is asked for by name, and not for what a program loads by its path.
+    holds for what is asked for by name, and not for what is loaded by its path: modules, and what a package loads so.
     """
     if runtime.in_parts:
-        return f"{runtime.name} in {posixpath.dirname(item.path)}"
-    if item.soname is not None and item.soname in process.names_asked_for:
-        return item.soname
-    return item.path
+        return runtime.name, posixpath.dirname(item.path)
+    if item.soname not in process.names_asked_for:
+        return _file(item)
+    by_path = is_module(item) or process.homes[item.path].package in process.by_path
+    return item.soname if is_needed or not by_path else _file(item)
 
 
-def _carried(process: Process, name: str, members: list[tuple[Runtime, ElfObject]]) -> Copy:
+def _file(item: ElfObject) -> Hashable:
+    """Return what tells a file: a wheel holds no links, and has a library under several names in one folder instead."""
+    if item.soname is None or is_module(item):
+        return item.path
+    return posixpath.dirname(item.path), item.soname, item.size, item.defined
+
+
+def _carried(process: Process, members: list[tuple[Runtime, ElfObject]]) -> Copy:
     items = tuple(item for _, item in members)
-    users = frozenset().union(*(process.needed_by(item.path) for item in items))
+    users = _joined([process.needed_by(item.path) for item in items])
     return Copy(
         runtime=members[0][0],
         objects=items,
-        name=name,
+        name=items[0].soname or items[0].path,
         users=users,
-        defined=frozenset().union(*(item.defined for item in items)),
-        unique=frozenset().union(*(item.unique for item in items)),
-        versions=frozenset(one.version for item in items for one in item.version_definitions if not one.base),
+        defined=_joined([item.defined for item in items]),
+        unique=_joined([item.unique for item in items]),
+        versions=frozenset(version for item in items for version in _versions(item)),
+        unversioned=_joined([item.unversioned if _versions(item) else item.defined for item in items]),
         by_programs_alone=_by_programs_alone(process, users),
         loaded_globally=not users.isdisjoint(process.loaded_globally),
     )
+
+
+def _joined(names: Sequence[frozenset[str]]) -> frozenset[str]:
+    return names[0] if len(names) == 1 else frozenset().union(*names)  # a set of 6,000 names is not copied
+
+
+def _versions(item: ElfObject) -> list[str]:
+    return [one.version for one in item.version_definitions if not one.base]
 
 
 def _outside(process: Process, family: Family) -> Iterator[Copy]:
@@ -151,6 +183,7 @@ def _outside(process: Process, family: Family) -> Iterator[Copy]:
             defined=frozenset(runtime.exports),
             unique=frozenset(runtime.unique_assumed),
             versions=frozenset(names if runtime.versioned_by_soname else ()),
+            unversioned=frozenset(() if runtime.versioned_by_soname else runtime.exports),
             by_programs_alone=_by_programs_alone(process, users),
             loaded_globally=not users.isdisjoint(process.loaded_globally),
         )

@@ -12,9 +12,9 @@ from glibc_guard.targets import distros, glibc, manylinux
 from glibc_guard.targets.errors import TagError, TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from glibc_guard.model import InstalledWheel, WheelFacts
+    from glibc_guard.model import InstalledWheel, Libc, WheelFacts
     from glibc_guard.targets.distros import Distribution
     from glibc_guard.targets.manylinux import Profile
 
@@ -41,6 +41,7 @@ def resolve(
     wheel: WheelFacts | None,
     architectures: Sequence[str],
     installed: Sequence[InstalledWheel] = (),
+    libc: Libc = "glibc",
 ) -> Resolution:
     """Find the targets of one artifact.
 
@@ -52,6 +53,7 @@ def resolve(
         wheel: what a wheel says of itself; None for every other artifact.
         architectures: of the objects found; those that are not judged ("EM_MIPS") are passed over.
         installed: the wheels of a site-packages folder: ``auto`` is what all of them promise.
+        libc: the C library of that folder; the promises for another one are choices that were not taken.
 
     Raises:
         TargetError: a name that is not known, or a target that cannot be kept for one of the architectures.
@@ -63,7 +65,7 @@ def resolve(
     notes: tuple[str, ...] = ()
     automatic = not names or len(explicit) < len(names)
     if installed and automatic:
-        promised, notes = _promised_by_installed(installed, judged)
+        promised, notes = _promised_by_installed(installed, judged, libc)
     if not promised and platforms and not any(_promises_nothing(platform) for platform in platforms):
         notes = (f"made for {', '.join(platforms)}: no Linux system is promised",)
     elif not promised and automatic:
@@ -86,40 +88,57 @@ def _promised(platform: str) -> Target:
 
 
 def _promised_by_installed(
-    installed: Sequence[InstalledWheel], judged: Sequence[str]
+    installed: Sequence[InstalledWheel], judged: Sequence[str], libc: Libc
 ) -> tuple[list[Target], tuple[str, ...]]:
-    """Return what an environment as a whole promises, by C library and architecture: the newest that a wheel asks for.
+    """Return what an environment as a whole promises, by architecture: the newest that a wheel asks for.
 
-    A wheel with several tags promises the oldest of them.
+    A wheel with several tags promises the oldest of them; one that is not known to hold native code, nothing.
     """
-    newest: dict[tuple[str, str], tuple[Profile, str]] = {}
+    newest: dict[str, tuple[Profile, str]] = {}
     for wheel in installed:
-        for key, profile in _oldest_profiles(wheel).items():
-            if key[1] in judged and (key not in newest or _number(newest[key][0]) < _number(profile)):
-                newest[key] = (profile, wheel.name)
-    found = [newest[key] for key in sorted(newest)]
+        for architecture, profile in _oldest_profiles(wheel, libc).items() if wheel.objects else ():
+            known = newest.get(architecture)
+            if architecture in judged and (known is None or _number(known[0]) < _number(profile)):
+                newest[architecture] = (profile, wheel.name)
+    found = [newest[architecture] for architecture in sorted(newest)]
+    wheels = sum(bool(wheel.platforms) for wheel in installed)
     notes = [
-        f"an environment of {len(installed)} installed wheels: all of them promise {profile.platform}, which "
-        f"{name} asks for"
+        f"an environment of {wheels} installed wheels: all of them promise {profile.platform}, which {name} asks for"
         for profile, name in found
     ]
-    silent = [wheel.name for wheel in installed if wheel.objects and not _oldest_profiles(wheel)]
-    if silent:
-        more = f" and {len(silent) - _NEAR} more" if len(silent) > _NEAR else ""
-        notes.append(f"installed with native code, but without a promise in the tag: {', '.join(silent[:_NEAR])}{more}")
+    notes += _passed_over(installed)
     return [_profile_target(profile, "installed wheels") for profile, _ in found], tuple(notes)
 
 
-def _oldest_profiles(wheel: InstalledWheel) -> dict[tuple[str, str], Profile]:
-    found: dict[tuple[str, str], Profile] = {}
+def _passed_over(installed: Sequence[InstalledWheel]) -> Iterator[str]:
+    silent = [wheel.name for wheel in installed if wheel.objects and not _promises(wheel)]
+    if silent:
+        yield f"installed with native code, but without a promise in the tag: {_listed(silent)}"
+    empty = [wheel.name for wheel in installed if not wheel.objects and _promises(wheel)]
+    if empty:
+        yield f"no native code of theirs lies here, so that their tags promise nothing: {_listed(empty)}"
+
+
+def _promises(wheel: InstalledWheel) -> bool:
+    return any(platform.startswith(("manylinux", "musllinux")) for platform in wheel.platforms)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NEAR} more" if len(names) > _NEAR else ""
+    return ", ".join(names[:_NEAR]) + more
+
+
+def _oldest_profiles(wheel: InstalledWheel, libc: Libc) -> dict[str, Profile]:
+    """Return what the wheel promises for ``libc``, by architecture."""
+    found: dict[str, Profile] = {}
     for platform in wheel.platforms:
-        if platform.startswith(("manylinux", "musllinux")):
+        if platform.startswith("musllinux" if libc == "musl" else "manylinux"):
             try:
                 profile = manylinux.from_tag(platform)
             except TargetError as error:
                 raise TagError(f"the tag of the installed {wheel.name} cannot be judged: {error}") from error
-            key = (profile.libc, profile.architecture)
-            found[key] = min(found.get(key, profile), profile, key=_number)
+            oldest = found.get(profile.architecture, profile)
+            found[profile.architecture] = min(oldest, profile, key=_number)
     return found
 
 

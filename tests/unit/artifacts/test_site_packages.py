@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from building import compile_with_zig, library, make_wheel
 from glibc_guard.config import Settings
 from glibc_guard.guard import check
@@ -110,3 +112,85 @@ def test_damaged_metadata_takes_nothing_from_what_is_judged(tmp_path: Path) -> N
 def test_of_a_plain_folder_nothing_is_installed(tmp_path: Path) -> None:
     (tmp_path / "module.so").write_bytes(module())
     assert [target.origin for target in judged(tmp_path).targets] == ["default"]
+
+
+def test_an_environment_has_one_c_library(tmp_path: Path) -> None:
+    """A wheel that is tagged for both, as programs that are linked statically are, promises nothing for the other."""
+    install(tmp_path, "tool", module(), "manylinux_2_12_x86_64.manylinux2010_x86_64.musllinux_1_1_x86_64")
+    folder = tmp_path / "site-packages"
+    assert [target.name for target in judged(folder).targets] == ["manylinux_2_12_x86_64"]
+    install(tmp_path, "one", module(), "manylinux_2_28_x86_64")
+    report = judged(folder)
+    assert [target.name for target in report.targets] == ["manylinux_2_28_x86_64"]
+    assert report.findings == ()
+
+
+def test_an_environment_of_musl_promises_what_is_tagged_for_musl(tmp_path: Path) -> None:
+    for_musl = compile_with_zig("int puts(const char *); void f(void) { puts(0); }", "-shared", "-fPIC", glibc=None)
+    install(tmp_path, "tool", for_musl, "manylinux_2_17_x86_64.musllinux_1_1_x86_64")
+    folder = tmp_path / "site-packages"
+    assert [target.name for target in judged(folder).targets] == ["musllinux_1_1_x86_64"]
+    install(tmp_path, "one", for_musl, "musllinux_1_2_x86_64")
+    assert [target.name for target in judged(folder).targets] == ["musllinux_1_2_x86_64"]
+    install(tmp_path, "other", library("pow(x, 2.5)", glibc="2.17"), "manylinux_2_28_x86_64")
+    report = judged(folder)
+    assert [target.name for target in report.targets] == ["manylinux_2_28_x86_64"]
+    assert {finding.object for finding in report.findings if finding.severity == "error"} >= {"one/_core.so"}
+
+
+def test_without_a_record_the_name_at_the_top_tells_what_a_wheel_holds(tmp_path: Path) -> None:
+    folder = install(tmp_path, "new_est", library("pow(x, 2.5)", glibc="2.29"), "manylinux_2_31_x86_64")
+    (folder / "new_est-1.0.dist-info/RECORD").unlink()
+    (folder / "new_est-1.0.dist-info").rename(folder / "New.Est-1.0.dist-info")
+    report = judged(folder)
+    assert [target.name for target in report.targets] == ["manylinux_2_31_x86_64"]
+    assert report.findings == ()
+
+
+@pytest.mark.parametrize("lost", ["RECORD", "object"], ids=["without a RECORD", "with one"])
+def test_what_holds_no_native_code_raises_no_promise(lost: str, tmp_path: Path) -> None:
+    install(tmp_path, "old", library("pow(x, 2.5)", glibc="2.29"), "manylinux_2_28_x86_64")
+    folder = install(tmp_path, "newest", module(), "manylinux_2_35_x86_64")
+    (folder / "newest/_core.so").unlink()
+    if lost == "RECORD":
+        (folder / "newest-1.0.dist-info/RECORD").unlink()
+    report = judged(folder)
+    assert [target.name for target in report.targets] == ["manylinux_2_28_x86_64"]
+    assert [finding.version for finding in report.findings] == ["GLIBC_2.29"]
+    assert "no native code of theirs lies here, so that their tags promise nothing: newest" in report.notes
+
+
+@pytest.mark.parametrize("without", ["RECORD", "WHEEL"])
+def test_without_a_record_the_folder_at_the_top_tells_packages_apart(without: str, tmp_path: Path) -> None:
+    install(tmp_path, "one", module(GOMP), "manylinux_2_28_x86_64")
+    folder = install(tmp_path, "other", module(KMP), "manylinux_2_28_x86_64")
+    for name in ("one", "other"):
+        (folder / f"{name}-1.0.dist-info/RECORD").unlink()
+        if without == "WHEEL":  # as Debian leaves it
+            (folder / f"{name}-1.0.dist-info/WHEEL").unlink()
+    (finding,) = judged(folder).findings
+    assert (finding.rule, finding.severity) == ("conflicting-openmp", "warning")
+
+
+def test_a_virtual_environment_is_judged_by_what_is_installed_in_it(tmp_path: Path) -> None:
+    root = tmp_path / "venv/lib/python3.12"
+    root.mkdir(parents=True)
+    install(root, "one", module(GOMP), "manylinux_2_28_x86_64")
+    install(root, "other", module(KMP), "manylinux_2_31_x86_64")
+    for wheel in root.glob("*.whl"):
+        wheel.unlink()
+    (tmp_path / "venv/lib64").symlink_to("lib")
+    report = judged(tmp_path / "venv")
+    assert [target.origin for target in report.targets] == ["default"]
+    assert report.notes[-1] == (
+        "holds installed packages in lib/python3.12/site-packages: check such a folder by itself to hold it against "
+        "what its wheels promise"
+    )
+    (tmp_path / "venv/pyvenv.cfg").write_text("home = /usr/bin\n")
+    (tmp_path / "python").write_bytes(library("pow(x, 2.5)", glibc="2.34"))
+    (tmp_path / "venv/bin").mkdir()
+    (tmp_path / "venv/bin/python").symlink_to(tmp_path / "python")
+    report = judged(tmp_path / "venv")
+    assert [target.name for target in report.targets] == ["manylinux_2_31_x86_64"]
+    (finding,) = report.findings
+    assert (finding.rule, finding.severity) == ("conflicting-openmp", "warning")  # in one package: an error

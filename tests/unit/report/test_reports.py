@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -12,7 +13,7 @@ from markdown_it import MarkdownIt
 from building import compile_with_gcc, library, make_wheel
 from glibc_guard.config import Ignore, Settings
 from glibc_guard.guard import check
-from glibc_guard.model import Report
+from glibc_guard.model import ArtifactReport, Coverage, Finding, Report, Tool
 from glibc_guard.report import json as json_report
 from glibc_guard.report import markdown, text
 
@@ -141,3 +142,21 @@ def test_nothing_is_forged_by_names_in_the_artifact(hostile: Report) -> None:
     assert not [token for token in inline if token.type in {"link_open", "image"}]
     plain_text = " ".join(token.content for token in inline if token.type == "text")
     assert not re.search(r"(?<!\w)@\w", plain_text)
+
+
+def test_of_very_many_symbols_the_first_are_shown() -> None:
+    findings = tuple(
+        Finding("symbol-missing", "error", "m.so", f"no f{n}", symbol=f"f{n}", version="GLIBC_2.2.5", hint=f"hint {n}")
+        for n in range(20_000)
+    )
+    plain = tuple(replace(finding, version=None, hint="one") for finding in findings)
+    for found in (findings, plain):
+        artifact = ArtifactReport(
+            "m.so", "elf", 1, None, "fail", (), {}, (), None, Coverage(1, 1, 0), (), findings=found
+        )
+        report = Report(Tool("glibc-guard", "0"), "fail", (artifact,))
+        shown = text.render(report, color=False, width=None)
+        assert "f199" in shown
+        assert len(shown) < 5000
+        assert re.search(r"and 19,(800|797) symbols more", shown)
+        assert len(markdown.render(report)) < 5000

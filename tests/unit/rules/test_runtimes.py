@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from building import compile_with_zig, make_wheel
+from glibc_guard.artifacts import Limits
 from glibc_guard.config import Settings
 from glibc_guard.guard import check
-from glibc_guard.model import Finding
+from glibc_guard.model import Artifact, Finding
+from glibc_guard.reading import read_artifact
+from glibc_guard.rules.runtimes import conflicting_runtimes
 from glibc_guard.targets.tables import runtimes
 
 ARCHITECTURES: Final = ("x86_64", "aarch64", "i686", "s390x")
@@ -50,6 +56,15 @@ def conflicts(*paths: str, together: bool = False) -> list[Finding]:
     report = check(paths, Settings(together=together, allow_empty=True))
     found = [finding for artifact in report.artifacts for finding in artifact.findings]
     return [finding for finding in found if finding.rule.startswith("conflicting-")]
+
+
+def read(folder: Path, files: Mapping[str, bytes]) -> Artifact:
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    with ThreadPoolExecutor(1) as pool:
+        (artifact,) = read_artifact(str(folder), Limits(), pool)
+    return artifact
 
 
 def judgements(found: Sequence[Finding]) -> list[tuple[str, str]]:
@@ -395,9 +410,203 @@ def test_folders_and_bare_files_are_judged_together_too(tmp_path: Path) -> None:
     assert f"{tmp_path}/bare.so" in finding.message
 
 
-def test_the_same_wheel_twice_is_no_conflict_of_names(tmp_path: Path) -> None:
-    path = wheel(tmp_path, "one", {"one/_core.so": exporting(*GOMP)})
-    assert judgements(conflicts(path, path, together=True)) == [("conflicting-openmp", "warning")]
+def test_many_copies_cost_little_more_than_reading_them(tmp_path: Path) -> None:
+    """Pair by pair, 3,000 copies took minutes."""
+    data = exporting(*KMP)
+    for number in range(3000):
+        (tmp_path / f"m{number}.so").write_bytes(data)
+    started = time.process_time()
+    (finding,) = conflicts(str(tmp_path))
+    assert finding.message.startswith("3000 OpenMP runtimes in one process: ")
+    assert time.process_time() - started < 30
+
+
+def test_copies_that_differ_in_names_are_judged_by_what_one_scope_holds(tmp_path: Path) -> None:
+    """Beyond the number of kinds that are compared one by one, what one module reaches is still found."""
+    artifact = read(tmp_path / "one", {"_core.so": exporting(*OPENBLAS)})
+    (one,) = artifact.objects
+    facets = [
+        replace(one, path=f"_m{n}.so", soname=f"lib{n}.so", rpath=None, needed=(f"only{n}.so",)) for n in range(600)
+    ]
+    top = replace(one, path="_top.so", defined=frozenset(), needed=("lib598.so", "lib599.so"))
+    found = [finding for _, finding in conflicting_runtimes([replace(artifact, objects=(*facets, top))])]
+    assert [finding.message[:90] for finding in found if finding.severity == "error"] == [
+        "2 BLAS libraries in one process: OpenBLAS (inside _m598.so), OpenBLAS (inside _m599.so); _"
+    ]
+
+
+# --- which of several artifacts meet ----------------------------------------------------------------------------------
+
+
+def tagged(folder: Path, name: str, tag: str, data: bytes, version: str = "1.0") -> str:
+    files = {f"{name}/_core.so": data}
+    return str(make_wheel(folder, files, name=name, version=version, tag=f"{tag}-manylinux_2_39_x86_64"))
+
+
+def test_a_path_is_judged_once_however_often_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = wheel(tmp_path, "one", {"one/_core.so": exporting(*KMP)})
+    assert conflicts(path, path, together=True) == []
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/_core.so").write_bytes(exporting(*KMP))
+    monkeypatch.chdir(tmp_path)
+    names = ("folder", "folder/_core.so", "./folder", "folder/../folder/_core.so", "folder/")
+    assert conflicts(*names, together=True) == []
+    assert judgements(conflicts(*names, path, together=True)) == [("conflicting-openmp", "error")]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [
+        ("cp312-cp312", "cp312-cp312", True),
+        ("cp311-cp311", "cp312-cp312", False),
+        ("cp39-abi3", "cp312-cp312", True),
+        ("cp313-abi3", "cp312-cp312", False),
+        ("cp39-abi3", "cp311-abi3", True),
+        ("cp39-abi3", "cp313-cp313t", False),
+        ("py3-none", "cp313-cp313t", True),
+        ("py2.py3-none", "py3-none", True),
+        ("cp312-none", "cp312-cp312", True),
+        ("pp310-pypy310_pp73", "cp310-cp310", False),
+        ("pp310-pypy310_pp73", "py3-none", True),
+        ("cp311.cp312-cp311.cp312", "cp312-cp312", True),
+    ],
+)
+def test_wheels_meet_where_one_interpreter_takes_both(one: str, other: str, meet: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    paths = [tagged(tmp_path, "one", one, exporting(*KMP)), tagged(tmp_path, "other", other, exporting(*KMP))]
+    expected = [("conflicting-openmp", "error")] if meet else []
+    assert judgements(conflicts(*paths, together=True)) == expected
+
+
+def test_one_wheel_of_a_distribution_is_installed(tmp_path: Path) -> None:
+    data = exporting(*KMP)
+    pythons = [tagged(tmp_path, "one", f"cp3{minor}-cp3{minor}", data) for minor in (11, 12)]
+    releases = [tagged(tmp_path, "one", "cp312-cp312", data, version) for version in ("1.1", "1.2")]
+    assert conflicts(*pythons, *releases, together=True) == []
+    found = conflicts(*pythons, *releases, tagged(tmp_path, "other", "cp310-abi3", data), together=True)
+    assert len(found) == 4  # each of the four meets the other package
+    assert all("other-1.0: other/_core.so" in finding.message for finding in found)
+    assert all(finding.message.startswith("2 OpenMP runtimes") for finding in found)
+
+
+# --- the C library of a process ---------------------------------------------------------------------------------------
+
+UNIQUE_STREAMS: Final = ("_ZNSt7num_putIcSt19ostreambuf_iteratorIcSt11char_traitsIcEEE2idE", *STREAMS)
+
+
+def sharing(libc: str | None) -> bytes:
+    """Return a module with names of libstdc++, one of them STB_GNU_UNIQUE, that needs the C library."""
+    source = (
+        "".join(f"void {name}(void) {{}} " for name in STREAMS) + "int puts(const char *); void f(void) { puts(0); }"
+    )
+    unique = f'__asm__(".type {UNIQUE_STREAMS[0]}, %gnu_unique_object\\n.data\\n'
+    unique += f'{UNIQUE_STREAMS[0]}: .long 0\\n.text");'
+    return compile_with_zig(f"{unique}\n{source}", "-shared", "-fPIC", glibc=libc)
+
+
+def test_a_program_for_musl_takes_nothing_from_the_modules_beside_it(tmp_path: Path) -> None:
+    files = {"one.so": sharing("2.17"), "other.so": sharing("2.17")}
+    files["tool"] = compile_with_zig("int main(void) { return 0; }", "-dynamic", glibc=None)
+    found = conflicts(wheel(tmp_path, "one", files))
+    assert judgements(found) == [("conflicting-libstdcxx", "error")]
+    assert "STB_GNU_UNIQUE" in found[0].message
+
+
+def test_musl_knows_nothing_of_unique_names(tmp_path: Path) -> None:
+    found = two_packages(tmp_path, sharing(None), sharing(None), family="musllinux")
+    assert judgements(found) == [("conflicting-libstdcxx", "warning")]
+
+
+def test_a_wheel_for_both_c_libraries_goes_with_either(tmp_path: Path) -> None:
+    both = "cp312-cp312-manylinux_2_39_x86_64.musllinux_1_2_x86_64"
+    dual = str(make_wheel(tmp_path, {"dual/_core.so": exporting(*KMP)}, name="dual", tag=both))
+    for family in ("manylinux", "musllinux"):
+        other = wheel(tmp_path, "other", {"other/_core.so": exporting(*KMP)}, family=family)
+        assert judgements(conflicts(dual, other, together=True)) == [("conflicting-openmp", "error")]
+        assert judgements(conflicts(other, dual, together=True)) == [("conflicting-openmp", "error")]
+
+
+# --- which files are one copy -----------------------------------------------------------------------------------------
+
+
+def test_one_library_under_several_names_is_one_copy(tmp_path: Path) -> None:
+    library = exporting(*KMP, soname="libomp.so.5")
+    files = {f"one.libs/{name}": library for name in ("libomp.so", "libomp.so.5", "libomp.so.5.0")}
+    assert conflicts(wheel(tmp_path, "one", files)) == []
+    files["other.libs/libomp.so.5"] = exporting(*KMP, "more", soname="libomp.so.5")
+    assert judgements(conflicts(wheel(tmp_path, "one", files))) == [("conflicting-openmp", "error")]
+
+
+@pytest.mark.parametrize("start", [b"import ctypes\nctypes.CDLL(here)\n", b""], ids=["by path", "nothing loads it"])
+def test_a_library_of_a_known_soname_counts_where_its_package_loads_it_by_path(start: bytes, tmp_path: Path) -> None:
+    library = exporting(*KMP, soname="libomp.so.5")
+    needing = exporting(needed={"libomp.so.5": library})
+    one = wheel(tmp_path, "one", {"one/_core.so": needing, "one/libomp.so.5": library})
+    other = wheel(tmp_path, "other", {"other/__init__.py": start, "other/libomp.so.5": library})
+    expected = [("conflicting-openmp", "error")] if start else []
+    assert judgements(conflicts(one, other, together=True)) == expected
+
+
+def test_a_needed_library_that_is_loaded_by_path_as_well_is_one_copy(tmp_path: Path) -> None:
+    library = exporting(*KMP, soname="libomp.so.5")
+    files = {"one/_core.so": exporting(needed={"libomp.so.5": library}), "one/libomp.so.5": library}
+    files |= {"one/libomp.so": library, "one/__init__.py": b"import ctypes\nctypes.CDLL(here)\n"}
+    assert conflicts(wheel(tmp_path, "one", files)) == []
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+def with_versions(version: str, *, versioned: Sequence[str], plain: Sequence[str], arch: str) -> bytes:
+    script = f"libcudart.so.{version} {{ {'; '.join(versioned)}; }};".encode()
+    source = "\n".join(f"void {name}(void) {{}}" for name in (*versioned, *plain))
+    flags = ("-shared", "-fPIC", "-nostdlib", "-Wl,--version-script=map", f"-Wl,-soname,libcudart.so.{version}")
+    return compile_with_zig(source, *flags, beside={"map": script}, arch=arch)
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "i686", "s390x"])
+def test_a_name_without_a_version_meets_whatever_has_one(arch: str, tmp_path: Path) -> None:
+    tables = ("cudaLaunchKernel", "cudaRuntimeGetVersion")
+    apart = [with_versions(one, versioned=(*tables, "cudaMalloc"), plain=(), arch=arch) for one in ("11", "12")]
+    meeting = [
+        with_versions(one, versioned=("other",), plain=(*tables, "cudaMalloc"), arch=arch) for one in ("11", "12")
+    ]
+    assert judgements(two_packages(tmp_path, apart[0], apart[1], arch)) == [("conflicting-cuda", "note")]
+    (finding,) = two_packages(tmp_path, meeting[0], meeting[1], arch)
+    assert judgements([finding]) == [("conflicting-cuda", "warning")]
+    assert "both export cudaMalloc" in finding.message
+    for libraries, expected in ((apart, "note"), (meeting, "error")):
+        named = {f"libcudart.so.{number}": data for number, data in enumerate(libraries, 11)}
+        files = {f"lib/{name}": data for name, data in named.items()}
+        found = conflicts(wheel(tmp_path, "one", {"one/_core.so": exporting(needed=named, arch=arch), **files}, arch))
+        assert judgements(found) == [("conflicting-cuda", expected)]
+
+
+# --- RTLD_GLOBAL ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        ("import sys, os\nsys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL)\nfrom . import _core\n", True),
+        ("sys.setdlopenflags(os.RTLD_GLOBAL)\nfrom one._core import *\nsys.setdlopenflags(old)\n", True),
+        ("sys.setdlopenflags(os.RTLD_GLOBAL)\nsys.setdlopenflags(old)\nfrom . import _core\n", False),
+        ("if False:\n    sys.setdlopenflags(os.RTLD_GLOBAL)\nfrom . import _core\n", False),
+        ("# RTLD_GLOBAL\nfrom . import _core\n", False),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "one-1.0.data/platlib/"])
+def test_what_is_imported_with_global_flags_answers_for_others(
+    start: str,
+    told: bool,  # noqa: FBT001
+    prefix: str,
+    tmp_path: Path,
+) -> None:
+    files = {f"{prefix}one/_core.so": exporting(*OPENBLAS), f"{prefix}one/__init__.py": start.encode()}
+    paths = [wheel(tmp_path, "one", files), wheel(tmp_path, "other", {"other/_core.so": exporting(*OPENBLAS)})]
+    (finding,) = conflicts(*paths, together=True)
+    assert (
+        "is loaded with RTLD_GLOBAL" in finding.message.replace("unless one is loaded with RTLD_GLOBAL", "")
+    ) == told
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
