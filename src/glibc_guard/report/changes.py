@@ -12,6 +12,7 @@ from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import parse
 
 NAMES = {"GLIBC": "glibc"}
+A_FEW_BYTES = 64
 NONE = "none"
 UNVERSIONED = "without a version"
 NOT_COMPARED = frozenset({"unreadable", "baseline-missing"})  # rules of the findings that a difference has
@@ -48,8 +49,8 @@ def is_empty(changes: Changes) -> bool:
         changes.objects_gone,
         changes.objects,
     )
-    same_size = _size(changes.size_before) == _size(changes.size_after)  # a few bytes differ with every version
-    return not any(differs) and changes.tags_before == changes.tags_after and same_size
+    before, after = _sizes(changes)
+    return not any(differs) and changes.tags_before == changes.tags_after and before == after
 
 
 def baseline_name(changes: Changes) -> str:
@@ -88,7 +89,7 @@ def rows(changes: Changes) -> list[Row]:
         _row(NAMES.get(entry.namespace, entry.namespace), entry.before, entry.after)
         for entry in _glibc_first(changes.floor)
     ]
-    found.append(_row("size", _size(changes.size_before), _size(changes.size_after)))
+    found.append(_row("size", *_sizes(changes)))
     found.append(_tags(changes))
     lost = [changes.downloads_lost_before, changes.downloads_lost_after]
     found.append(_row("downloads lost", *(None if share is None else percent(share) for share in lost)))
@@ -170,6 +171,14 @@ def _newest_first(version: str) -> tuple[str, tuple[int, ...], str]:
 
 def _row(label: str, before: str | None, after: str | None) -> Row:
     return Row(label, before or NONE, after or NONE)
+
+
+def _sizes(changes: Changes) -> tuple[str | None, str | None]:
+    """Return the sizes of both sides in words; alike where they differ by what a version in a name changes."""
+    before, after = changes.size_before, changes.size_after
+    if before is not None and after is not None and abs(after - before) <= A_FEW_BYTES:
+        before = after
+    return _size(before), _size(after)
 
 
 def _size(number: int | None) -> str | None:
