@@ -20,8 +20,17 @@ if TYPE_CHECKING:
     from build_inputs import BuildInputs
 
 _INSIDE: Final = Path(__file__).with_name("inside")
-#: The names in the container of what is mounted beside the workspace.
-_CACHE, _NOTES = "/glibc-guard/cache", "/glibc-guard/notes"
+_NOTES: Final = "/glibc-guard/notes"
+#: What is kept for the next run, and where the container has it: downloads alone. No program, no configuration and no
+#: wheel that pip built itself is in there: nothing of an earlier build takes the place of what this one asks for.
+#: Sources: the Cargo book, "Cargo Home"; pip's documentation, "Caching" (``http`` before pip 23.3, ``http-v2`` since).
+_DOWNLOADS: Final = {
+    "cargo-index": "/glibc-guard/cargo/registry/index",
+    "cargo-crates": "/glibc-guard/cargo/registry/cache",
+    "cargo-git": "/glibc-guard/cargo/git/db",
+    "pip": "/glibc-guard/pip/http",
+    "pip-v2": "/glibc-guard/pip/http-v2",
+}
 #: Whatever decides which packages a build fetches.
 _LOCKS: Final = (
     "Cargo.lock",
@@ -31,10 +40,11 @@ _LOCKS: Final = (
     "poetry.lock",
     "pdm.lock",
     "pylock.toml",
-    "requirements.txt",
     "pyproject.toml",
     "setup.py",
+    "setup.cfg",
 )
+_MORE_LOCKS: Final = "requirements*.txt"
 _DEFAULT_WHEELS: Final = "wheelhouse/*.whl"
 _LONGEST_NOTE: Final = 200
 _INPUTS: Final = "inputs.json"  # what `prepare` leaves for `run`
@@ -52,8 +62,8 @@ def prepare(environment: Mapping[str, str]) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     inputs = {name: value for name, value in environment.items() if name.startswith("INPUT_")}
     (_folder(environment) / _INPUTS).write_text(json.dumps(inputs), encoding="utf-8")
-    prefix = f"glibc-guard-{given.kind}-{given.architecture}-{image_id[:16]}-"
-    set_outputs(environment, {"cache": str(cache), "key": prefix + _lock_key(given), "restore-keys": prefix})
+    key = f"glibc-guard-downloads-{given.kind}-{given.architecture}-{image_id[:16]}-{_lock_key(given)}"
+    set_outputs(environment, {"cache": str(cache), "key": key})
 
 
 def run(environment: Mapping[str, str]) -> None:
@@ -70,6 +80,7 @@ def run(environment: Mapping[str, str]) -> None:
         shutil.rmtree(notes)
     notes.mkdir(parents=True)
     status = _in_container(given, folder)
+    _put_git_away(given.workspace, folder)
     told = _note(notes, "status")
     # podman behind docker's program loses the exit status of a container that --rm removes (podman #18889).
     if status != 0 or told != "0":
@@ -79,16 +90,22 @@ def run(environment: Mapping[str, str]) -> None:
 
 
 def _in_container(given: BuildInputs, folder: Path) -> int:
-    mounts = {
+    writable = {
         str(given.workspace): given.workspace,  # the same path, so that paths in what is built mean something here
-        _CACHE: folder / "cache",
         _NOTES: folder / "notes",
     }
+    for name, place in _DOWNLOADS.items():
+        writable[place] = folder / "cache" / name
+        writable[place].mkdir(parents=True, exist_ok=True)
+    readonly = {engine.SCRIPTS: _INSIDE}
+    git = given.workspace / ".git"
+    if git.exists():
+        readonly[str(git)] = git
     variables = {
         "GLIBC_GUARD_KIND": given.kind,
         "GLIBC_GUARD_WORKSPACE": str(given.workspace),
         "GLIBC_GUARD_FOLDER": str(given.folder),
-        "GLIBC_GUARD_CACHE": _CACHE,
+        "GLIBC_GUARD_GIVE_BACK": "\n".join(writable),
         "GLIBC_GUARD_NOTES": _NOTES,
         "GLIBC_GUARD_BEFORE": given.before,
         "GLIBC_GUARD_COMMAND": given.build_command,
@@ -101,9 +118,25 @@ def _in_container(given: BuildInputs, folder: Path) -> int:
     token = secrets.token_hex(16)
     print(f"::stop-commands::{token}")
     try:
-        return engine.run(engine.require(), given.image, _INSIDE, mounts, variables)
+        return engine.run(engine.require(), given.image, engine.Mounts(writable, readonly), variables)
     finally:
         print(f"\n::{token}::")
+
+
+def _put_git_away(workspace: Path, folder: Path) -> None:
+    """Move ``.git`` out of the workspace: no git of this machine may obey what a build could have written there.
+
+    The last step of actions/checkout runs git in the workspace, with the token of the job in its environment, unless
+    ``.git/config`` is gone (git-auth-helper.ts, git-source-provider.ts). ``core.fsmonitor`` there would run a program.
+    """
+    git = workspace / ".git"
+    if not os.path.lexists(git):
+        return
+    away = folder / "git"
+    if away.exists():
+        shutil.rmtree(away)
+    away.mkdir(parents=True)
+    shutil.move(git, away / "git")
 
 
 def _why_it_failed(given: BuildInputs, notes: Path, status: str) -> str:
@@ -167,11 +200,14 @@ def _cargo_artifacts(given: BuildInputs, messages: Path) -> list[str]:
 
 def _lock_key(given: BuildInputs) -> str:
     """Return a key for whatever decides which packages are fetched."""
-    key = hashlib.sha256(repr((given.toolchain, given.pythons, given.before)).encode())
-    for folder in dict.fromkeys((given.folder, given.workspace)):
-        for name in _LOCKS:
-            if (folder / name).is_file():
-                key.update(name.encode() + hashlib.sha256((folder / name).read_bytes()).digest())
+    key = hashlib.sha256(repr((given.toolchain, given.pythons, given.before, given.build_command)).encode())
+    between = (given.folder, *given.folder.parents)
+    for folder in between[: between.index(given.workspace) + 1]:
+        names = [*_LOCKS, *sorted(path.name for path in folder.glob(_MORE_LOCKS))]
+        for path in (folder / name for name in names):
+            if path.is_file():
+                name = str(path.relative_to(given.workspace))
+                key.update(os.fsencode(name) + hashlib.sha256(path.read_bytes()).digest())
     return key.hexdigest()[:16]
 
 

@@ -89,9 +89,46 @@ def test_what_a_build_prints_is_no_command(steps: Steps) -> None:
 
 
 def test_git_works_in_the_checkout_of_another_user(steps: Steps) -> None:
-    subprocess.run([tool("git"), "init", "--quiet", steps.workspace], check=True)
-    done = steps.build(build_command="git status --short >status", artifacts="x")
+    commit(steps.workspace)
+    done = steps.build(build_command="git status --short >status; git describe --dirty >version", artifacts="x")
     assert done.status == 0, done.log
+    assert (steps.workspace / "version").read_text(encoding="utf-8") == "v1\n"
+
+
+@pytest.mark.parametrize("ending", ["true", "exit 7", "kill -KILL $$", "rm /usr/bin/find"])
+def test_no_git_on_the_host_reads_what_a_build_wrote(steps: Steps, ending: str) -> None:
+    """The last step of actions/checkout runs git in the workspace with the job's token, where ``.git/config`` is."""
+    commit(steps.workspace)
+    config = (steps.workspace / ".git" / "config").read_text(encoding="utf-8")
+    hostile = """
+exec 2>&1
+git config core.fsmonitor 'touch pwned' && exit 90
+echo x >>.git/config && exit 91
+touch .git/new && exit 92
+mv .git away && exit 93
+rm -rf .git && exit 94
+umount .git && exit 95
+mkdir -p sub && echo 'gitdir: ../elsewhere' >sub/.git
+"""
+    done = steps.build(build_command=f"set +e\n{hostile}\n{ending}", artifacts="x")
+    assert (done.status == 0) == (ending == "true"), done.log
+    assert not re.search(r"exit status 9\d", done.log), done.log
+    assert not (steps.workspace / ".git").exists()
+    away = steps.temporary / "glibc-guard-build" / "git" / "git"
+    assert (away / "config").read_text(encoding="utf-8") == config
+    assert not (away / "new").exists()
+
+
+def test_a_git_that_a_build_makes_does_not_stay(steps: Steps) -> None:
+    done = steps.build(build_command="git init -q && git config core.fsmonitor 'touch pwned'", artifacts="x")
+    assert done.status == 0, done.log
+    assert not (steps.workspace / ".git").exists()
+
+
+def commit(folder: Path) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid", "-c", "tag.gpgSign=false"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"], ["tag", "-a", "v1", "-m", "x"]):
+        subprocess.run([tool("git"), *identity, *command], cwd=folder, check=True)
 
 
 HOSTILE = (
@@ -185,6 +222,18 @@ def test_an_image_that_cannot_be_pulled(steps: Steps) -> None:
     assert "The image 127.0.0.1:1/none/manylinux2014:1 cannot be pulled: " in done.last_line
 
 
+def test_an_image_with_a_user_and_an_entry_point_of_its_own(steps: Steps) -> None:
+    variables = {**os.environ, **steps.environment}
+    recipe = f'FROM {IMAGE}\nUSER 65534\nENTRYPOINT ["/bin/false"]\n'.encode()
+    name = "localhost/glibc-guard-tests/own-entry-point:1"
+    command = [str(tool("docker")), "build", "--quiet", "--tag", name, "-"]
+    subprocess.run(command, check=True, env=variables, input=recipe, capture_output=True)
+    steps.image = name
+    done = steps.build(build_command="id -u >identity", artifacts="x")
+    assert done.status == 0, done.log
+    assert (steps.workspace / "identity").read_text(encoding="utf-8") == "0\n"
+
+
 def test_an_image_without_a_shell(steps: Steps) -> None:
     steps.image = "localhost/glibc-guard-empty:1"
     variables = {**os.environ, **steps.environment}
@@ -235,14 +284,45 @@ def test_wrong_inputs(steps: Steps, inputs: dict[str, str], message: str) -> Non
 
 def test_the_cache_is_keyed_by_image_and_lock_file(steps: Steps) -> None:
     given = {"build-command": "true", "artifacts": "x"}
-    keys = [steps.step("prepare", **given).outputs]
-    for content in ("a", "b"):
-        (steps.workspace / "Cargo.lock").write_text(content, encoding="utf-8")
-        keys.append(steps.step("prepare", **given).outputs)
-    assert len({outputs["key"] for outputs in keys}) == 3
-    assert len({outputs["restore-keys"] for outputs in keys}) == 1
-    assert all(outputs["key"].startswith(outputs["restore-keys"]) for outputs in keys)
-    assert Path(keys[0]["cache"]).is_dir()
+    first = steps.step("prepare", **given).outputs
+    keys = [first["key"], steps.step("prepare", **{**given, "build-command": "false"}).outputs["key"]]
+    (steps.workspace / "crates" / "one").mkdir(parents=True)
+    for name, content in (
+        ("Cargo.lock", "a"),
+        ("Cargo.lock", "b"),
+        ("crates/Cargo.lock", "c"),
+        ("requirements-build.txt", "d"),
+        ("setup.cfg", "e"),
+    ):
+        (steps.workspace / name).write_text(content, encoding="utf-8")
+        keys.append(steps.step("prepare", **given, working_directory="crates/one").outputs["key"])
+    assert len(set(keys)) == 7
+    assert "restore-keys" not in first  # no other key's cache will do
+    assert Path(first["cache"]).is_dir()
+
+
+def test_only_downloads_are_kept(steps: Steps) -> None:
+    leave = """
+mkdir -p "$CARGO_HOME/bin" "$PIP_CACHE_DIR/wheels" "$RUSTUP_HOME"
+touch "$CARGO_HOME/bin/cargo" "$CARGO_HOME/config.toml" "$PIP_CACHE_DIR/wheels/x.whl" "$RUSTUP_HOME/settings.toml"
+for folder in registry/index registry/cache git/db; do touch "$CARGO_HOME/$folder/kept"; done
+for folder in http http-v2; do touch "$PIP_CACHE_DIR/$folder/kept"; done
+"""
+    done = steps.build(build_command=leave, artifacts="x")
+    assert done.status == 0, done.log
+    cache = steps.temporary / "glibc-guard-build" / "cache"
+    kept = sorted(str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file())
+    assert kept == ["cargo-crates/kept", "cargo-git/kept", "cargo-index/kept", "pip-v2/kept", "pip/kept"]
+    assert {path.stat().st_uid for path in cache.rglob("kept")} == {RUNNER}
+
+    (cache / "bin").mkdir()  # as a cache of another making may have it
+    (cache / "bin" / "cargo").touch(mode=0o755)
+    look = 'find "$CARGO_HOME" "$PIP_CACHE_DIR" "$RUSTUP_HOME" -type f >found; ! command -v cargo'
+    done = steps.build(build_command=look, artifacts="x")
+    assert done.status == 0, done.log
+    found = (steps.workspace / "found").read_text(encoding="utf-8").split()
+    assert len(found) == 5
+    assert {path.rpartition("/")[2] for path in found} == {"kept"}
 
 
 def test_wheels_are_built_and_repaired(steps: Steps) -> None:

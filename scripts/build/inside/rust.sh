@@ -11,6 +11,18 @@ checksum_of() {
     esac
 }
 
+# Says whether the project names its toolchain, in its folder or above (the rustup book, "Overrides").
+has_toolchain_file() {
+    folder=$GLIBC_GUARD_FOLDER
+    while :; do
+        if [ -f "$folder/rust-toolchain.toml" ] || [ -f "$folder/rust-toolchain" ]; then
+            return 0
+        fi
+        [ "$folder" != "$GLIBC_GUARD_WORKSPACE" ] || return 1
+        folder=${folder%/*}
+    done
+}
+
 if [ ! -x "$CARGO_HOME/bin/rustup" ]; then
     stage 'installing rustup'
     libc=gnu
@@ -29,11 +41,11 @@ stage 'installing the toolchain'
 if [ -n "$GLIBC_GUARD_TOOLCHAIN" ]; then
     rustup toolchain install --no-self-update --profile minimal "$GLIBC_GUARD_TOOLCHAIN"
     export RUSTUP_TOOLCHAIN="$GLIBC_GUARD_TOOLCHAIN"
-elif ! rustup show active-toolchain >/dev/null 2>&1; then
+elif has_toolchain_file; then
+    rustup toolchain install --no-self-update
+else
     rustup toolchain install --no-self-update --profile minimal stable
     export RUSTUP_TOOLCHAIN=stable
-else
-    rustup toolchain install --no-self-update
 fi
 rustc --version
 
