@@ -398,7 +398,7 @@ def test_what_was_judged_is_handed_over(steps: Steps) -> None:
     (folder / "out").mkdir(parents=True)
     (folder / "out" / "my tool").touch()
     found = hand_over(steps, report=write_report(steps, "out/my tool", "out"))
-    assert found["paths"].splitlines() == [str(folder / "out" / "my tool"), str(folder / "out")]
+    assert found["paths"].splitlines() == [str(folder / "out")]
     assert (found["name"], found["report-name"]) == ("dist-x86_64", "report-dist-x86_64")
     assert json.loads(found["x86_64"]) == {
         "verdict": "pass",
@@ -408,17 +408,19 @@ def test_what_was_judged_is_handed_over(steps: Steps) -> None:
     }
 
 
-@pytest.mark.parametrize(("gate", "verdict"), [("failure", "fail"), ("skipped", ""), ("cancelled", "")])
+@pytest.mark.parametrize(
+    ("gate", "verdict"), [("failure", "fail"), ("success", "fail"), ("success", ""), ("skipped", ""), ("cancelled", "")]
+)
 def test_nothing_but_the_report_where_the_gate_did_not_pass(steps: Steps, gate: str, verdict: str) -> None:
     (steps.workspace / "a folder").mkdir()
     report = write_report(steps, "x") if verdict else ""
     found = hand_over(steps, gate=gate, verdict=verdict, report=report)
-    assert (found["name"], found["paths"]) == ("", "")
+    assert not {"name", "paths"} & set(found)
     assert found["report-name"] == ("report-dist-x86_64" if verdict else "")
     assert json.loads(found["x86_64"])["verdict"] == (verdict or "error")
 
 
-@pytest.mark.parametrize("name", ["*.so", "[x]", "!x", "a\nb", "../../outside", "missing"])
+@pytest.mark.parametrize("name", ["*.so", "[x]", "!x", "a\nb", "x ", "../../outside", "missing"])
 def test_a_name_that_would_upload_something_else_is_refused(steps: Steps, name: str) -> None:
     (steps.workspace / "a folder").mkdir()
     (steps.temporary / "outside").touch()
@@ -429,11 +431,71 @@ def test_a_name_that_would_upload_something_else_is_refused(steps: Steps, name: 
     assert found["status"] == "1"
     assert "cannot be uploaded" in found["log"]
     assert "paths" not in found
+    assert found["report-name"] == "report-dist-x86_64"
+    assert json.loads(found["x86_64"])["verdict"] == "error"
+
+
+def test_what_is_inside_an_artifact_is_handed_over_with_it(steps: Steps) -> None:
+    folder = steps.workspace / "a folder"
+    (folder / "out").mkdir(parents=True)
+    for name in ("all.tar", "all.tar.gz", "out/a.whl"):
+        (folder / name).touch()
+    report = write_report(steps, "all.tar", "all.tar/a.whl", "all.tar.gz", "out", "out/a.whl")
+    found = hand_over(steps, report=report)
+    assert found["paths"].splitlines() == [str(folder / name) for name in ("all.tar", "all.tar.gz", "out")]
+
+
+def test_a_file_beside_the_working_directory(steps: Steps) -> None:
+    (steps.workspace / "a folder").mkdir()
+    (steps.workspace / "target").mkdir()
+    (steps.workspace / "target" / "tool").touch()
+    found = hand_over(steps, report=write_report(steps, "../target/tool"))
+    assert found["paths"] == str(steps.workspace / "target" / "tool")
+
+
+@pytest.mark.parametrize(
+    "target", ["/usr/lib", "/etc/hostname", "../beside", "/nowhere/at/all", "../../../runner temp"]
+)
+def test_a_link_out_of_a_folder_is_refused(steps: Steps, target: str) -> None:
+    folder = steps.workspace / "a folder" / "out"
+    (folder / "deep").mkdir(parents=True)
+    (steps.workspace / "a folder" / "beside").touch()
+    (folder / "file").touch()
+    (folder / "inside").symlink_to("deep/../file")
+    report = write_report(steps, "out")
+    assert hand_over(steps, report=report)["paths"] == str(folder)
+    (folder / "deep" / "link").symlink_to(target if target.startswith("/") else f"../{target}")
+    found = hand_over(steps, report=report)
+    assert found["status"] == "1"
+    assert "out/deep/link is a link to " in found["log"]
+    assert "paths" not in found
+    assert "name" not in found
+
+
+def test_what_is_no_file_is_refused(steps: Steps) -> None:
+    folder = steps.workspace / "a folder" / "out"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "pipe")
+    for name in ("out", "out/pipe"):
+        found = hand_over(steps, report=write_report(steps, name))
+        assert found["status"] == "1"
+        assert "out/pipe is neither a file nor a folder" in found["log"]
+
+
+def test_an_unknown_architecture_sets_no_output(steps: Steps) -> None:
+    (steps.workspace / "a folder").mkdir()
+    found = hand_over(steps, architecture="name<<x", report=write_report(steps))
+    assert found["status"] == "1"
+    assert set(found) == {"log", "status"}
 
 
 def outcome(verdict: str, glibc: str, architecture: str) -> str:
     name = f"dist-{architecture}" if verdict == "pass" else ""
     return json.dumps({"verdict": verdict, "floor": glibc, "artifact": name, "report": f"report-dist-{architecture}"})
+
+
+#: actions/download-artifact takes an empty pattern for all there is.
+NOTHING = ("error", "", "dist-nothing-passed", "report-dist-nothing-passed")
 
 
 @pytest.mark.parametrize(
@@ -466,8 +528,8 @@ def outcome(verdict: str, glibc: str, architecture: str) -> str:
             },
             ("fail", "2.28", "dist-x86_64", "{report-dist-x86_64,report-dist-aarch64}"),
         ),
-        (["x86_64"], {"result": "failure", "outputs": {}}, ("error", "", "", "")),
-        (["x86_64"], {"result": "cancelled"}, ("error", "", "", "")),
+        (["x86_64"], {"result": "failure", "outputs": {}}, NOTHING),
+        (["x86_64"], {"result": "cancelled"}, NOTHING),
         (
             ["x86_64"],  # say, the upload failed
             {"result": "failure", "outputs": {"x86_64": outcome("pass", "2.17", "x86_64")}},
@@ -478,10 +540,20 @@ def outcome(verdict: str, glibc: str, architecture: str) -> str:
 def test_the_result_of_all_architectures(
     steps: Steps, architectures: list[str], build: dict[str, object], expected: tuple[str, ...]
 ) -> None:
-    done = steps.step("result", build=json.dumps(build), architectures=json.dumps(architectures))
+    given = {"build": json.dumps(build), "artifact-name": "dist"}
+    done = steps.step("result", **given, architectures=json.dumps(architectures))
     assert done.status == 0, done.log
     names = ("verdict", "floor", "artifacts", "report")
     assert tuple(done.outputs[name] for name in names) == expected
+
+
+@pytest.mark.parametrize("architectures", ["", "x86_64", "[]", "{}", "[1]", '["x86_64"'])
+def test_architectures_that_are_no_list(steps: Steps, architectures: str) -> None:
+    given = {"build": '{"result": "failure"}', "artifact-name": "dist"}
+    done = steps.step("result", **given, architectures=architectures)
+    assert done.status == 1
+    assert done.last_line.endswith('The input architectures is a JSON list, such as ["x86_64", "aarch64"]')
+    assert tuple(done.outputs.values()) == NOTHING
 
 
 def test_the_images_are_pinned_by_digest() -> None:
