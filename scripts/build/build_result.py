@@ -17,8 +17,8 @@ _VERDICTS: Final = ("error", "unreadable", "fail", "pass")
 def result(environment: Mapping[str, str]) -> None:
     """Set the outputs ``verdict``, ``floor``, ``artifacts`` and ``report``.
 
-    The input ``build`` is ``toJSON(needs.build)``, ``architectures`` the list that was built. Where nothing was uploaded
-    the outputs are names that nothing has: actions/download-artifact takes an empty ``pattern`` for all there is.
+    The input ``build`` is ``toJSON(needs.build)``, ``architectures`` the list that was built. Where nothing was
+    uploaded, the outputs are names that nothing has: to actions/download-artifact an empty ``pattern`` is all there is.
 
     Raises:
         StepError: the input ``architectures`` is no list of names.

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -46,7 +47,8 @@ _LOCKS: Final = (
 )
 _MORE_LOCKS: Final = "requirements*.txt"
 _DEFAULT_WHEELS: Final = "wheelhouse/*.whl"
-_LONGEST_NOTE: Final = 200
+_LONGEST_NOTE: Final = 200  # bytes
+_LONGEST_MESSAGES: Final = 256 << 20  # bytes of what cargo says
 _INPUTS: Final = "inputs.json"  # what `prepare` leaves for `run`
 
 
@@ -110,7 +112,8 @@ def _in_container(given: BuildInputs, folder: Path) -> int:
         "GLIBC_GUARD_BEFORE": given.before,
         "GLIBC_GUARD_COMMAND": given.build_command,
         "GLIBC_GUARD_PYTHONS": " ".join(given.pythons),
-        "GLIBC_GUARD_PLATFORM": given.platform,
+        "GLIBC_GUARD_MANYLINUX": given.platforms.get("manylinux", ""),
+        "GLIBC_GUARD_MUSLLINUX": given.platforms.get("musllinux", ""),
         "GLIBC_GUARD_TOOLCHAIN": given.toolchain,
         "GLIBC_GUARD_PROFILE": given.profile or "release",
     }
@@ -148,10 +151,20 @@ def _why_it_failed(given: BuildInputs, notes: Path, status: str) -> str:
 
 
 def _note(notes: Path, name: str) -> str:
-    path = notes / name
-    if not path.is_file():
-        return ""
-    return path.read_text(encoding="utf-8", errors="replace").strip()[:_LONGEST_NOTE]
+    return _read(notes / name, _LONGEST_NOTE).decode("utf-8", errors="replace").strip()
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """Return the beginning of a file that the build could write; nothing of a link, a pipe or a folder in its place."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return b""
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(limit)
 
 
 def _refuse_files_of_root(workspace: Path) -> None:
@@ -173,29 +186,42 @@ def _artifacts(given: BuildInputs, notes: Path) -> Iterable[str]:
         return given.artifacts
     if given.kind == "wheel":
         return [_DEFAULT_WHEELS]
-    found = _cargo_artifacts(given, notes / "cargo.json")
+    found = cargo_artifacts(given, _read(notes / "cargo.json", _LONGEST_MESSAGES))
     if not found:
         raise StepError("cargo built no program and no cdylib; say what is to be released with the input artifacts")
     return found
 
 
-def _cargo_artifacts(given: BuildInputs, messages: Path) -> list[str]:
+def cargo_artifacts(given: BuildInputs, messages: bytes) -> list[str]:
     """Return the programs and the cdylibs that cargo says it built, relative to the working folder.
 
-    Source: the Cargo book, "External tools", messages with the reason ``compiler-artifact``.
+    A workspace of cargo's may have its ``target`` above that folder. Source: the Cargo book, "External tools", messages
+    with the reason ``compiler-artifact``.
+
+    Raises:
+        StepError: what cargo built lies outside of the repository's folder.
     """
-    found: dict[str, None] = {}
-    for line in messages.read_text(encoding="utf-8", errors="replace").splitlines():
-        message = json.loads(line)
+    built = dict.fromkeys(path for line in messages.splitlines() for path in _files_of_message(line))
+    there = [path for path in built if path.is_file() and path.resolve().is_relative_to(given.workspace)]
+    if built and not there:
+        raise StepError(
+            f"cargo built {next(iter(built))}, which is outside of {given.workspace}, and so is gone with "
+            "the container: leave target-dir alone, or copy it in build-command"
+        )
+    return [os.path.relpath(path, given.folder) for path in there]
+
+
+def _files_of_message(line: bytes) -> list[Path]:
+    """Return the programs and the cdylibs of one line; a macro may have printed any line between cargo's."""
+    try:
+        message = json.loads(line) if line.startswith(b"{") else {}
         if message.get("reason") != "compiler-artifact":
-            continue
+            return []
         kinds = message["target"]["kind"]
         files = [message["executable"]] if "bin" in kinds else message["filenames"] if "cdylib" in kinds else []
-        for name in files:
-            path = Path(name)
-            if path.suffix in {"", ".so"} and path.is_file() and path.is_relative_to(given.folder):
-                found[str(path.relative_to(given.folder))] = None
-    return list(found)
+        return [path for path in map(Path, files) if path.suffix in {"", ".so"}]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return []
 
 
 def _lock_key(given: BuildInputs) -> str:

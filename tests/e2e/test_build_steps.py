@@ -203,6 +203,19 @@ def test_a_failing_before_stops_the_build(steps: Steps) -> None:
     assert not (steps.workspace / "went-on").exists()
 
 
+@pytest.mark.parametrize("note", ["stage", "status"])
+@pytest.mark.parametrize("place", ["mkdir {}", "ln -s ../secret {}", "mkfifo {}"])
+def test_no_note_is_read_through_what_is_no_file(steps: Steps, note: str, place: str) -> None:
+    (steps.temporary / "glibc-guard-build").mkdir()
+    (steps.temporary / "glibc-guard-build" / "secret").write_text("a secret", encoding="utf-8")
+    path = f"$GLIBC_GUARD_NOTES/{note}"
+    build = f"rm -f {path}; {place.format(path)}; exit 7"
+    done = steps.build(build_command=build, artifacts="x")
+    assert done.status == 1
+    assert "(exit status 7)" in done.last_line
+    assert "a secret" not in done.log
+
+
 def test_a_container_that_is_stopped_is_no_success(steps: Steps) -> None:
     done = steps.build(build_command="trap '' EXIT; kill -TERM 1; sleep 1", artifacts="x")
     assert done.status == 1

@@ -11,6 +11,7 @@ group=$(stat -c %g "$GLIBC_GUARD_WORKSPACE")
 give_back() {
     status=$?
     trap - EXIT
+    rm -rf "$GLIBC_GUARD_NOTES/status"
     : >"$GLIBC_GUARD_NOTES/status"
     # Each line of it is a folder.
     IFS='
@@ -33,6 +34,14 @@ trap 'exit 143' INT TERM
 stage() {
     printf '%s\n' "$1" >"$GLIBC_GUARD_NOTES/stage"
     printf '\n=== %s\n' "$1"
+}
+
+# Says whether the libc of this image is musl.
+has_musl() {
+    for loader in /lib/ld-musl-*; do
+        [ ! -e "$loader" ] || return 0
+    done
+    return 1
 }
 
 # Runs the shell script $1 with the best shell of the image, in a shell of its own.

@@ -26,9 +26,7 @@ has_toolchain_file() {
 if [ ! -x "$CARGO_HOME/bin/rustup" ]; then
     stage 'installing rustup'
     libc=gnu
-    for loader in /lib/ld-musl-*; do
-        [ ! -e "$loader" ] || libc=musl
-    done
+    has_musl && libc=musl
     platform=$(uname -m)-unknown-linux-$libc
     curl --proto '=https' --tlsv1.2 --fail --silent --show-error --location --retry 3 --output /tmp/rustup-init \
         "https://static.rust-lang.org/rustup/archive/1.29.0/$platform/rustup-init"
