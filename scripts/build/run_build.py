@@ -87,7 +87,7 @@ def run(environment: Mapping[str, str]) -> None:
     # podman behind docker's program loses the exit status of a container that --rm removes (podman #18889).
     if status != 0 or told != "0":
         raise StepError(_why_it_failed(given, notes, told or str(status)))
-    _refuse_files_of_root(given.workspace)
+    refuse_files_of_root(given.workspace)
     set_outputs(environment, {"artifacts": "\n".join(_artifacts(given, notes))})
 
 
@@ -167,7 +167,8 @@ def _read(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
-def _refuse_files_of_root(workspace: Path) -> None:
+def refuse_files_of_root(workspace: Path) -> None:
+    """Raise StepError where the container left a file of root's in a workspace of another user."""
     if workspace.stat().st_uid == 0:
         return
     for path in _tree(workspace):

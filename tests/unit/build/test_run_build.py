@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from typing import TYPE_CHECKING
 
 import pytest
 
 import build_inputs
-from run_build import cargo_artifacts
+from run_build import cargo_artifacts, refuse_files_of_root
 from step import StepError
 
 if TYPE_CHECKING:
@@ -87,3 +88,15 @@ def test_what_was_built_outside_is_named(tmp_path: Path) -> None:
     for place in (tmp_path / "tool", tmp_path / "only-in-the-container"):
         with pytest.raises(StepError, match=f"cargo built {place}, which is outside of "):
             cargo_artifacts(given, message("bin", place))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a file of root beside those of another user")
+def test_a_file_of_root_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").touch()
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(path, 1001, 1001)
+    refuse_files_of_root(tmp_path)
+    (tmp_path / "out" / "link").symlink_to("mine")
+    with pytest.raises(StepError, match="out/link belongs to root after the build"):
+        refuse_files_of_root(tmp_path)
