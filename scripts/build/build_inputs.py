@@ -19,10 +19,13 @@ KINDS: Final = ("wheel", "rust", "command")
 ARCHITECTURES: Final = ("x86_64", "aarch64")
 IMAGES: Final = Path(__file__).with_name("images.json")
 
+#: The policies of auditwheel; ``scripts/update_manylinux_policies.py`` makes the table, which names its source.
+POLICIES: Final = Path(__file__).parents[2] / "src" / "glibc_guard" / "data" / "manylinux_policies.json"
+
 _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PYTHON_TAG: Final = re.compile(r"[a-z]{2}\d+\w*(-[a-z]+\d+\w*)?")
-_MANYLINUX: Final = re.compile(r"(manylinux(?:1|2010|2014)|(?:many|musl)linux_\d+_\d+)(?:_[a-z]\w*)?")
+_PYTHON_TAG: Final = re.compile(r"[a-z]+\d+\w*(-[a-z]+\d+\w*)?")
+_PROFILE: Final = re.compile(r"(manylinux(?:1|2010|2014)|(?:many|musl)linux_\d+_\d+)(?:_[a-z]\w*)?")
 _GLIBC: Final = re.compile(r"2\.\d+")
 #: PEP 600 names what the older profiles are aliases of.
 _ALIASES: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
@@ -39,7 +42,7 @@ class BuildInputs:
     build_command: str
     before: str
     artifacts: tuple[str, ...]  # globs as the gate takes them
-    platform: str  # what `auditwheel repair --plat` is asked for; empty: what the image stands for
+    platforms: Mapping[str, str]  # manylinux, musllinux → what `auditwheel repair --plat` is asked for in such an image
     toolchain: str  # empty: as the project's rust-toolchain.toml says, else stable
     profile: str
     folder: Path
@@ -65,7 +68,7 @@ def read(environment: Mapping[str, str]) -> BuildInputs:
         build_command=text(environment, "build-command"),
         before=text(environment, "before"),
         artifacts=lines(environment, "artifacts"),
-        platform=_auditwheel_platform(words(environment, "target"), architecture),
+        platforms=_platforms(words(environment, "target"), architecture),
         toolchain=_name(environment, "rust-toolchain"),
         profile=_name(environment, "rust-profile"),
         folder=working_folder(environment),
@@ -118,16 +121,30 @@ def _image(value: str, architecture: str) -> str:
 def _python_tag(tag: str) -> str:
     if _PYTHON_TAG.fullmatch(tag) is None:
         raise StepError(f"The input python: {tag!r} is no folder of /opt/python; those are called cp312-cp312")
-    return tag if "-" in tag else f"{tag}-{tag}"
+    # Free-threaded CPython is another ABI of the same version: cp314-cp314t.
+    return tag if "-" in tag else f"{tag.removesuffix('t')}-{tag}"
 
 
-def _auditwheel_platform(targets: tuple[str, ...], architecture: str) -> str:
-    """Return the platform tag of the oldest target that is a profile or a glibc release; empty where none is."""
-    known: list[tuple[tuple[int, ...], str]] = []
+def _platforms(targets: tuple[str, ...], architecture: str) -> dict[str, str]:
+    """Return the platform tag of the oldest target that is a profile or a glibc release: one for each family named."""
+    known: dict[str, list[tuple[int, ...]]] = {}
     for target in targets:
-        if match := _MANYLINUX.fullmatch(target):
+        if match := _PROFILE.fullmatch(target):
+            family = "musllinux" if match[1].startswith("musl") else "manylinux"
             version = _ALIASES.get(match[1]) or tuple(int(number) for number in match[1].split("_")[1:])
-            known.append((version, f"{match[1]}_{architecture}"))
+            known.setdefault(family, []).append(version)
         elif _GLIBC.fullmatch(target):
-            known.append((tuple(map(int, target.split("."))), f"manylinux_{target.replace('.', '_')}_{architecture}"))
-    return min(known)[1] if known else ""
+            known.setdefault("manylinux", []).append(tuple(map(int, target.split("."))))
+    return {family: _policy(family, min(versions), architecture) for family, versions in known.items()}
+
+
+def _policy(family: str, version: tuple[int, ...], architecture: str) -> str:
+    """Return the tag of the newest policy that promises no more than ``version``; auditwheel takes no other tag."""
+    policies = json.loads(POLICIES.read_text(encoding="utf-8"))["policies"]
+    versions = [
+        tuple(map(int, policy["name"].split("_")[1:]))
+        for policy in policies
+        if policy["name"].startswith(f"{family}_") and architecture in policy["ceilings"]
+    ]
+    chosen = max((known for known in versions if known <= version), default=version)
+    return f"{family}_{'_'.join(map(str, chosen))}_{architecture}"

@@ -17,11 +17,16 @@ _VERDICTS: Final = ("error", "unreadable", "fail", "pass")
 def result(environment: Mapping[str, str]) -> None:
     """Set the outputs ``verdict``, ``floor``, ``artifacts`` and ``report``.
 
-    The input ``build`` is ``toJSON(needs.build)``, ``architectures`` the list that was built.
+    The input ``build`` is ``toJSON(needs.build)``, ``architectures`` the list that was built. Where nothing was
+    uploaded, the outputs are names that nothing has: to actions/download-artifact an empty ``pattern`` is all there is.
 
     Raises:
         StepError: the input ``architectures`` is no list of names.
     """
+    nothing = f"{text(environment, 'artifact-name')}-nothing-passed"
+    no_report = f"report-{nothing}"
+    # What holds unless all below goes well.
+    set_outputs(environment, {"verdict": "error", "floor": "", "artifacts": nothing, "report": no_report})
     needs: dict[str, Any] = json.loads(text(environment, "build"))
     outputs = needs.get("outputs") or {}
     known = [json.loads(outputs.get(name) or "{}") for name in _architectures(environment)]
@@ -33,16 +38,20 @@ def result(environment: Mapping[str, str]) -> None:
         {
             "verdict": next((verdict for verdict in _VERDICTS if verdict in verdicts), "error"),
             "floor": max((entry.get("floor") or "" for entry in known), key=_release),
-            "artifacts": _pattern([entry.get("artifact") or "" for entry in known]),
-            "report": _pattern([entry.get("report") or "" for entry in known]),
+            "artifacts": _pattern([entry.get("artifact") or "" for entry in known]) or nothing,
+            "report": _pattern([entry.get("report") or "" for entry in known]) or no_report,
         },
     )
 
 
 def _architectures(environment: Mapping[str, str]) -> list[str]:
-    names = json.loads(text(environment, "architectures"))
-    if not isinstance(names, list) or not names:
-        raise StepError('The input architectures is a JSON list, such as ["x86_64", "aarch64"]')
+    wrong = StepError('The input architectures is a JSON list, such as ["x86_64", "aarch64"]')
+    try:
+        names = json.loads(text(environment, "architectures"))
+    except ValueError as error:
+        raise wrong from error
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise wrong
     return names
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from step import StepError, plain
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_SCRIPTS: Final = "/glibc-guard/scripts"  # where the container has them
+SCRIPTS: Final = "/glibc-guard/scripts"  # where the container has them
 _PAUSES: Final = (0.0, 2.0, 6.0)  # seconds before each attempt to pull: registries have short faults
 
 
@@ -54,25 +55,34 @@ def bring(program: str, image: str) -> str:
     raise StepError(f"The image {image} cannot be pulled: {problem}")
 
 
-def run(program: str, image: str, scripts: Path, mounts: Mapping[str, Path], variables: Mapping[str, str]) -> int:
+@dataclass(frozen=True)
+class Mounts:
+    """Folders and files of this machine, by the path that each has in the container."""
+
+    writable: Mapping[str, Path]
+    readonly: Mapping[str, Path]  # mounted after the others, and so may lie in one of them
+
+
+def run(program: str, image: str, mounts: Mounts, variables: Mapping[str, str]) -> int:
     """Run the build in a new container and return its exit status.
 
     Args:
         program: the engine.
         image: the image to run.
-        scripts: the folder whose ``build.sh`` runs; the container can read it.
-        mounts: where in the container → a folder of this machine; the build may write to it.
+        mounts: what the build may write to, and what it may read; `SCRIPTS` among them, which has ``build.sh``.
         variables: all that the container gets of an environment. The values go by that of the engine's program.
     """
-    arguments = [program, "run", "--rm"]
-    for place, folder in mounts.items():
+    # The root and the shell that build.sh counts on, whatever USER and ENTRYPOINT the image has.
+    arguments = [program, "run", "--rm", "--user", "0:0", "--entrypoint", ""]
+    for place, folder in mounts.writable.items():
         arguments += ["--mount", _mount(folder, place)]
-    arguments += ["--mount", _mount(scripts, _SCRIPTS, "readonly")]
+    for place, folder in mounts.readonly.items():
+        arguments += ["--mount", _mount(folder, place, "readonly")]
     for name in variables:
         arguments += ["--env", name]
     environment = {**os.environ, **variables}
     return subprocess.run(
-        [*arguments, image, "sh", f"{_SCRIPTS}/build.sh", _SCRIPTS],
+        [*arguments, image, "sh", f"{SCRIPTS}/build.sh", SCRIPTS],
         check=False,
         stdin=subprocess.DEVNULL,
         env=environment,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from build_inputs import ARCHITECTURES
 from step import StepError, plain, set_outputs, text, working_folder, workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: Characters of a path that actions/upload-artifact would take for a pattern, or refuses.
 _NOT_FOR_UPLOAD: Final = frozenset('*?[]!\\"<>|:\r\n')
@@ -21,39 +24,85 @@ def hand_over(environment: Mapping[str, str]) -> None:
     Raises:
         StepError: a file cannot be uploaded.
     """
-    architecture, passed = text(environment, "architecture"), text(environment, "gate") == "success"
+    architecture, verdict = text(environment, "architecture"), text(environment, "verdict") or "error"
+    if architecture not in ARCHITECTURES:
+        raise StepError(f"The architecture {architecture!r} is none of {', '.join(ARCHITECTURES)}")
+    # Both: with `fail-on: never` the gate goes on whatever the verdict is.
+    passed = text(environment, "gate") == "success" and verdict == "pass"
     report = text(environment, "report")
     name = f"{text(environment, 'artifact-name')}-{architecture}"
     outcome = {
-        "verdict": text(environment, "verdict") or "error",
+        "verdict": "error" if passed else verdict,
         "floor": text(environment, "floor"),
-        "artifact": name if passed else "",
+        "artifact": "",
         "report": f"report-{name}" if report else "",
     }
-    paths = _judged(environment, Path(report)) if passed else []
+    # The report is uploaded also where something is refused below.
+    set_outputs(environment, {"report-name": outcome["report"], architecture: json.dumps(outcome)})
     if not passed:
         print(f"Nothing is handed over for {plain(architecture)} but the report: the build or the gate failed")
-    set_outputs(
-        environment,
-        {
-            "name": outcome["artifact"],
-            "paths": "\n".join(paths),
-            "report-name": outcome["report"],
-            architecture: json.dumps(outcome),
-        },
-    )
+        return
+    paths = _judged(environment, Path(report))
+    outcome |= {"verdict": verdict, "artifact": name}
+    set_outputs(environment, {"name": name, "paths": "\n".join(paths), architecture: json.dumps(outcome)})
 
 
 def _judged(environment: Mapping[str, str], report: Path) -> list[str]:
     """Return the paths that the report is about: what is released is what was looked at."""
     root, folder = workspace(environment), working_folder(environment)
     document: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-    found: list[str] = []
-    for artifact in document["artifacts"]:
-        path = folder / artifact["path"]
+    found: dict[str, None] = {}
+    for name in _outermost([artifact["path"] for artifact in document["artifacts"]]):
+        path = folder / name
         if not path.exists() or not path.resolve().is_relative_to(root):
-            raise StepError(f"{artifact['path']} is not a file of the repository's folder, and so cannot be uploaded")
-        if _NOT_FOR_UPLOAD & set(str(path)):
-            raise StepError(f'{artifact["path"]} cannot be uploaded: rename it, without any of * ? [ ] ! \\ " < > | :')
-        found.append(str(path))
-    return found
+            raise StepError(f"{name} is not a file of the repository's folder, and so cannot be uploaded")
+        if ".." in path.parts:  # upload-artifact takes none
+            path = path.resolve() if path.name == ".." else path.parent.resolve() / path.name
+        if _NOT_FOR_UPLOAD & set(str(path)) or str(path) != str(path).strip():
+            raise StepError(
+                f'{name!r} cannot be uploaded: rename it, without * ? [ ] ! \\ " < > | : and white space at the ends'
+            )
+        _refuse_what_was_not_judged(name, path)
+        found[str(path)] = None
+    return list(found)
+
+
+def _outermost(names: Sequence[str]) -> Iterator[str]:
+    """Yield ``names`` without those inside another: the report tells of wheels in an archive or folder as well."""
+    given = set(names)
+    for name in names:
+        parts = Path(name).parts
+        if not any(str(Path(*parts[:length])) in given for length in range(1, len(parts))):
+            yield name
+
+
+def _refuse_what_was_not_judged(name: str, top: Path) -> None:
+    """Raise StepError where ``top`` holds what the gate does not read, while upload-artifact follows every link."""
+    inside = top.resolve()
+    if not top.is_dir():
+        if not top.is_file():
+            raise StepError(f"{name} is neither a file nor a folder, and so cannot be uploaded")
+        return
+    for parent, folders, files in os.walk(top, onerror=_cannot_be_read):
+        for path in (Path(parent, entry) for entry in (*folders, *files)):
+            shown = f"{name}/{path.relative_to(top)}"
+            if path.is_symlink():
+                _refuse_link_out(shown, path, inside)
+            elif not stat.S_ISDIR(mode := path.lstat().st_mode) and not stat.S_ISREG(mode):
+                raise StepError(f"{shown} is neither a file nor a folder, and so cannot be uploaded: remove it")
+
+
+def _refuse_link_out(shown: str, path: Path, inside: Path) -> None:
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle, before Python 3.13
+        raise StepError(f"{shown} is a link that cannot be followed, and so cannot be uploaded: remove it") from error
+    if not target.is_relative_to(inside):
+        raise StepError(
+            f"{shown} is a link to {path.readlink()}, which is outside of what was judged, and so is not uploaded: "
+            "copy the file into the folder (cp -L) or remove the link"
+        )
+
+
+def _cannot_be_read(problem: OSError) -> None:
+    raise problem

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,8 +21,17 @@ if TYPE_CHECKING:
     from build_inputs import BuildInputs
 
 _INSIDE: Final = Path(__file__).with_name("inside")
-#: The names in the container of what is mounted beside the workspace.
-_CACHE, _NOTES = "/glibc-guard/cache", "/glibc-guard/notes"
+_NOTES: Final = "/glibc-guard/notes"
+#: What is kept for the next run, and where the container has it: downloads alone. No program, no configuration and no
+#: wheel that pip built itself is in there: nothing of an earlier build takes the place of what this one asks for.
+#: Sources: the Cargo book, "Cargo Home"; pip's documentation, "Caching" (``http`` before pip 23.3, ``http-v2`` since).
+_DOWNLOADS: Final = {
+    "cargo-index": "/glibc-guard/cargo/registry/index",
+    "cargo-crates": "/glibc-guard/cargo/registry/cache",
+    "cargo-git": "/glibc-guard/cargo/git/db",
+    "pip": "/glibc-guard/pip/http",
+    "pip-v2": "/glibc-guard/pip/http-v2",
+}
 #: Whatever decides which packages a build fetches.
 _LOCKS: Final = (
     "Cargo.lock",
@@ -31,12 +41,14 @@ _LOCKS: Final = (
     "poetry.lock",
     "pdm.lock",
     "pylock.toml",
-    "requirements.txt",
     "pyproject.toml",
     "setup.py",
+    "setup.cfg",
 )
+_MORE_LOCKS: Final = "requirements*.txt"
 _DEFAULT_WHEELS: Final = "wheelhouse/*.whl"
-_LONGEST_NOTE: Final = 200
+_LONGEST_NOTE: Final = 200  # bytes
+_LONGEST_MESSAGES: Final = 256 << 20  # bytes of what cargo says
 _INPUTS: Final = "inputs.json"  # what `prepare` leaves for `run`
 
 
@@ -52,8 +64,8 @@ def prepare(environment: Mapping[str, str]) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     inputs = {name: value for name, value in environment.items() if name.startswith("INPUT_")}
     (_folder(environment) / _INPUTS).write_text(json.dumps(inputs), encoding="utf-8")
-    prefix = f"glibc-guard-{given.kind}-{given.architecture}-{image_id[:16]}-"
-    set_outputs(environment, {"cache": str(cache), "key": prefix + _lock_key(given), "restore-keys": prefix})
+    key = f"glibc-guard-downloads-{given.kind}-{given.architecture}-{image_id[:16]}-{_lock_key(given)}"
+    set_outputs(environment, {"cache": str(cache), "key": key})
 
 
 def run(environment: Mapping[str, str]) -> None:
@@ -70,30 +82,38 @@ def run(environment: Mapping[str, str]) -> None:
         shutil.rmtree(notes)
     notes.mkdir(parents=True)
     status = _in_container(given, folder)
+    _put_git_away(given.workspace, folder)
     told = _note(notes, "status")
     # podman behind docker's program loses the exit status of a container that --rm removes (podman #18889).
     if status != 0 or told != "0":
         raise StepError(_why_it_failed(given, notes, told or str(status)))
-    _refuse_files_of_root(given.workspace)
+    refuse_files_of_root(given.workspace)
     set_outputs(environment, {"artifacts": "\n".join(_artifacts(given, notes))})
 
 
 def _in_container(given: BuildInputs, folder: Path) -> int:
-    mounts = {
+    writable = {
         str(given.workspace): given.workspace,  # the same path, so that paths in what is built mean something here
-        _CACHE: folder / "cache",
         _NOTES: folder / "notes",
     }
+    for name, place in _DOWNLOADS.items():
+        writable[place] = folder / "cache" / name
+        writable[place].mkdir(parents=True, exist_ok=True)
+    readonly = {engine.SCRIPTS: _INSIDE}
+    git = given.workspace / ".git"
+    if git.exists():
+        readonly[str(git)] = git
     variables = {
         "GLIBC_GUARD_KIND": given.kind,
         "GLIBC_GUARD_WORKSPACE": str(given.workspace),
         "GLIBC_GUARD_FOLDER": str(given.folder),
-        "GLIBC_GUARD_CACHE": _CACHE,
+        "GLIBC_GUARD_GIVE_BACK": "\n".join(writable),
         "GLIBC_GUARD_NOTES": _NOTES,
         "GLIBC_GUARD_BEFORE": given.before,
         "GLIBC_GUARD_COMMAND": given.build_command,
         "GLIBC_GUARD_PYTHONS": " ".join(given.pythons),
-        "GLIBC_GUARD_PLATFORM": given.platform,
+        "GLIBC_GUARD_MANYLINUX": given.platforms.get("manylinux", ""),
+        "GLIBC_GUARD_MUSLLINUX": given.platforms.get("musllinux", ""),
         "GLIBC_GUARD_TOOLCHAIN": given.toolchain,
         "GLIBC_GUARD_PROFILE": given.profile or "release",
     }
@@ -101,9 +121,25 @@ def _in_container(given: BuildInputs, folder: Path) -> int:
     token = secrets.token_hex(16)
     print(f"::stop-commands::{token}")
     try:
-        return engine.run(engine.require(), given.image, _INSIDE, mounts, variables)
+        return engine.run(engine.require(), given.image, engine.Mounts(writable, readonly), variables)
     finally:
         print(f"\n::{token}::")
+
+
+def _put_git_away(workspace: Path, folder: Path) -> None:
+    """Move ``.git`` out of the workspace: no git of this machine may obey what a build could have written there.
+
+    The last step of actions/checkout runs git in the workspace, with the token of the job in its environment, unless
+    ``.git/config`` is gone (git-auth-helper.ts, git-source-provider.ts). ``core.fsmonitor`` there would run a program.
+    """
+    git = workspace / ".git"
+    if not os.path.lexists(git):
+        return
+    away = folder / "git"
+    if away.exists():
+        shutil.rmtree(away)
+    away.mkdir(parents=True)
+    shutil.move(git, away / "git")
 
 
 def _why_it_failed(given: BuildInputs, notes: Path, status: str) -> str:
@@ -115,13 +151,24 @@ def _why_it_failed(given: BuildInputs, notes: Path, status: str) -> str:
 
 
 def _note(notes: Path, name: str) -> str:
-    path = notes / name
-    if not path.is_file():
-        return ""
-    return path.read_text(encoding="utf-8", errors="replace").strip()[:_LONGEST_NOTE]
+    return _read(notes / name, _LONGEST_NOTE).decode("utf-8", errors="replace").strip()
 
 
-def _refuse_files_of_root(workspace: Path) -> None:
+def _read(path: Path, limit: int) -> bytes:
+    """Return the beginning of a file that the build could write; nothing of a link, a pipe or a folder in its place."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return b""
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(limit)
+
+
+def refuse_files_of_root(workspace: Path) -> None:
+    """Raise StepError where the container left a file of root's in a workspace of another user."""
     if workspace.stat().st_uid == 0:
         return
     for path in _tree(workspace):
@@ -140,38 +187,54 @@ def _artifacts(given: BuildInputs, notes: Path) -> Iterable[str]:
         return given.artifacts
     if given.kind == "wheel":
         return [_DEFAULT_WHEELS]
-    found = _cargo_artifacts(given, notes / "cargo.json")
+    found = cargo_artifacts(given, _read(notes / "cargo.json", _LONGEST_MESSAGES))
     if not found:
         raise StepError("cargo built no program and no cdylib; say what is to be released with the input artifacts")
     return found
 
 
-def _cargo_artifacts(given: BuildInputs, messages: Path) -> list[str]:
+def cargo_artifacts(given: BuildInputs, messages: bytes) -> list[str]:
     """Return the programs and the cdylibs that cargo says it built, relative to the working folder.
 
-    Source: the Cargo book, "External tools", messages with the reason ``compiler-artifact``.
+    A workspace of cargo's may have its ``target`` above that folder. Source: the Cargo book, "External tools", messages
+    with the reason ``compiler-artifact``.
+
+    Raises:
+        StepError: what cargo built lies outside of the repository's folder.
     """
-    found: dict[str, None] = {}
-    for line in messages.read_text(encoding="utf-8", errors="replace").splitlines():
-        message = json.loads(line)
+    built = dict.fromkeys(path for line in messages.splitlines() for path in _files_of_message(line))
+    there = [path for path in built if path.is_file() and path.resolve().is_relative_to(given.workspace)]
+    if built and not there:
+        raise StepError(
+            f"cargo built {next(iter(built))}, which is outside of {given.workspace}, and so is gone with "
+            "the container: leave target-dir alone, or copy it in build-command"
+        )
+    return [os.path.relpath(path, given.folder) for path in there]
+
+
+def _files_of_message(line: bytes) -> list[Path]:
+    """Return the programs and the cdylibs of one line; a macro may have printed any line between cargo's."""
+    try:
+        message = json.loads(line) if line.startswith(b"{") else {}
         if message.get("reason") != "compiler-artifact":
-            continue
+            return []
         kinds = message["target"]["kind"]
         files = [message["executable"]] if "bin" in kinds else message["filenames"] if "cdylib" in kinds else []
-        for name in files:
-            path = Path(name)
-            if path.suffix in {"", ".so"} and path.is_file() and path.is_relative_to(given.folder):
-                found[str(path.relative_to(given.folder))] = None
-    return list(found)
+        return [path for path in map(Path, files) if path.suffix in {"", ".so"}]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return []
 
 
 def _lock_key(given: BuildInputs) -> str:
     """Return a key for whatever decides which packages are fetched."""
-    key = hashlib.sha256(repr((given.toolchain, given.pythons, given.before)).encode())
-    for folder in dict.fromkeys((given.folder, given.workspace)):
-        for name in _LOCKS:
-            if (folder / name).is_file():
-                key.update(name.encode() + hashlib.sha256((folder / name).read_bytes()).digest())
+    key = hashlib.sha256(repr((given.toolchain, given.pythons, given.before, given.build_command)).encode())
+    between = (given.folder, *given.folder.parents)
+    for folder in between[: between.index(given.workspace) + 1]:
+        names = [*_LOCKS, *sorted(path.name for path in folder.glob(_MORE_LOCKS))]
+        for path in (folder / name for name in names):
+            if path.is_file():
+                name = str(path.relative_to(given.workspace))
+                key.update(os.fsencode(name) + hashlib.sha256(path.read_bytes()).digest())
     return key.hexdigest()[:16]
 
 

@@ -89,9 +89,46 @@ def test_what_a_build_prints_is_no_command(steps: Steps) -> None:
 
 
 def test_git_works_in_the_checkout_of_another_user(steps: Steps) -> None:
-    subprocess.run([tool("git"), "init", "--quiet", steps.workspace], check=True)
-    done = steps.build(build_command="git status --short >status", artifacts="x")
+    commit(steps.workspace)
+    done = steps.build(build_command="git status --short >status; git describe --dirty >version", artifacts="x")
     assert done.status == 0, done.log
+    assert (steps.workspace / "version").read_text(encoding="utf-8") == "v1\n"
+
+
+@pytest.mark.parametrize("ending", ["true", "exit 7", "kill -KILL $$", "rm /usr/bin/find"])
+def test_no_git_on_the_host_reads_what_a_build_wrote(steps: Steps, ending: str) -> None:
+    """The last step of actions/checkout runs git in the workspace with the job's token, where ``.git/config`` is."""
+    commit(steps.workspace)
+    config = (steps.workspace / ".git" / "config").read_text(encoding="utf-8")
+    hostile = """
+exec 2>&1
+git config core.fsmonitor 'touch pwned' && exit 90
+echo x >>.git/config && exit 91
+touch .git/new && exit 92
+mv .git away && exit 93
+rm -rf .git && exit 94
+umount .git && exit 95
+mkdir -p sub && echo 'gitdir: ../elsewhere' >sub/.git
+"""
+    done = steps.build(build_command=f"set +e\n{hostile}\n{ending}", artifacts="x")
+    assert (done.status == 0) == (ending == "true"), done.log
+    assert not re.search(r"exit status 9\d", done.log), done.log
+    assert not (steps.workspace / ".git").exists()
+    away = steps.temporary / "glibc-guard-build" / "git" / "git"
+    assert (away / "config").read_text(encoding="utf-8") == config
+    assert not (away / "new").exists()
+
+
+def test_a_git_that_a_build_makes_does_not_stay(steps: Steps) -> None:
+    done = steps.build(build_command="git init -q && git config core.fsmonitor 'touch pwned'", artifacts="x")
+    assert done.status == 0, done.log
+    assert not (steps.workspace / ".git").exists()
+
+
+def commit(folder: Path) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid", "-c", "tag.gpgSign=false"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "x"], ["tag", "-a", "v1", "-m", "x"]):
+        subprocess.run([tool("git"), *identity, *command], cwd=folder, check=True)
 
 
 HOSTILE = (
@@ -166,6 +203,19 @@ def test_a_failing_before_stops_the_build(steps: Steps) -> None:
     assert not (steps.workspace / "went-on").exists()
 
 
+@pytest.mark.parametrize("note", ["stage", "status"])
+@pytest.mark.parametrize("place", ["mkdir {}", "ln -s ../secret {}", "mkfifo {}"])
+def test_no_note_is_read_through_what_is_no_file(steps: Steps, note: str, place: str) -> None:
+    (steps.temporary / "glibc-guard-build").mkdir()
+    (steps.temporary / "glibc-guard-build" / "secret").write_text("a secret", encoding="utf-8")
+    path = f"$GLIBC_GUARD_NOTES/{note}"
+    build = f"rm -f {path}; {place.format(path)}; exit 7"
+    done = steps.build(build_command=build, artifacts="x")
+    assert done.status == 1
+    assert "(exit status 7)" in done.last_line
+    assert "a secret" not in done.log
+
+
 def test_a_container_that_is_stopped_is_no_success(steps: Steps) -> None:
     done = steps.build(build_command="trap '' EXIT; kill -TERM 1; sleep 1", artifacts="x")
     assert done.status == 1
@@ -183,6 +233,18 @@ def test_an_image_that_cannot_be_pulled(steps: Steps) -> None:
     done = steps.build(build_command="true", artifacts="x")
     assert done.status == 1
     assert "The image 127.0.0.1:1/none/manylinux2014:1 cannot be pulled: " in done.last_line
+
+
+def test_an_image_with_a_user_and_an_entry_point_of_its_own(steps: Steps) -> None:
+    variables = {**os.environ, **steps.environment}
+    recipe = f'FROM {IMAGE}\nUSER 65534\nENTRYPOINT ["/bin/false"]\n'.encode()
+    name = "localhost/glibc-guard-tests/own-entry-point:1"
+    command = [str(tool("docker")), "build", "--quiet", "--tag", name, "-"]
+    subprocess.run(command, check=True, env=variables, input=recipe, capture_output=True)
+    steps.image = name
+    done = steps.build(build_command="id -u >identity", artifacts="x")
+    assert done.status == 0, done.log
+    assert (steps.workspace / "identity").read_text(encoding="utf-8") == "0\n"
 
 
 def test_an_image_without_a_shell(steps: Steps) -> None:
@@ -235,14 +297,45 @@ def test_wrong_inputs(steps: Steps, inputs: dict[str, str], message: str) -> Non
 
 def test_the_cache_is_keyed_by_image_and_lock_file(steps: Steps) -> None:
     given = {"build-command": "true", "artifacts": "x"}
-    keys = [steps.step("prepare", **given).outputs]
-    for content in ("a", "b"):
-        (steps.workspace / "Cargo.lock").write_text(content, encoding="utf-8")
-        keys.append(steps.step("prepare", **given).outputs)
-    assert len({outputs["key"] for outputs in keys}) == 3
-    assert len({outputs["restore-keys"] for outputs in keys}) == 1
-    assert all(outputs["key"].startswith(outputs["restore-keys"]) for outputs in keys)
-    assert Path(keys[0]["cache"]).is_dir()
+    first = steps.step("prepare", **given).outputs
+    keys = [first["key"], steps.step("prepare", **{**given, "build-command": "false"}).outputs["key"]]
+    (steps.workspace / "crates" / "one").mkdir(parents=True)
+    for name, content in (
+        ("Cargo.lock", "a"),
+        ("Cargo.lock", "b"),
+        ("crates/Cargo.lock", "c"),
+        ("requirements-build.txt", "d"),
+        ("setup.cfg", "e"),
+    ):
+        (steps.workspace / name).write_text(content, encoding="utf-8")
+        keys.append(steps.step("prepare", **given, working_directory="crates/one").outputs["key"])
+    assert len(set(keys)) == 7
+    assert "restore-keys" not in first  # no other key's cache will do
+    assert Path(first["cache"]).is_dir()
+
+
+def test_only_downloads_are_kept(steps: Steps) -> None:
+    leave = """
+mkdir -p "$CARGO_HOME/bin" "$PIP_CACHE_DIR/wheels" "$RUSTUP_HOME"
+touch "$CARGO_HOME/bin/cargo" "$CARGO_HOME/config.toml" "$PIP_CACHE_DIR/wheels/x.whl" "$RUSTUP_HOME/settings.toml"
+for folder in registry/index registry/cache git/db; do touch "$CARGO_HOME/$folder/kept"; done
+for folder in http http-v2; do touch "$PIP_CACHE_DIR/$folder/kept"; done
+"""
+    done = steps.build(build_command=leave, artifacts="x")
+    assert done.status == 0, done.log
+    cache = steps.temporary / "glibc-guard-build" / "cache"
+    kept = sorted(str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file())
+    assert kept == ["cargo-crates/kept", "cargo-git/kept", "cargo-index/kept", "pip-v2/kept", "pip/kept"]
+    assert {path.stat().st_uid for path in cache.rglob("kept")} == {RUNNER}
+
+    (cache / "bin").mkdir()  # as a cache of another making may have it
+    (cache / "bin" / "cargo").touch(mode=0o755)
+    look = 'find "$CARGO_HOME" "$PIP_CACHE_DIR" "$RUSTUP_HOME" -type f >found; ! command -v cargo'
+    done = steps.build(build_command=look, artifacts="x")
+    assert done.status == 0, done.log
+    found = (steps.workspace / "found").read_text(encoding="utf-8").split()
+    assert len(found) == 5
+    assert {path.rpartition("/")[2] for path in found} == {"kept"}
 
 
 def test_wheels_are_built_and_repaired(steps: Steps) -> None:
@@ -318,7 +411,7 @@ def test_what_was_judged_is_handed_over(steps: Steps) -> None:
     (folder / "out").mkdir(parents=True)
     (folder / "out" / "my tool").touch()
     found = hand_over(steps, report=write_report(steps, "out/my tool", "out"))
-    assert found["paths"].splitlines() == [str(folder / "out" / "my tool"), str(folder / "out")]
+    assert found["paths"].splitlines() == [str(folder / "out")]
     assert (found["name"], found["report-name"]) == ("dist-x86_64", "report-dist-x86_64")
     assert json.loads(found["x86_64"]) == {
         "verdict": "pass",
@@ -328,17 +421,19 @@ def test_what_was_judged_is_handed_over(steps: Steps) -> None:
     }
 
 
-@pytest.mark.parametrize(("gate", "verdict"), [("failure", "fail"), ("skipped", ""), ("cancelled", "")])
+@pytest.mark.parametrize(
+    ("gate", "verdict"), [("failure", "fail"), ("success", "fail"), ("success", ""), ("skipped", ""), ("cancelled", "")]
+)
 def test_nothing_but_the_report_where_the_gate_did_not_pass(steps: Steps, gate: str, verdict: str) -> None:
     (steps.workspace / "a folder").mkdir()
     report = write_report(steps, "x") if verdict else ""
     found = hand_over(steps, gate=gate, verdict=verdict, report=report)
-    assert (found["name"], found["paths"]) == ("", "")
+    assert not {"name", "paths"} & set(found)
     assert found["report-name"] == ("report-dist-x86_64" if verdict else "")
     assert json.loads(found["x86_64"])["verdict"] == (verdict or "error")
 
 
-@pytest.mark.parametrize("name", ["*.so", "[x]", "!x", "a\nb", "../../outside", "missing"])
+@pytest.mark.parametrize("name", ["*.so", "[x]", "!x", "a\nb", "x ", "../../outside", "missing"])
 def test_a_name_that_would_upload_something_else_is_refused(steps: Steps, name: str) -> None:
     (steps.workspace / "a folder").mkdir()
     (steps.temporary / "outside").touch()
@@ -349,11 +444,71 @@ def test_a_name_that_would_upload_something_else_is_refused(steps: Steps, name: 
     assert found["status"] == "1"
     assert "cannot be uploaded" in found["log"]
     assert "paths" not in found
+    assert found["report-name"] == "report-dist-x86_64"
+    assert json.loads(found["x86_64"])["verdict"] == "error"
+
+
+def test_what_is_inside_an_artifact_is_handed_over_with_it(steps: Steps) -> None:
+    folder = steps.workspace / "a folder"
+    (folder / "out").mkdir(parents=True)
+    for name in ("all.tar", "all.tar.gz", "out/a.whl"):
+        (folder / name).touch()
+    report = write_report(steps, "all.tar", "all.tar/a.whl", "all.tar.gz", "out", "out/a.whl")
+    found = hand_over(steps, report=report)
+    assert found["paths"].splitlines() == [str(folder / name) for name in ("all.tar", "all.tar.gz", "out")]
+
+
+def test_a_file_beside_the_working_directory(steps: Steps) -> None:
+    (steps.workspace / "a folder").mkdir()
+    (steps.workspace / "target").mkdir()
+    (steps.workspace / "target" / "tool").touch()
+    found = hand_over(steps, report=write_report(steps, "../target/tool"))
+    assert found["paths"] == str(steps.workspace / "target" / "tool")
+
+
+@pytest.mark.parametrize(
+    "target", ["/usr/lib", "/etc/hostname", "../beside", "/nowhere/at/all", "../../../runner temp"]
+)
+def test_a_link_out_of_a_folder_is_refused(steps: Steps, target: str) -> None:
+    folder = steps.workspace / "a folder" / "out"
+    (folder / "deep").mkdir(parents=True)
+    (steps.workspace / "a folder" / "beside").touch()
+    (folder / "file").touch()
+    (folder / "inside").symlink_to("deep/../file")
+    report = write_report(steps, "out")
+    assert hand_over(steps, report=report)["paths"] == str(folder)
+    (folder / "deep" / "link").symlink_to(target if target.startswith("/") else f"../{target}")
+    found = hand_over(steps, report=report)
+    assert found["status"] == "1"
+    assert "out/deep/link is a link to " in found["log"]
+    assert "paths" not in found
+    assert "name" not in found
+
+
+def test_what_is_no_file_is_refused(steps: Steps) -> None:
+    folder = steps.workspace / "a folder" / "out"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "pipe")
+    for name in ("out", "out/pipe"):
+        found = hand_over(steps, report=write_report(steps, name))
+        assert found["status"] == "1"
+        assert "out/pipe is neither a file nor a folder" in found["log"]
+
+
+def test_an_unknown_architecture_sets_no_output(steps: Steps) -> None:
+    (steps.workspace / "a folder").mkdir()
+    found = hand_over(steps, architecture="name<<x", report=write_report(steps))
+    assert found["status"] == "1"
+    assert set(found) == {"log", "status"}
 
 
 def outcome(verdict: str, glibc: str, architecture: str) -> str:
     name = f"dist-{architecture}" if verdict == "pass" else ""
     return json.dumps({"verdict": verdict, "floor": glibc, "artifact": name, "report": f"report-dist-{architecture}"})
+
+
+#: actions/download-artifact takes an empty pattern for all there is.
+NOTHING = ("error", "", "dist-nothing-passed", "report-dist-nothing-passed")
 
 
 @pytest.mark.parametrize(
@@ -386,8 +541,8 @@ def outcome(verdict: str, glibc: str, architecture: str) -> str:
             },
             ("fail", "2.28", "dist-x86_64", "{report-dist-x86_64,report-dist-aarch64}"),
         ),
-        (["x86_64"], {"result": "failure", "outputs": {}}, ("error", "", "", "")),
-        (["x86_64"], {"result": "cancelled"}, ("error", "", "", "")),
+        (["x86_64"], {"result": "failure", "outputs": {}}, NOTHING),
+        (["x86_64"], {"result": "cancelled"}, NOTHING),
         (
             ["x86_64"],  # say, the upload failed
             {"result": "failure", "outputs": {"x86_64": outcome("pass", "2.17", "x86_64")}},
@@ -398,10 +553,20 @@ def outcome(verdict: str, glibc: str, architecture: str) -> str:
 def test_the_result_of_all_architectures(
     steps: Steps, architectures: list[str], build: dict[str, object], expected: tuple[str, ...]
 ) -> None:
-    done = steps.step("result", build=json.dumps(build), architectures=json.dumps(architectures))
+    given = {"build": json.dumps(build), "artifact-name": "dist"}
+    done = steps.step("result", **given, architectures=json.dumps(architectures))
     assert done.status == 0, done.log
     names = ("verdict", "floor", "artifacts", "report")
     assert tuple(done.outputs[name] for name in names) == expected
+
+
+@pytest.mark.parametrize("architectures", ["", "x86_64", "[]", "{}", "[1]", '["x86_64"'])
+def test_architectures_that_are_no_list(steps: Steps, architectures: str) -> None:
+    given = {"build": '{"result": "failure"}', "artifact-name": "dist"}
+    done = steps.step("result", **given, architectures=architectures)
+    assert done.status == 1
+    assert done.last_line.endswith('The input architectures is a JSON list, such as ["x86_64", "aarch64"]')
+    assert tuple(done.outputs.values()) == NOTHING
 
 
 def test_the_images_are_pinned_by_digest() -> None:

@@ -160,7 +160,7 @@ def test_the_rust_program(tmp_path: Path, published: Path, variables: dict[str, 
     done = project.run()
     assert done.returncode != 0
     assert "=== cargo build" in done.stdout
-    assert "=== installing rustup" not in done.stdout  # it came from the cache
+    assert "=== installing rustup" in done.stdout  # no program is kept from one run to the next
     assert "__cxa_thread_atexit_impl (weak)" in done.stdout
     assert list(project.uploaded()) == [f"report-{name}"]
 
@@ -202,7 +202,19 @@ def test_where_the_gate_fails_only_the_report_is_uploaded(
     assert report["verdict"] == "fail"
     assert {finding["symbol"] for finding in report["artifacts"][0]["findings"]} == {"reallocarray"}
     assert "Nothing is handed over for" in done.stdout
-    assert outputs(done) == {"verdict": "fail", "floor": "2.26", "artifacts": "", "report": name}
+    assert outputs(done) == {"verdict": "fail", "floor": "2.26", "artifacts": "table-nothing-passed", "report": name}
+
+
+def test_a_gate_that_is_never_to_fail_releases_nothing_that_does(
+    tmp_path: Path, published: Path, variables: dict[str, str]
+) -> None:
+    project = example("c-program", tmp_path, published, variables)
+    project.give(target="manylinux2014", fail_on="never")
+    done = project.run()
+    assert done.returncode == 0, done.stdout
+    name = f"report-table-{os.uname().machine}"
+    assert list(project.uploaded()) == [name]
+    assert outputs(done)["artifacts"] == "table-nothing-passed"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +233,8 @@ def test_where_nothing_can_be_judged_nothing_is_uploaded(
     assert done.returncode != 0
     assert message in done.stdout, done.stdout
     assert project.uploaded() == {}
-    assert outputs(done) == {"verdict": "error", "floor": "", "artifacts": "", "report": ""}
+    nothing = {"artifacts": "table-nothing-passed", "report": "report-table-nothing-passed"}
+    assert outputs(done) == {"verdict": "error", "floor": "", **nothing}
 
 
 def test_one_architecture_fails_and_the_other_is_handed_over(

@@ -11,8 +11,13 @@ group=$(stat -c %g "$GLIBC_GUARD_WORKSPACE")
 give_back() {
     status=$?
     trap - EXIT
+    rm -rf "$GLIBC_GUARD_NOTES/status"
     : >"$GLIBC_GUARD_NOTES/status"
-    for folder in "$GLIBC_GUARD_WORKSPACE" "$GLIBC_GUARD_CACHE" "$GLIBC_GUARD_NOTES"; do
+    # Each line of it is a folder.
+    IFS='
+'
+    set -f
+    for folder in $GLIBC_GUARD_GIVE_BACK; do
         find "$folder" -xdev ! -user "$owner" -exec chown -h "$owner:$group" {} + || {
             [ "$status" -ne 0 ] || stage 'giving the files back to their owner'
             status=1
@@ -31,6 +36,14 @@ stage() {
     printf '\n=== %s\n' "$1"
 }
 
+# Says whether the libc of this image is musl.
+has_musl() {
+    for loader in /lib/ld-musl-*; do
+        [ ! -e "$loader" ] || return 0
+    done
+    return 1
+}
+
 # Runs the shell script $1 with the best shell of the image, in a shell of its own.
 run_script() {
     if command -v bash >/dev/null; then
@@ -40,11 +53,11 @@ run_script() {
     fi
 }
 
-# pip takes a cache only from its own user; CARGO_HOME and RUSTUP_HOME hold what is fetched, so that a cache of them is enough.
-mkdir -p "$GLIBC_GUARD_CACHE/pip" "$GLIBC_GUARD_CACHE/cargo" "$GLIBC_GUARD_CACHE/rustup"
-chown -R 0:0 "$GLIBC_GUARD_CACHE"
-export PIP_CACHE_DIR="$GLIBC_GUARD_CACHE/pip" PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-export CARGO_HOME="$GLIBC_GUARD_CACHE/cargo" RUSTUP_HOME="$GLIBC_GUARD_CACHE/rustup"
+# These go with the container, but for the downloads that are mounted in the first two. pip takes a cache only from its own user.
+mkdir -p /glibc-guard/pip /glibc-guard/cargo /glibc-guard/rustup
+chown 0:0 /glibc-guard/pip
+export PIP_CACHE_DIR=/glibc-guard/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+export CARGO_HOME=/glibc-guard/cargo RUSTUP_HOME=/glibc-guard/rustup
 export PATH="$CARGO_HOME/bin:$PATH"
 # git refuses a checkout that belongs to another user (CVE-2022-24765); in here there is only this one.
 printf '[safe]\n\tdirectory = *\n' >>"${HOME:-/root}/.gitconfig"

@@ -11,12 +11,22 @@ checksum_of() {
     esac
 }
 
+# Says whether the project names its toolchain, in its folder or above (the rustup book, "Overrides").
+has_toolchain_file() {
+    folder=$GLIBC_GUARD_FOLDER
+    while :; do
+        if [ -f "$folder/rust-toolchain.toml" ] || [ -f "$folder/rust-toolchain" ]; then
+            return 0
+        fi
+        [ "$folder" != "$GLIBC_GUARD_WORKSPACE" ] || return 1
+        folder=${folder%/*}
+    done
+}
+
 if [ ! -x "$CARGO_HOME/bin/rustup" ]; then
     stage 'installing rustup'
     libc=gnu
-    for loader in /lib/ld-musl-*; do
-        [ ! -e "$loader" ] || libc=musl
-    done
+    has_musl && libc=musl
     platform=$(uname -m)-unknown-linux-$libc
     curl --proto '=https' --tlsv1.2 --fail --silent --show-error --location --retry 3 --output /tmp/rustup-init \
         "https://static.rust-lang.org/rustup/archive/1.29.0/$platform/rustup-init"
@@ -29,11 +39,11 @@ stage 'installing the toolchain'
 if [ -n "$GLIBC_GUARD_TOOLCHAIN" ]; then
     rustup toolchain install --no-self-update --profile minimal "$GLIBC_GUARD_TOOLCHAIN"
     export RUSTUP_TOOLCHAIN="$GLIBC_GUARD_TOOLCHAIN"
-elif ! rustup show active-toolchain >/dev/null 2>&1; then
+elif has_toolchain_file; then
+    rustup toolchain install --no-self-update
+else
     rustup toolchain install --no-self-update --profile minimal stable
     export RUSTUP_TOOLCHAIN=stable
-else
-    rustup toolchain install --no-self-update
 fi
 rustc --version
 

@@ -13,6 +13,11 @@ if [ -e wheelhouse ]; then
     exit 1
 fi
 mkdir wheelhouse
+# Of the targets that which this image can build for; without one it is what the image says with AUDITWHEEL_PLAT.
+platform=$GLIBC_GUARD_MANYLINUX
+if has_musl; then
+    platform=$GLIBC_GUARD_MUSLLINUX
+fi
 
 for tag in $GLIBC_GUARD_PYTHONS; do
     raw=$(mktemp -d)
@@ -29,8 +34,7 @@ for tag in $GLIBC_GUARD_PYTHONS; do
             *-any.whl) cp "$wheel" wheelhouse/ ;;
             *)
                 stage "auditwheel repair of $name"
-                # Without --plat it is what the image says with AUDITWHEEL_PLAT.
-                auditwheel repair ${GLIBC_GUARD_PLATFORM:+--plat "$GLIBC_GUARD_PLATFORM"} --wheel-dir wheelhouse "$wheel"
+                auditwheel repair ${platform:+--plat "$platform"} --wheel-dir wheelhouse "$wheel"
                 ;;
         esac
     done

@@ -50,10 +50,15 @@ def test_any_other_image_is_taken_by_its_name(tmp_path: Path) -> None:
     ("target", "expected"),
     [
         ("", ""),
-        ("manylinux2014", "manylinux2014_"),
+        ("manylinux2014", "manylinux_2_17_"),
         (f"manylinux_2_28_{MACHINE}", "manylinux_2_28_"),
         ("2.17", "manylinux_2_17_"),
-        ("2.28\nmanylinux2014", "manylinux2014_"),
+        ("2.28\nmanylinux2014", "manylinux_2_17_"),
+        ("2.29", "manylinux_2_28_"),  # auditwheel has no policy of that name
+        ("manylinux_2_33", "manylinux_2_31_"),
+        ("2.99", "manylinux_2_41_"),
+        ("2.4", "manylinux_2_4_"),  # there is none: auditwheel says so
+        ("musllinux_1_1 musllinux_1_9", "musllinux_1_1_"),
         ("manylinux_2_28, 2.5", "manylinux_2_5_"),
         ("musllinux_1_2", "musllinux_1_2_"),
         ("rhel8", ""),  # auditwheel knows no distributions: what the image stands for; the gate has the last word
@@ -61,12 +66,26 @@ def test_any_other_image_is_taken_by_its_name(tmp_path: Path) -> None:
     ],
 )
 def test_auditwheel_is_asked_for_the_oldest_target(tmp_path: Path, target: str, expected: str) -> None:
-    assert read(tmp_path, target=target).platform == (expected and expected + MACHINE)
+    family = expected.partition("_")[0]
+    assert read(tmp_path, target=target).platforms == ({family: expected + MACHINE} if expected else {})
+
+
+def test_the_image_decides_between_the_targets_of_two_families(tmp_path: Path) -> None:
+    assert read(tmp_path, target="manylinux2014, musllinux_1_2, 2.28").platforms == {
+        "manylinux": f"manylinux_2_17_{MACHINE}",
+        "musllinux": f"musllinux_1_2_{MACHINE}",
+    }
 
 
 def test_the_short_form_of_a_python(tmp_path: Path) -> None:
-    found = read(tmp_path, python="cp39, cp313-cp313t\n pp311-pypy311_pp73").pythons
-    assert found == ("cp39-cp39", "cp313-cp313t", "pp311-pypy311_pp73")
+    given = "cp39, cp313-cp313t cp314t\n pp311-pypy311_pp73 graalpy311-graalpy242_311_native"
+    assert read(tmp_path, python=given).pythons == (
+        "cp39-cp39",
+        "cp313-cp313t",
+        "cp314-cp314t",
+        "pp311-pypy311_pp73",
+        "graalpy311-graalpy242_311_native",
+    )
 
 
 def test_a_working_directory_stays_in_the_repository(tmp_path: Path) -> None:
