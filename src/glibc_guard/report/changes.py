@@ -12,7 +12,7 @@ from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import parse
 
 NAMES = {"GLIBC": "glibc"}
-A_FEW_BYTES = 64
+A_FEW_BYTES = 64  # what another version in file names and metadata adds to an archive
 NONE = "none"
 UNVERSIONED = "without a version"
 NOT_COMPARED = frozenset({"unreadable", "baseline-missing"})  # rules of the findings that a difference has

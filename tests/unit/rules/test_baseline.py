@@ -11,6 +11,7 @@ from building import compile_with_gcc, compile_with_zig, library, make_wheel, ne
 from glibc_guard.config import Ignore, Settings
 from glibc_guard.guard import check
 from glibc_guard.model import ArtifactReport, Finding
+from glibc_guard.report.changes import headline
 from glibc_guard.rules.baseline import RULES
 from glibc_guard.rules.catalogue import CATALOGUE
 from glibc_guard.settings import RULES_OF_INTENT
@@ -46,6 +47,9 @@ def test_the_same_build_again_gives_no_finding(tmp_path: Path) -> None:
     assert report.changes is not None
     assert (report.changes.version_before, report.changes.version_after) == ("1.0", "1.1")
     assert (report.changes.objects, report.changes.floor) == ((), ())
+    slightly_more = dataclasses.replace(report.changes, size_before=2149, size_after=2151)  # 2.1 kB and 2.2 kB
+    assert headline(slightly_more) == "nothing changed"
+    assert headline(dataclasses.replace(slightly_more, size_after=2250)) == "size 2.1 kB → 2.2 kB"
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
