@@ -185,12 +185,28 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """A place in the source that brings a requirement; None where unknown."""
+class Frame:
+    """One level of calls at a site, as the debug information tells; None where it does not."""
 
-    function: str | None = None
+    function: str | None = None  # demangled
     file: str | None = None
     line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place in the code that brings a requirement; None where unknown.
+
+    Of several inlined levels, function, file and line are those of the innermost one whose file is in the repository, else
+    of the innermost one.
+    """
+
+    function: str | None = None
+    file: str | None = None  # relative to the root of the repository where ``in_repository``, else as recorded
+    line: int | None = None
+    package: str | None = None  # the Rust crate, or the outermost C++ namespace, of the function
+    in_repository: bool = False
+    frames: tuple[Frame, ...] = ()  # all levels, innermost first, where there are more than one
 
 
 @dataclass(frozen=True, slots=True)
