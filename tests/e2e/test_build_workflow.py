@@ -41,7 +41,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(ROOT / name, folder / name)
     workflow = folder / ".github" / "workflows" / "build.yml"
     text, count = re.subn(r"uses: \$/(\S+)", rf"uses: {PUBLISHED}/\1@v1", workflow.read_text(encoding="utf-8"))
-    assert count == 4
+    assert count == 5
     workflow.write_text(text, encoding="utf-8")
     return folder
 
@@ -201,8 +201,13 @@ def test_where_the_gate_fails_only_the_report_is_uploaded(
     report = project.report(name)
     assert report["verdict"] == "fail"
     assert {finding["symbol"] for finding in report["artifacts"][0]["findings"]} == {"reallocarray"}
-    assert "Nothing is handed over for" in done.stdout
-    assert outputs(done) == {"verdict": "fail", "floor": "2.26", "artifacts": "table-nothing-passed", "report": name}
+    assert f"Only the report is handed over for {os.uname().machine}: the verdict of the gate is fail" in done.stdout
+    assert outputs(done) == {
+        "verdict": "fail",
+        "floor": "2.26",
+        "artifacts": "glibc-guard-nothing-passed",
+        "report": name,
+    }
 
 
 def test_a_gate_that_is_never_to_fail_releases_nothing_that_does(
@@ -214,7 +219,7 @@ def test_a_gate_that_is_never_to_fail_releases_nothing_that_does(
     assert done.returncode == 0, done.stdout
     name = f"report-table-{os.uname().machine}"
     assert list(project.uploaded()) == [name]
-    assert outputs(done)["artifacts"] == "table-nothing-passed"
+    assert outputs(done)["artifacts"] == "glibc-guard-nothing-passed"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +238,7 @@ def test_where_nothing_can_be_judged_nothing_is_uploaded(
     assert done.returncode != 0
     assert message in done.stdout, done.stdout
     assert project.uploaded() == {}
-    nothing = {"artifacts": "table-nothing-passed", "report": "report-table-nothing-passed"}
+    nothing = {"artifacts": "glibc-guard-nothing-passed", "report": "glibc-guard-no-report"}
     assert outputs(done) == {"verdict": "error", "floor": "", **nothing}
 
 
