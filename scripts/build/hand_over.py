@@ -46,6 +46,7 @@ def hand_over(environment: Mapping[str, str]) -> None:
         return
     paths = _judged(environment, Path(report))
     outcome |= {"verdict": verdict, "artifact": name}
+    print(f"Handed over as {name}: {plain(', '.join(paths))}")
     set_outputs(environment, {"name": name, "paths": "\n".join(paths), architecture: json.dumps(outcome)})
 
 

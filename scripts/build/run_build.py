@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import build_inputs
 import engine
-from step import StepError, set_outputs
+from step import StepError, plain, set_outputs, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -93,18 +93,22 @@ def run(environment: Mapping[str, str]) -> None:
     owner = _owner(given.workspace)
     _empty(folder / "notes")
     name = f"glibc-guard-build-{secrets.token_hex(8)}"
-    (folder / _STARTED).write_text(json.dumps({"container": name, "owner": owner}), encoding="utf-8")
+    started = {"container": name, "image": given.image, "owner": owner}
+    (folder / _STARTED).write_text(json.dumps(started), encoding="utf-8")
+    print(f"Building in {given.image}")
     with _nothing_printed_is_a_command():
         try:
             status = _build(given, folder, name)
         finally:
-            _leave_nothing(given, folder)
+            _leave_nothing(given.workspace, folder)
     told = _note(folder / "notes", "status")
     # podman behind docker's program loses the exit status of a container that --rm removes (podman #18889).
     if status != 0 or told != "0":
         raise StepError(_why_it_failed(given, folder / "notes", told or str(status)))
     refuse_files_of_others(given.workspace, owner[0])
-    set_outputs(environment, {"artifacts": "\n".join(_artifacts(given, folder / "notes"))})
+    artifacts = _artifacts(given, folder / "notes")
+    print(f"Built, and next to be judged: {plain(', '.join(artifacts))}")
+    set_outputs(environment, {"artifacts": "\n".join(artifacts)})
 
 
 def clear_up(environment: Mapping[str, str]) -> None:
@@ -112,17 +116,17 @@ def clear_up(environment: Mapping[str, str]) -> None:
     folder = _folder(environment)
     if (folder / _STARTED).exists():
         with _nothing_printed_is_a_command():
-            _leave_nothing(_prepared(environment), folder)
+            _leave_nothing(workspace(environment), folder)
 
 
-def _leave_nothing(given: BuildInputs, folder: Path) -> None:
+def _leave_nothing(workspace: Path, folder: Path) -> None:
     """See that no container, no file of root's and no ``.git`` is left, whatever became of the build."""
     started = json.loads((folder / _STARTED).read_text(encoding="utf-8"))
     engine.remove(engine.require(), started["container"])
     try:
-        _give_back(given, folder, started["owner"])
+        _give_back(workspace, folder, started["image"], started["owner"])
     finally:
-        _put_git_away(given.workspace, folder)
+        _put_git_away(workspace, folder)
     (folder / _STARTED).unlink()
 
 
@@ -163,26 +167,26 @@ def _build(given: BuildInputs, folder: Path, name: str) -> int:
         "GLIBC_GUARD_TOOLCHAIN": given.toolchain,
         "GLIBC_GUARD_PROFILE": given.profile or "release",
     }
-    mounts = engine.Mounts(_writable(given, folder), readonly)
+    mounts = engine.Mounts(_writable(given.workspace, folder), readonly)
     command = ["build.sh", engine.SCRIPTS]
     return engine.run(engine.require(), given.image, name, mounts, command, variables)
 
 
-def _give_back(given: BuildInputs, folder: Path, owner: tuple[int, int]) -> None:
+def _give_back(workspace: Path, folder: Path, image: str, owner: tuple[int, int]) -> None:
     """Make every file that the build could write one of ``owner``; only the engine can, where this user is not root."""
-    writable = _writable(given, folder)
+    writable = _writable(workspace, folder)
     # A folder of the owner, since the engine may number users in another way: rootless podman does.
     like = _empty(folder / "owner")
     os.chown(like, *owner)
     mounts = engine.Mounts(writable, {engine.SCRIPTS: _INSIDE, _LIKE: like})
     name = f"glibc-guard-give-back-{secrets.token_hex(8)}"
-    engine.run(engine.require(), given.image, name, mounts, ["give_back.sh", _LIKE, *writable], {})
+    engine.run(engine.require(), image, name, mounts, ["give_back.sh", _LIKE, *writable], {})
 
 
-def _writable(given: BuildInputs, folder: Path) -> dict[str, Path]:
+def _writable(workspace: Path, folder: Path) -> dict[str, Path]:
     """Return what the container may write to."""
     found = {
-        str(given.workspace): given.workspace,  # the same path, so that paths in what is built mean something here
+        str(workspace): workspace,  # the same path, so that paths in what is built mean something here
         _NOTES: folder / "notes",
     }
     for name, place in _DOWNLOADS.items():

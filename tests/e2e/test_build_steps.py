@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -298,13 +299,16 @@ def test_a_job_that_is_cancelled_leaves_nothing_behind(steps: Steps) -> None:
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_what_a_killed_step_leaves_is_cleared_up(steps: Steps, ending: signal.Signals) -> None:
     commit(steps.workspace)
-    assert steps.step("prepare", **LONG).status == 0
+    (steps.workspace / "project").mkdir()
+    build = LONG["build_command"].replace("out", "../out")
+    assert steps.step("prepare", build_command=build, artifacts="out", working_directory="project").status == 0
     step = steps.start("run")
     wait_for(steps.workspace / "out" / "half")
     step.send_signal(ending)
     assert step.wait(timeout=60) == -ending
     name = container(steps)
     assert is_there(steps, name)
+    shutil.rmtree(steps.workspace / "project")  # the build may have done so, too
     assert os.getuid() != 0 or owners(steps.workspace) == {0, RUNNER}
     done = steps.step("clear-up")
     assert done.status == 0, done.log
@@ -345,6 +349,26 @@ def test_an_image_without_a_shell(steps: Steps) -> None:
     done = steps.build(build_command="true", artifacts="x")
     assert done.status == 1
     assert "The container did not start in localhost/glibc-guard-empty:1" in done.last_line
+
+
+def test_an_image_with_nothing_but_busybox(steps: Steps, tmp_path: Path) -> None:
+    """No bash, no GNU program, no user database: what Alpine has, and less."""
+    steps.image = "localhost/glibc-guard-tests/busybox:1"
+    (tmp_path / "root" / "bin").mkdir(parents=True)
+    for name in ("busybox", "sh", "mkdir", "chown", "rm", "stat", "touch", "ls", "id"):
+        shutil.copy(tool("busybox"), tmp_path / "root" / "bin" / name)
+    archive = subprocess.run(["tar", "-C", tmp_path / "root", "-c", "."], check=True, capture_output=True).stdout
+    variables = {**os.environ, **steps.environment}
+    load = [str(tool("docker")), "import", "-", steps.image]
+    subprocess.run(load, check=True, env=variables, input=archive, capture_output=True)
+    script = "mkdir out\ntouch 'out/a file'\nid -u >out/identity"
+    done = steps.build(before="touch /made", build_command=f"ls /made\n{script}", artifacts="out")
+    assert done.status == 0, done.log
+    assert (steps.workspace / "out" / "identity").read_text(encoding="utf-8") == "0\n"
+    assert owners(steps.workspace) == {RUNNER}
+    done = steps.build(build_command="false\ntouch went-on", artifacts="out")
+    assert "the container at: build-command (exit status 1)" in done.last_line
+    assert not (steps.workspace / "went-on").exists()
 
 
 def test_no_engine(steps: Steps, tmp_path: Path) -> None:
@@ -396,10 +420,17 @@ def test_the_cache_is_keyed_by_image_and_lock_file(steps: Steps) -> None:
         ("crates/Cargo.lock", "c"),
         ("requirements-build.txt", "d"),
         ("setup.cfg", "e"),
+        ("native/core/Cargo.lock", "f"),
+        ("requirements/build.txt", "g"),
+        ("other/pyproject.toml", "h"),
     ):
+        (steps.workspace / name).parent.mkdir(parents=True, exist_ok=True)
         (steps.workspace / name).write_text(content, encoding="utf-8")
         keys.append(steps.step("prepare", **given, working_directory="crates/one").outputs["key"])
-    assert len(set(keys)) == 7
+    assert len(set(keys)) == len(keys) == 10
+    (steps.workspace / "main.c").write_text("int main;", encoding="utf-8")  # nothing is fetched for it
+    (steps.workspace / "setup.py").symlink_to("/dev/zero")
+    assert steps.step("prepare", **given, working_directory="crates/one").outputs["key"] == keys[-1]
     assert "restore-keys" not in first  # no other key's cache will do
     assert Path(first["cache"]).is_dir()
 
@@ -444,6 +475,15 @@ def test_a_wheel_that_cannot_keep_the_target_fails(steps: Steps) -> None:
     done = steps.build(kind="wheel", python="cp39-cp39", target="manylinux2014")
     assert done.status == 1
     assert "at: auditwheel repair of counter-1.0" in done.last_line
+
+
+def test_an_image_with_musl_is_asked_for_the_target_of_its_own(steps: Steps) -> None:
+    derive(steps, "musl", f"RUN touch /lib/ld-musl-{os.uname().machine}.so.1")
+    write_extension(steps.workspace)
+    done = steps.build(kind="wheel", python="cp39-cp39", target="manylinux2014, musllinux_1_2")
+    assert done.status == 1  # what is built there needs glibc in truth
+    assert "at: auditwheel repair of counter-1.0" in done.last_line
+    assert f"invalid choice: 'musllinux_1_2_{os.uname().machine}'" in done.log
 
 
 def test_a_python_that_the_image_does_not_have(steps: Steps) -> None:

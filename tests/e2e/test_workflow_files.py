@@ -136,6 +136,19 @@ def test_the_reusable_workflow_has_no_secret_and_no_right_but_to_read() -> None:
         assert all("run" not in step for step in job["steps"])  # all logic is in scripts
 
 
+def test_a_job_has_an_end_and_a_stopped_build_is_cleared_up() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+    steps = workflow["jobs"]["build"]["steps"]
+    names = [step["name"] for step in steps]
+    assert names.index("Clear up") == names.index("Build") + 1
+    assert steps[names.index("Clear up")]["if"] == "always()"
+    manifest = yaml.safe_load((ROOT / ".github" / "actions" / "build" / "action.yml").read_text(encoding="utf-8"))
+    scripts = [step["run"] for step in manifest["runs"]["steps"] if "run" in step]
+    # The runner signals the shell that it started, and no process behind it (ProcessInvoker.SendSignal).
+    assert all(script.startswith("exec ") for script in scripts)
+
+
 def test_the_page_has_the_inputs_and_outputs_of_the_reusable_workflow() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
     call = workflow[True]["workflow_call"]

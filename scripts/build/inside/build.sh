@@ -53,7 +53,8 @@ export PIP_CACHE_DIR=/glibc-guard/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_U
 export CARGO_HOME=/glibc-guard/cargo RUSTUP_HOME=/glibc-guard/rustup
 export PATH="$CARGO_HOME/bin:$PATH"
 # git refuses a checkout that belongs to another user (CVE-2022-24765); in here there is only this one.
-printf '[safe]\n\tdirectory = *\n' >>"${HOME:-/root}/.gitconfig"
+mkdir -p "${HOME:=/root}"
+printf '[safe]\n\tdirectory = *\n' >>"$HOME/.gitconfig"
 
 cd "$GLIBC_GUARD_FOLDER"
 case $GLIBC_GUARD_KIND in
