@@ -340,27 +340,31 @@ def test_an_image_with_a_user_and_an_entry_point_of_its_own(steps: Steps) -> Non
     assert owners(steps.workspace) == {RUNNER}
 
 
-def test_an_image_without_a_shell(steps: Steps) -> None:
-    steps.image = "localhost/glibc-guard-empty:1"
-    variables = {**os.environ, **steps.environment}
-    empty = subprocess.run(["tar", "-c", "-T", "/dev/null"], check=True, capture_output=True).stdout
-    docker = tool("docker")
-    subprocess.run([docker, "import", "-", steps.image], check=True, env=variables, input=empty, capture_output=True)
+def import_image(steps: Steps, name: str, root: Path) -> None:
+    """Makes an image of what is in the folder ``root``."""
+    steps.image = f"localhost/glibc-guard-tests/{name}:1"
+    docker, variables = str(tool("docker")), {**os.environ, **steps.environment}
+    subprocess.run([docker, "rmi", "--force", steps.image], check=False, env=variables, capture_output=True)
+    archive = subprocess.run(["tar", "-C", root, "-c", "."], check=True, capture_output=True).stdout
+    subprocess.run([docker, "import", "-", steps.image], check=True, env=variables, input=archive, capture_output=True)
+
+
+def test_an_image_without_a_shell(steps: Steps, tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    import_image(steps, "empty", tmp_path / "root")
     done = steps.build(build_command="true", artifacts="x")
     assert done.status == 1
-    assert "The container did not start in localhost/glibc-guard-empty:1" in done.last_line
+    assert f"The container did not start in {steps.image}" in done.last_line
 
 
 def test_an_image_with_nothing_but_busybox(steps: Steps, tmp_path: Path) -> None:
     """No bash, no GNU program, no user database: what Alpine has, and less."""
-    steps.image = "localhost/glibc-guard-tests/busybox:1"
-    (tmp_path / "root" / "bin").mkdir(parents=True)
-    for name in ("busybox", "sh", "mkdir", "chown", "rm", "stat", "touch", "ls", "id"):
-        shutil.copy(tool("busybox"), tmp_path / "root" / "bin" / name)
-    archive = subprocess.run(["tar", "-C", tmp_path / "root", "-c", "."], check=True, capture_output=True).stdout
-    variables = {**os.environ, **steps.environment}
-    load = [str(tool("docker")), "import", "-", steps.image]
-    subprocess.run(load, check=True, env=variables, input=archive, capture_output=True)
+    programs = tmp_path / "root" / "bin"
+    programs.mkdir(parents=True)
+    shutil.copy(tool("busybox"), programs / "busybox")
+    for name in ("sh", "mkdir", "chown", "rm", "stat", "touch", "ls", "id"):
+        (programs / name).symlink_to("busybox")
+    import_image(steps, "busybox", tmp_path / "root")
     script = "mkdir out\ntouch 'out/a file'\nid -u >out/identity"
     done = steps.build(before="touch /made", build_command=f"ls /made\n{script}", artifacts="out")
     assert done.status == 0, done.log
@@ -369,6 +373,15 @@ def test_an_image_with_nothing_but_busybox(steps: Steps, tmp_path: Path) -> None
     done = steps.build(build_command="false\ntouch went-on", artifacts="out")
     assert "the container at: build-command (exit status 1)" in done.last_line
     assert not (steps.workspace / "went-on").exists()
+
+
+def test_no_python(steps: Steps, tmp_path: Path) -> None:
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs" / "sh").symlink_to("/bin/sh")
+    steps.extra = {"PATH": str(tmp_path / "programs")}
+    done = steps.build(build_command="true", artifacts="x")
+    assert done.status == 1
+    assert "There is no python3 on PATH" in done.last_line
 
 
 def test_no_engine(steps: Steps, tmp_path: Path) -> None:

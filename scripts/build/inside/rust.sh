@@ -35,7 +35,8 @@ bring_rust() {
             "https://static.rust-lang.org/rustup/archive/1.29.0/$platform/rustup-init"
         echo "$(checksum_of "$platform")  /tmp/rustup-init" | sha256sum -c -
         chmod +x /tmp/rustup-init
-        /tmp/rustup-init -y --no-modify-path --profile minimal --default-toolchain none
+        # Without what it says to people, of profiles and shells. What goes wrong it says on the other stream.
+        /tmp/rustup-init -y --quiet --no-modify-path --profile minimal --default-toolchain none >/dev/null
     fi
     stage 'installing the toolchain'
     if [ -n "$GLIBC_GUARD_TOOLCHAIN" ]; then
