@@ -11,7 +11,7 @@ sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
 declare -A packages=([cc]=build-essential [g++]=build-essential [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
     [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip [debootstrap]=debootstrap
-    [cargo]=cargo)
+    [busybox]=busybox-static [cargo]=cargo)
 missing=()
 for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null || missing+=("${packages[$command]}")
