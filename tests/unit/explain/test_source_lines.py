@@ -55,7 +55,6 @@ COMBINATIONS = [
     ("zig", ("-O2", "-g", "-flto")),
     ("zig", ("-O2", "-g", "-ffunction-sections", "-Wl,--gc-sections")),
     ("zig-aarch64", ("-O2", "-g", "-fno-plt")),
-    ("zig-riscv64", ("-O2", "-g")),
     ("zig-s390x", ("-O2", "-g")),
 ]
 
