@@ -43,7 +43,7 @@ def by_id(path: Path, folder: Path) -> Path:
     return folder / ".build-id" / identity.hex()[:2] / f"{identity.hex()[2:]}.debug"
 
 
-@pytest.mark.parametrize("name", ["gcc", "clang", "zig-aarch64"])
+@pytest.mark.parametrize("name", ["gcc", "clang"])
 def test_by_build_id_in_the_tree_of_distributions(tmp_path: Path, name: str) -> None:
     path = build(tmp_path / "a", name, FLAGS)
     folder = tmp_path / "debug"
@@ -136,6 +136,8 @@ def test_split_units(tmp_path: Path, name: str, flags: tuple[str, ...], packaged
     assert len(found) == 1
     if packaged:
         tool = needed("llvm-dwp", "apt-get install llvm")
+        if name == "gcc":
+            pytest.skip("llvm-dwp does not end on what gcc writes, and the dwp of binutils knows no DWARF 5")
         subprocess.run([tool, *found, "-o", tmp_path / "dwo" / "out.so.dwp"], check=True)
         found[0].unlink()
     else:
