@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from compiling import build, call_in, needed
 
+from debug_building import build, call_in, needed
 from glibc_guard.explain.debug_files import DebugFiles, build_id, read
 from glibc_guard.explain.source_lines import SourceLines
 
@@ -132,7 +132,7 @@ def test_split_units(tmp_path: Path, name: str, flags: tuple[str, ...], packaged
     path = build(tmp_path / "a", name, ("-O2", *flags, "-gsplit-dwarf"))
     address = call_in(path, "top")
     (tmp_path / "dwo").mkdir()
-    found = [unit for unit in (tmp_path / "a").rglob("*.dwo")]
+    found = list((tmp_path / "a").rglob("*.dwo"))
     assert len(found) == 1
     if packaged:
         tool = needed("llvm-dwp", "apt-get install llvm")

@@ -17,7 +17,7 @@ from glibc_guard.explain.dwarf.abbreviations import (
     Abbreviation,
 )
 from glibc_guard.explain.dwarf.budget import Budget
-from glibc_guard.explain.dwarf.ranges import DW_AT_HIGH_PC, DW_AT_LOW_PC, DW_AT_RANGES, ranges
+from glibc_guard.explain.dwarf.ranges import DW_AT_LOW_PC, DW_AT_RANGES, ranges
 from glibc_guard.explain.dwarf.units import DW_AT_NAME, Entry, Unit, Units
 
 DW_TAG_CLASS_TYPE, DW_TAG_ENUMERATION_TYPE, DW_TAG_LEXICAL_BLOCK = 0x02, 0x04, 0x0B
@@ -164,7 +164,7 @@ class Functions:
         return (decode(linkage) if linkage else None, decode(name) if name else None)
 
 
-def _concrete(unit: Unit) -> Iterator[int]:
+def _concrete(unit: Unit) -> Iterator[int]:  # noqa: C901  # one loop, since calls are what costs
     """Go over the entries of ``unit``; yield where those of functions with code are. The hot loop."""
     data = bytes(unit.sections.get("info")[unit.start : unit.end])  # faster than the view of the whole
     cursor = Cursor(data, 0, unit.sections.order)
