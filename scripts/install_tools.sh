@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests and the linters need and a new machine lacks: Debian packages, act, actionlint.
+# Installs what the tests and the linters need and a new machine lacks: Debian packages, act, actionlint.
 # (The examples want cargo 1.78 or newer, as trixie has it; a distribution with an older one needs rustup's.)
 set -euo pipefail
 
