@@ -14,6 +14,7 @@ from glibc_guard.artifacts import Limits
 from glibc_guard.baseline import BaselineError, PackageIndex, Source, opened
 from glibc_guard.comparing import Comparer, chosen, unjudged
 from glibc_guard.config import FailOn, Settings
+from glibc_guard.explain import with_advice
 from glibc_guard.ignores import IgnoreList
 from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool, Unread
 from glibc_guard.reading import Progress, read_artifact
@@ -61,7 +62,7 @@ def check(
         if source is not None:
             comparer = Comparer(source, _reader(limits, pool, progress), index or PackageIndex.of_this_machine())
             reports, remarks = comparer.judged(reports, settings, ignores)
-    return _report(reports, (*ignores.remarks(), *remarks))
+    return _report(with_advice(reports), (*ignores.remarks(), *remarks))
 
 
 def diff(
