@@ -83,7 +83,11 @@ def build(architecture: str, release: str, *, rust: bool = False) -> str:
     """Say in a few words where to build for ``release``, which is the remedy that always helps."""
     built = image(release, architecture)
     if built is None:
-        way = f"cargo zigbuild --target {RUST_TARGETS[architecture]}" if rust else f"zig cc -target {ZIG_TARGETS[architecture]}"
+        way = (
+            f"cargo zigbuild --target {RUST_TARGETS[architecture]}"
+            if rust
+            else f"zig cc -target {ZIG_TARGETS[architecture]}"
+        )
         return f"build with {way}.{release}"
     if architecture in OUR_BUILDS:
         return f"build in {built.name} (docs/building.md)"
@@ -96,7 +100,7 @@ def build(architecture: str, release: str, *, rust: bool = False) -> str:
 def _too_new(finding: Finding, target: Target) -> str | None:
     """Advise on symbol-version-too-new: what asks for it, what is older, where to build."""
     release, named = target.ceilings.get("GLIBC"), parse(finding.version or "")
-    if release is None or named is None or finding.hint and finding.hint != WEAK_HINT:
+    if release is None or named is None or (finding.hint and finding.hint != WEAK_HINT):
         return None
     if finding.symbol is None:
         return filled(NOBODY, {"release": release}) if named.namespace == "GLIBC" else None
@@ -139,15 +143,19 @@ def _reason(family: Family | None, symbol: str, version: str | None, architectur
 
 
 def _older(family: Family, symbol: str, version: str | None, architecture: str, release: str) -> str | None:
-    """Return "pow@GLIBC_2.2.5": what code may ask for in place of ``symbol``, and glibc ``release`` has; None for nothing.
+    """Return "pow@GLIBC_2.2.5": what code may ask for in place of ``symbol``, and glibc ``release`` has.
 
     A version in another library is none: the linker would write the need for the library where it finds it.
     """
     if not family.may_use_symver(architecture):
         return None
     name = family.former_name(symbol)
-    library = next((one.library for one in history.history(symbol, architecture) if version in {None, one.version}), None)
-    found = [one for one in history.at(name, release, architecture) if one.library == library and one.version != version]
+    library = next(
+        (one.library for one in history.history(symbol, architecture) if version in {None, one.version}), None
+    )
+    found = [
+        one for one in history.at(name, release, architecture) if one.library == library and one.version != version
+    ]
     return f"{name}@{found[-1].version}" if found else None
 
 

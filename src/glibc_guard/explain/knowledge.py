@@ -34,7 +34,7 @@ class Family(Table, frozen=True):
     differs: Text | None = None
     reason: Text | None = None
     instead: Text | None = None
-    formerly: dict[Text, str] = {}
+    formerly: dict[Text, str] = msgspec.field(default_factory=dict)
     symver: bool = False
     symver_on: tuple[Architecture, ...] = ()  # where not on every architecture
 
@@ -86,7 +86,9 @@ class Knowledge(Table, frozen=True):
 
     def families_of(self, symbol: str, version: str | None) -> tuple[Family, ...]:
         """Return the families of ``symbol``, those of exactly ``version`` first; of any version where it is None."""
-        found = (one for one in self.families if one.concerns(symbol) and (not version or one.version in {None, version}))
+        found = (
+            one for one in self.families if one.concerns(symbol) and (not version or one.version in {None, version})
+        )
         return tuple(sorted(found, key=lambda one: one.version is None))
 
 
@@ -110,7 +112,7 @@ def image(release: str, architecture: str) -> Image | None:
 
 
 def gcc_of(version: str) -> str | None:
-    """Return the release of GCC that brought a version of libstdc++ or libgcc ("GCC_7.0.0": 7); None where not known."""
+    """Return the release of GCC that brought a version of libstdc++ or libgcc; None where it is not known."""
     named = parse(version)
     if named is not None and named.namespace == "GCC":
         return ".".join(map(str, named.significant))
