@@ -221,6 +221,8 @@ def explain_command(
         asked = tuple(dict.fromkeys(architectures)) or ARCHITECTURES
         names = tuple(name.strip() for given in targets for name in given.split(","))
         judged = resolve(names or ("auto",), None, asked[:1]).targets
+        if all(target.libc == "musl" for target in judged):
+            raise UsageError("musl has no symbol versions: name a target with glibc")
         try:
             page = symbol_page(symbol, asked, judged)
         except UnknownSymbolError as error:
