@@ -47,20 +47,38 @@ def advised(report: ArtifactReport) -> ArtifactReport:
     if not any(finding.rule in _ADVICE for finding in report.findings):
         return report
     architectures = {item.path: item.arch for item in report.objects}
+    strong = _strong_needs(report)
     targets = {(target.name, target.arch): target for target in report.targets}
     found = []
     for finding in report.findings:
         target = targets.get((finding.target or "", architectures.get(finding.object or "", "")))
-        found.append(finding if target is None else advised_finding(finding, target))
+        found.append(
+            finding if target is None else advised_finding(finding, target, fixable=_need(finding) not in strong)
+        )
     return replace(report, findings=tuple(found))
 
 
-def advised_finding(finding: Finding, target: Target) -> Finding:
-    """Return ``finding`` with a hint for ``target``, whose architecture is the object's."""
+def advised_finding(finding: Finding, target: Target, *, fixable: bool = False) -> Finding:
+    """Return ``finding`` with a hint for ``target``, whose architecture is the object's.
+
+    ``fixable`` says that every symbol of the same version need is weak, so that the need can be taken out.
+    """
     if finding.rule not in _ADVICE or target.libc != "glibc" or target.arch not in glibc_symbols.ARCHITECTURES:
         return finding
     hint = _ADVICE[finding.rule](finding, target)
+    if hint is not None and fixable and finding.rule == "symbol-version-too-new" and finding.binding == "weak":
+        hint += ", or let glibc-guard fix take the need out"
     return finding if hint is None else replace(finding, hint=hint)
+
+
+def _strong_needs(report: ArtifactReport) -> frozenset[tuple[str | None, ...]]:
+    """Return the version needs of which a symbol that is not weak asks for something."""
+    findings = (*report.findings, *(entry.finding for entry in report.ignored))
+    return frozenset(_need(one) for one in findings if one.symbol is not None and one.binding != "weak")
+
+
+def _need(finding: Finding) -> tuple[str | None, ...]:
+    return finding.object, finding.library, finding.version
 
 
 def words(symbol: str, version: str | None, architecture: str, release: str) -> dict[str, str]:
@@ -163,7 +181,7 @@ def _weak(finding: Finding, target: Target, release: str, crate: Crate | None) -
     """Advise on a weak symbol: the code copes, and the loader does not."""
     way = build(target.arch, release, rust=crate is not None or _is_rust(finding))
     why = f"{crate.advice}: " if crate else f"{WEAK_HINT.rpartition(': ')[0]}: "
-    return f"{why}{way}, or let glibc-guard fix take the need out"
+    return f"{why}{way}"
 
 
 def _of_a_compiler(finding: Finding, target: Target) -> str | None:

@@ -188,7 +188,7 @@ def _refuse_unknown(
         )
     if symbol is None:
         if not families and not _exists(version or "", architectures):
-            raise UnknownSymbolError(f"no release that is known here has the version {_short(version or '')}")
+            raise UnknownSymbolError(_unknown_version(version or "", architectures[0]))
         return
     appearances = [one for arch in architectures for one in history(symbol, arch)]
     named = parse(version or "")
@@ -201,6 +201,13 @@ def _refuse_unknown(
     if version and appearances and version not in {one.version for one in appearances}:
         there = ", ".join(dict.fromkeys(one.version for one in appearances))
         raise UnknownSymbolError(f"{_short(symbol)} has no version {_short(version)}: it has {there}")
+
+
+def _unknown_version(version: str, arch: str) -> str:
+    release = version.partition("_")[2]
+    if version.startswith("GLIBC_") and release in glibc_symbols.releases(arch):
+        return f"glibc {release} brought no version of its own on {arch}: nothing there is {version}"
+    return f"no release that is known here has the version {_short(version)}"
 
 
 def _exists(version: str, architectures: Sequence[str]) -> bool:
