@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from glibc_guard.explain import history
-from glibc_guard.explain.knowledge import Crate, Family, filled, gcc_of, image, knowledge
+from glibc_guard.explain.knowledge import Crate, Family, families_of, filled, gcc_of, image, knowledge
 from glibc_guard.model import ArtifactReport, Finding, Target
 from glibc_guard.rules.symbol_versions import WEAK_HINT
 from glibc_guard.targets import glibc_symbols
@@ -83,7 +83,7 @@ def _need(finding: Finding) -> tuple[str | None, ...]:
 
 def words(symbol: str, version: str | None, architecture: str, release: str) -> dict[str, str]:
     """Return what the texts of the knowledge table leave open."""
-    family = next(iter(knowledge().families_of(symbol, version)), None)
+    family = next(iter(families_of(symbol, version)), None)
     older = family and _older(family, symbol, version, architecture, release)
     built = image(release, architecture)
     return {
@@ -132,7 +132,7 @@ def _too_new(finding: Finding, target: Target) -> str | None:
 
 def _of_glibc(finding: Finding, target: Target, release: str, crate: Crate | None) -> str:
     symbol, version = finding.symbol or "", finding.version
-    family = next(iter(knowledge().families_of(symbol, version)), None)
+    family = next(iter(families_of(symbol, version)), None)
     filling = words(symbol, version, target.arch, release)
     rust = crate is not None or _is_rust(finding)
     way = build(target.arch, release, rust=rust)
@@ -187,7 +187,7 @@ def _weak(finding: Finding, target: Target, release: str, crate: Crate | None) -
 def _of_a_compiler(finding: Finding, target: Target) -> str | None:
     """Advise on a version of libstdc++ or libgcc, which go by the release of GCC."""
     gcc = gcc_of(finding.version or "")
-    family = next(iter(knowledge().families_of(finding.symbol or "", finding.version)), None)
+    family = next(iter(families_of(finding.symbol or "", finding.version)), None)
     if gcc is None and family is None:
         return None
     reason = family.reason if family and family.reason else f"{finding.version} came with GCC {gcc}"
@@ -209,7 +209,7 @@ def _missing(finding: Finding, target: Target) -> str | None:
         library = elsewhere[-1].library
         flag = f"-l{library.partition('.so')[0].removeprefix('lib')}"
         return f"glibc {release} has it in {library}: {build(target.arch, release)}, and link it with {flag}"
-    family = next(iter(knowledge().families_of(finding.symbol, finding.version)), None)
+    family = next(iter(families_of(finding.symbol, finding.version)), None)
     if there or not history.history(finding.symbol, target.arch):
         return None
     reason = _reason(family, finding.symbol, finding.version, target.arch, release)

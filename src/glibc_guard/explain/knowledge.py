@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
@@ -40,7 +40,7 @@ class Family(Table, frozen=True):
 
     def concerns(self, symbol: str) -> bool:
         """Tell whether ``symbol``, mangled or not, is one of the family."""
-        return symbol in self.names or any(fnmatchcase(symbol, glob) for glob in self.symbols)
+        return symbol in self.names or any(_fits(symbol, glob) for glob in self.symbols)
 
     def may_use_symver(self, architecture: str) -> bool:
         """Tell whether the older version does for code that is compiled against the new headers."""
@@ -84,12 +84,13 @@ class Knowledge(Table, frozen=True):
     crates: tuple[Crate, ...]
     families: tuple[Family, ...]
 
-    def families_of(self, symbol: str, version: str | None) -> tuple[Family, ...]:
-        """Return the families of ``symbol``, those of exactly ``version`` first; of any version where it is None."""
-        found = (
-            one for one in self.families if one.concerns(symbol) and (not version or one.version in {None, version})
-        )
-        return tuple(sorted(found, key=lambda one: one.version is None))
+
+@lru_cache(maxsize=4096)
+def families_of(symbol: str, version: str | None) -> tuple[Family, ...]:
+    """Return the families of ``symbol``, those of exactly ``version`` first; of any version where it is None."""
+    concerned = (one for one in knowledge().families if one.concerns(symbol))
+    found = (one for one in concerned if not version or one.version in {None, version})
+    return tuple(sorted(found, key=lambda one: one.version is None))
 
 
 @lru_cache(maxsize=1)
@@ -132,6 +133,17 @@ def numbers(release: str) -> tuple[int, ...]:
 
 def _release_of(one: Image) -> tuple[int, ...]:
     return numbers(one.release)
+
+
+def _fits(symbol: str, glob: str) -> bool:
+    """Match as fnmatch does, whose cache of patterns is too small for all of these."""
+    start = _literal_start(glob)
+    return symbol.startswith(start) and (symbol == glob if start == glob else fnmatchcase(symbol, glob))
+
+
+@cache
+def _literal_start(glob: str) -> str:
+    return re.split(r"[*?\[]", glob, maxsplit=1)[0]
 
 
 _WORD: Final = re.compile(r"\{([a-z_]+)\}")

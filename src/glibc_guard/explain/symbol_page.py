@@ -10,7 +10,7 @@ from typing import Final
 
 from glibc_guard.explain.advice import words
 from glibc_guard.explain.history import Appearance, at, history
-from glibc_guard.explain.knowledge import Family, filled, gcc_of, knowledge, numbers
+from glibc_guard.explain.knowledge import Family, families_of, filled, gcc_of, knowledge, numbers
 from glibc_guard.model import Target
 from glibc_guard.targets import distros, glibc_symbols
 from glibc_guard.targets.symbol_version import at_most, parse
@@ -145,7 +145,7 @@ def _families(symbol: str | None, version: str | None) -> tuple[Family, ...]:
     there = {one.version for arch in glibc_symbols.ARCHITECTURES for one in history(symbol, arch)}
     return tuple(
         one
-        for one in known.families_of(symbol, version)
+        for one in families_of(symbol, version)
         if one.kind == "runtime" or (one.version in there if one.version else there)
     )
 

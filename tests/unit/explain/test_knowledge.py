@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from glibc_guard.explain.knowledge import Family, filled, gcc_of, image, knowledge, numbers
+from glibc_guard.explain.knowledge import Family, families_of, filled, gcc_of, image, knowledge, numbers
 from glibc_guard.explain.symbol_page import kind_of
 from glibc_guard.targets import distros, glibc, glibc_symbols, tables
 from glibc_guard.targets.glibc_symbols import ARCHITECTURES
@@ -97,7 +97,7 @@ def test_everything_since_2_18_is_told(arch: str) -> None:
     for name in glibc_symbols.load(arch).symbols():
         for version in glibc_symbols.load(arch).versions_of(name):
             if version.startswith("GLIBC_") and not is_younger(arch, version) and numbers(version[6:]) >= (2, 18):
-                families = [one for one in knowledge().families_of(name, version) if one.kind != "runtime"]
+                families = [one for one in families_of(name, version) if one.kind != "runtime"]
                 untold |= set() if families else {f"{name}@{version}"}
     assert not untold
 
