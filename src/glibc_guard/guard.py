@@ -14,7 +14,6 @@ from glibc_guard.artifacts import Limits
 from glibc_guard.baseline import BaselineError, PackageIndex, Source, opened
 from glibc_guard.comparing import Comparer, chosen, unjudged
 from glibc_guard.config import FailOn, Settings
-from glibc_guard.explain import with_advice
 from glibc_guard.ignores import IgnoreList
 from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool, Unread
 from glibc_guard.reading import Progress, read_artifact
@@ -62,7 +61,7 @@ def check(
         if source is not None:
             comparer = Comparer(source, _reader(limits, pool, progress), index or PackageIndex.of_this_machine())
             reports, remarks = comparer.judged(reports, settings, ignores)
-    return _report(with_advice(reports), (*ignores.remarks(), *remarks))
+    return _report(_advised(reports), (*ignores.remarks(), *remarks))
 
 
 def diff(
@@ -97,6 +96,15 @@ def _reader(limits: Limits | None, pool: Executor, progress: Progress | None) ->
 def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report:
     verdict = worst([report.verdict for report in reports])
     return Report(Tool("glibc-guard", __version__), verdict, tuple(reports), notes=notes)
+
+
+def _advised(reports: Sequence[ArtifactReport]) -> list[ArtifactReport]:
+    """Return ``reports`` with hints that say why a symbol is there, and how to be rid of it."""
+    if not any(report.findings for report in reports):
+        return [*reports]
+    from glibc_guard.explain.advice import advised  # noqa: PLC0415  # lazy: reads the knowledge table
+
+    return [advised(report) for report in reports]
 
 
 def _with_conflicts(artifacts: Sequence[Artifact]) -> list[tuple[Artifact, list[Finding]]]:
