@@ -61,7 +61,7 @@ def check(
         if source is not None:
             comparer = Comparer(source, _reader(limits, pool, progress), index or PackageIndex.of_this_machine())
             reports, remarks = comparer.judged(reports, settings, ignores)
-    return _report(reports, (*ignores.remarks(), *remarks))
+    return _report(_advised(reports), (*ignores.remarks(), *remarks))
 
 
 def diff(
@@ -96,6 +96,15 @@ def _reader(limits: Limits | None, pool: Executor, progress: Progress | None) ->
 def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report:
     verdict = worst([report.verdict for report in reports])
     return Report(Tool("glibc-guard", __version__), verdict, tuple(reports), notes=notes)
+
+
+def _advised(reports: Sequence[ArtifactReport]) -> list[ArtifactReport]:
+    """Return ``reports`` with hints that say why a symbol is there, and how to be rid of it."""
+    if not any(report.findings for report in reports):
+        return [*reports]
+    from glibc_guard.explain.advice import advised  # noqa: PLC0415  # lazy: reads the knowledge table
+
+    return [advised(report) for report in reports]
 
 
 def _with_conflicts(artifacts: Sequence[Artifact]) -> list[tuple[Artifact, list[Finding]]]:
