@@ -18,7 +18,7 @@ from glibc_guard.config import ConfigError
 from glibc_guard.github import artifact_paths, inputs, repository, summary
 from glibc_guard.github.annotations import annotate, problem_of
 from glibc_guard.output import OutputError, refuse_overwriting
-from glibc_guard.report import json, text
+from glibc_guard.report import json, sarif, text
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
 from glibc_guard.targets import TargetError
@@ -57,11 +57,15 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     settings = inputs.settings(given)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
+    sarif_file = _writable(given.sarif, "sarif") if given.sarif else None
     read = [*paths, settings.baseline] if settings.baseline else paths
-    refuse_overwriting(read, [report_file], given.working_folder)
+    refuse_overwriting(read, [report_file, *([sarif_file] if sarif_file else [])], given.working_folder)
     os.chdir(given.working_folder)  # paths are reported as they were given
     report = guard.check(paths, settings)
+    place = repository.find(workspace, given.working_folder, os.environ.get("GITHUB_WORKFLOW_REF", ""))
     report_file.write_bytes(json.render(report))
+    if sarif_file is not None:
+        sarif_file.write_bytes(sarif.render(report, manifest=place.fallback))
     set_outputs(
         {
             "verdict": report.verdict,
@@ -76,7 +80,6 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     if given.summary:
         write_summary(report)
     if given.annotations:
-        place = repository.find(workspace, given.working_folder, os.environ.get("GITHUB_WORKFLOW_REF", ""))
         more = "the job summary" if given.summary else "the log of this step"
         for annotation in annotate(report, place, more=f"{more}, and all of it in {report_file}"):
             issue(annotation)
@@ -144,11 +147,16 @@ def _report_file(asked: Path | None) -> Path:
         )
         os.close(handle)
         return Path(name)
+    return _writable(asked, "report")
+
+
+def _writable(asked: Path, name: str) -> Path:
+    """Return ``asked``, which exists now; the input ``name`` is to blame where it cannot."""
     try:
         asked.parent.mkdir(parents=True, exist_ok=True)
         asked.touch()
     except OSError as problem:
-        raise inputs.InputError(f"The input report: {asked} cannot be written: {problem.strerror}") from problem
+        raise inputs.InputError(f"The input {name}: {asked} cannot be written: {problem.strerror}") from problem
     return asked
 
 

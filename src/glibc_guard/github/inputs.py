@@ -33,6 +33,7 @@ class Inputs:
     annotations: bool
     summary: bool
     report: Path | None
+    sarif: Path | None
     working_folder: Path
 
 
@@ -45,7 +46,7 @@ def read(workspace: Path) -> Inputs:
     folder = workspace / core.get_input("working_directory")
     if not folder.is_dir():
         raise InputError(f"The input working-directory: {folder} is no folder")
-    configuration, report = core.get_input("config"), core.get_input("report")
+    configuration, report, sarif = map(core.get_input, ("config", "report", "sarif"))
     return Inputs(
         artifacts=_lines("artifacts"),
         targets=tuple(target for line in _lines("target") for target in re.split(r"\s*,\s*", line) if target),
@@ -56,6 +57,7 @@ def read(workspace: Path) -> Inputs:
         annotations=_boolean("annotations"),
         summary=_boolean("summary"),
         report=folder / report if report else None,
+        sarif=folder / sarif if sarif else None,
         working_folder=folder,
     )
 
