@@ -56,6 +56,7 @@ def dependencies_folder(lock: Path, temporary: Path) -> Path:
 def pip_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return ``environment`` without the pip settings that would change what is installed or where."""
     kept = {name: value for name, value in environment.items() if not name.startswith("PIP_") or name in PIP_SOURCES}
+    kept.pop("INPUT_TOKEN", None)  # pip needs no key to GitHub
     return kept | PIP_FIXED
 
 

@@ -15,8 +15,10 @@ from actions_toolkit import core
 
 from glibc_guard import guard
 from glibc_guard.config import ConfigError
-from glibc_guard.github import artifact_paths, inputs, repository, summary
+from glibc_guard.github import artifact_paths, feedback, inputs, repository, summary
 from glibc_guard.github.annotations import annotate, problem_of
+from glibc_guard.github.event import payload_of, run_of
+from glibc_guard.github.job import job_of
 from glibc_guard.output import OutputError, refuse_overwriting
 from glibc_guard.report import json, sarif, text
 from glibc_guard.report.grouping import count
@@ -41,7 +43,9 @@ def main() -> int:
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
     place = repository.find(workspace, workspace, os.environ.get("GITHUB_WORKFLOW_REF", ""))
     try:
-        return run(inputs.read(workspace), workspace)
+        given = inputs.read(workspace)
+        os.environ.pop("INPUT_TOKEN", None)  # pip, which may fetch a baseline, needs no key to GitHub
+        return run(given, workspace)
     except (inputs.InputError, guard.UsageError, ConfigError, OutputError, TargetError) as problem:
         return stop(str(problem), guard.EXIT_USAGE, place)
     except OSError as problem:
@@ -83,10 +87,13 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         more = "the job summary" if given.summary else "the log of this step"
         for annotation in annotate(report, place, more=f"{more}, and all of it in {report_file}"):
             issue(annotation)
+    status = guard.exit_status(report, settings.fail_on)
+    if given.wishes:
+        tell(given.wishes, report, place, passes=status == guard.EXIT_CLEAN)
     core.info(
         f"glibc-guard: {report.verdict}, {count(_findings(report), 'finding')}; JSON report: {plain(str(report_file))}"
     )
-    return guard.exit_status(report, settings.fail_on)
+    return status
 
 
 def stop(message: str, status: int, place: Repository) -> int:
@@ -101,6 +108,21 @@ def issue(annotation: Annotation) -> None:
     _ISSUE[annotation.level](
         annotation.message, title=annotation.title, file=annotation.file, start_line=annotation.line
     )
+
+
+def tell(wishes: feedback.Wishes, report: Report, place: Repository, *, passes: bool) -> None:
+    """Give the pull request what ``wishes`` asks for; whatever goes wrong is one notice."""
+    run = run_of(os.environ, payload_of(os.environ))
+    told = feedback.Told(report, passes, run, job_of(os.environ, os.environ.get("GLIBC_GUARD_MATRIX", "")), place)
+    api_url = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
+    try:
+        problem = feedback.give(wishes, told, api_url)
+    except Exception as fault:  # noqa: BLE001 - an answer nobody thought of: a build does not fail for its comment
+        problem = f"The pull request could not be told: glibc-guard met a fault of its own, {type(fault).__name__}."
+        for line in traceback.format_exc().splitlines():
+            core.info(plain(line))
+    if problem is not None:
+        core.notice(plain(problem), title="glibc-guard")
 
 
 def set_outputs(outputs: dict[str, str]) -> None:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from actions_toolkit import core
 
 from glibc_guard import config
+from glibc_guard.github.comment import WHEN
+from glibc_guard.github.feedback import Wishes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from glibc_guard.config import Settings
+    from glibc_guard.github.comment import When
 
 
 class InputError(Exception):
@@ -34,6 +37,7 @@ class Inputs:
     summary: bool
     report: Path | None
     sarif: Path | None
+    wishes: Wishes
     working_folder: Path
 
 
@@ -58,6 +62,7 @@ def read(workspace: Path) -> Inputs:
         summary=_boolean("summary"),
         report=folder / report if report else None,
         sarif=folder / sarif if sarif else None,
+        wishes=Wishes(_one_line("check_run"), _when(), core.get_input("token")),
         working_folder=folder,
     )
 
@@ -86,6 +91,21 @@ def settings(inputs: Inputs) -> Settings:
 
 def _lines(name: str) -> tuple[str, ...]:
     return tuple(line for line in (line.strip() for line in core.get_multiline_input(name)) if line)
+
+
+def _one_line(name: str) -> str:
+    value: str = core.get_input(name)
+    if not value.isprintable():
+        raise InputError(f"The input {name.replace('_', '-')} is {value!r}; it may be one line of text")
+    return value
+
+
+def _when() -> When:
+    value = core.get_input("comment") or "never"
+    chosen = next((choice for choice in WHEN if choice == value), None)
+    if chosen is None:
+        raise InputError(f"The input comment is {value!r}; it may be {', '.join(WHEN)}")
+    return chosen
 
 
 def _boolean(name: str) -> bool:
