@@ -8,12 +8,14 @@ import sys
 import tempfile
 import traceback
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actions_toolkit import core
 
 from glibc_guard import guard
+from glibc_guard.baseline.errors import UnavailableError
 from glibc_guard.config import ConfigError
 from glibc_guard.github import artifact_paths, feedback, inputs, repository, summary
 from glibc_guard.github.annotations import annotate, problem_of
@@ -23,11 +25,13 @@ from glibc_guard.output import OutputError, refuse_overwriting
 from glibc_guard.report import json, sarif, text
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
+from glibc_guard.settings import is_from_run
 from glibc_guard.targets import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from glibc_guard.config import Settings
     from glibc_guard.github.annotations import Annotation, Repository
     from glibc_guard.model import Report
 
@@ -38,16 +42,32 @@ _ISSUE: Final = {"error": core.error, "warning": core.warning, "notice": core.no
 
 def main() -> int:
     """Run the step and return its exit status: 0 clean, 1 findings, 2 usage, 3 something could not be read."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace", newline="")  # type: ignore[union-attr]  # names may be no text
+    prepare_streams()
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
     place = repository.find(workspace, workspace, os.environ.get("GITHUB_WORKFLOW_REF", ""))
+    return guarded(lambda: _step(workspace), place)
+
+
+def _step(workspace: Path) -> int:
+    given = inputs.read(workspace)
+    os.environ.pop("INPUT_TOKEN", None)  # pip, which may fetch a baseline, needs no key to GitHub
+    return run(given, workspace)
+
+
+def prepare_streams() -> None:
+    """Let the log take any name, which may be no text."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace", newline="")  # type: ignore[union-attr]
+
+
+def guarded(step: Callable[[], int], place: Repository) -> int:
+    """Return the exit status of ``step``; what it fails on is told at ``place``, in words."""
     try:
-        given = inputs.read(workspace)
-        os.environ.pop("INPUT_TOKEN", None)  # pip, which may fetch a baseline, needs no key to GitHub
-        return run(given, workspace)
+        return step()
     except (inputs.InputError, guard.UsageError, ConfigError, OutputError, TargetError) as problem:
         return stop(str(problem), guard.EXIT_USAGE, place)
+    except UnavailableError as problem:
+        return stop(f"The baseline, which is required, is not to be had: {problem}", guard.EXIT_UNREADABLE, place)
     except OSError as problem:
         return stop(f"{problem.filename or 'A file'}: {problem.strerror or problem}", guard.EXIT_UNREADABLE, place)
     except Exception as problem:  # noqa: BLE001 - a traceback may quote the artifact, and the runner obeys what it reads
@@ -58,7 +78,7 @@ def main() -> int:
 
 def run(given: inputs.Inputs, workspace: Path) -> int:
     """Judge the artifacts, show the report in every way that was asked for, and return the exit status."""
-    settings = inputs.settings(given)
+    settings = _settings(given)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
     sarif_file = _writable(given.sarif, "sarif") if given.sarif else None
@@ -94,6 +114,24 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         f"glibc-guard: {report.verdict}, {count(_findings(report), 'finding')}; JSON report: {plain(str(report_file))}"
     )
     return status
+
+
+def _settings(given: inputs.Inputs) -> Settings:
+    """Return the settings, with the report of a former run fetched where that is the baseline."""
+    settings = inputs.settings(given)
+    if settings.baseline is None or not is_from_run(settings.baseline):
+        return settings
+    from glibc_guard.github import run_baseline  # noqa: PLC0415 - brings PyGithub: 0.2 s
+
+    folder = Path(tempfile.mkdtemp(prefix="glibc-guard-", dir=os.environ.get("RUNNER_TEMP") or None))
+    try:
+        path = run_baseline.fetched(settings.baseline, given.wishes.token, os.environ, folder)
+    except UnavailableError as problem:
+        if settings.baseline_required:
+            raise
+        core.notice(plain(f"Nothing is compared with {settings.baseline}: {problem}"), title="glibc-guard")
+        return replace(settings, baseline=None)
+    return replace(settings, baseline=str(path))
 
 
 def stop(message: str, status: int, place: Repository) -> int:

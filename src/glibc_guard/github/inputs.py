@@ -62,7 +62,7 @@ def read(workspace: Path) -> Inputs:
         summary=_boolean("summary"),
         report=folder / report if report else None,
         sarif=folder / sarif if sarif else None,
-        wishes=Wishes(_one_line("check_run"), _when(), core.get_input("token")),
+        wishes=wishes(),
         working_folder=folder,
     )
 
@@ -91,6 +91,11 @@ def settings(inputs: Inputs) -> Settings:
 
 def _lines(name: str) -> tuple[str, ...]:
     return tuple(line for line in (line.strip() for line in core.get_multiline_input(name)) if line)
+
+
+def wishes() -> Wishes:
+    """Return what GitHub is to be told, and the key to it; raises InputError."""
+    return Wishes(_one_line("check_run"), _when(), core.get_input("token"))
 
 
 def _one_line(name: str) -> str:

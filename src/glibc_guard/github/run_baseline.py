@@ -21,7 +21,8 @@ import requests
 
 from glibc_guard.baseline.errors import BaselineError, UnavailableError
 from glibc_guard.baseline.report_file import MAXIMUM, parsed
-from glibc_guard.github.client import ApiError, plain_errors
+from glibc_guard.github.client import API_URL, ApiError, connect, plain_errors
+from glibc_guard.github.event import payload_of
 from glibc_guard.model import Report
 from glibc_guard.report import json
 from glibc_guard.settings import RUN
@@ -63,6 +64,21 @@ class Origin:
     workflow: str  # file name of the workflow: "build.yml"
     branch: str
     run: int  # the one that asks, and is no baseline of itself
+
+
+def fetched(baseline: str, token: str, environment: Mapping[str, str], folder: Path) -> Path:
+    """Return the path of the report that ``baseline`` (``run:ARTIFACT``) names, fetched into ``folder``.
+
+    Raises:
+        UnavailableError: it is not to be had; the message says why, and what to do about it.
+    """
+    name = baseline.removeprefix(RUN).strip()
+    if not name:
+        raise UnavailableError("the name of the artifact is empty: write run:ARTIFACT")
+    if not token:
+        raise UnavailableError("the input token is empty")
+    where = origin(environment, payload_of(environment))
+    return fetch(connect(token, environment.get("GITHUB_API_URL") or API_URL), name, where, folder)
 
 
 def origin(environment: Mapping[str, str], payload: Mapping[str, Any]) -> Origin:
@@ -187,15 +203,3 @@ def _text(payload: Mapping[str, Any], *names: str) -> str | None:
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
     return found if isinstance(found, str) and found else None
-
-
-def artifact_name(baseline: str) -> str:
-    """Return ARTIFACT of ``run:ARTIFACT``.
-
-    Raises:
-        UnavailableError: it is empty.
-    """
-    name = baseline[len(RUN) :].strip()
-    if not name:
-        raise UnavailableError("the name of the artifact is empty: write run:ARTIFACT")
-    return name
