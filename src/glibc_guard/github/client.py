@@ -66,6 +66,7 @@ class Patience:
     backoff: float = 1.0  # doubles with each try
     secondary_wait: float = 60.0  # after a secondary rate limit that names no time
     longest_wait: float = 90.0  # a rate limit that takes longer is given up: a build must not hang on it
+    between_requests: float = 0.25
     between_writes: float = 1.0
 
 
@@ -84,6 +85,7 @@ def connect(token: str, api_url: str = API_URL, patience: Patience = Patience())
             status_forcelist=[*_SERVER_ERRORS, 429],
             allowed_methods=_SAFE,
         ),
+        seconds_between_requests=patience.between_requests,
         seconds_between_writes=patience.between_writes,
         user_agent=f"glibc-guard/{__version__}",
         per_page=100,
@@ -171,7 +173,7 @@ class _Retry(GithubRetry):
 
 def _rate_limit(problem: RateLimitExceededException) -> str:
     wait = problem.wait if isinstance(problem, RateLimitExceededExceedsMaxWait) else None
-    return LIMIT if wait is None else f"{LIMIT}, for {wait:.0f} more seconds"
+    return LIMIT if wait is None else f"GitHub asks to wait for {wait:.0f} seconds, which is too long"
 
 
 def _message(problem: GithubException) -> str:

@@ -1,4 +1,4 @@
-"""What a reviewer reads first, as GitHub's Markdown: verdict and floor before and after, what was lost, how to fix it."""
+"""What a reviewer reads first, as GitHub's Markdown: verdict and floor before and after, what is lost, the way out."""
 
 from __future__ import annotations
 
