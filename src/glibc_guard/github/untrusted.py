@@ -48,6 +48,8 @@ def read(path: Path) -> Report | None:
     Raises:
         UntrustedError: there is too much, or a file is no report of this version.
     """
+    if not os.path.lexists(path):  # what a download that matched nothing leaves
+        return None
     reports, room = [], MAXIMUM_BYTES
     files = list(_files(path))
     if len(files) > MAXIMUM_FILES:
