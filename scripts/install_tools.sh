@@ -42,7 +42,8 @@ for module in "$act" "$actionlint"; do
     fi
 done
 
-# GitHub's own description of its REST API, and Prism, which judges by it: what package-lock.json names, by hash.
+# GitHub's own description of its REST API, its recorded events, and Prism, which judges by the description: what
+# package-lock.json names, by hash.
 api=$(dirname "$0")/../tests/github_api
 node=$tools/node-$(sha256sum "$api/package-lock.json" | cut -c 1-16)
 if [ ! -d "$node" ]; then

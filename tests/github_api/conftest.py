@@ -40,7 +40,7 @@ def api(judge: None) -> Iterator[GitHubApi]:  # noqa: ARG001
 
 
 @pytest.fixture(params=["by itself", "behind Prism"])
-def judged(request: pytest.FixtureRequest, judge: None) -> Iterator[GitHubApi]:
+def judged(request: pytest.FixtureRequest, judge: None) -> Iterator[GitHubApi]:  # noqa: ARG001
     """The same twice: the second time a proxy of another make lets nothing pass that is not as described."""
     if request.param == "by itself":
         found: GitHubApi = request.getfixturevalue("api")

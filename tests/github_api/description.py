@@ -55,13 +55,13 @@ def node_modules() -> Path:
         message = f"GitHub's OpenAPI description is not installed: there is no {folder}; run scripts/install_tools.sh"
         if os.environ.get("CI"):
             pytest.fail(message)
-        pytest.skip(message)
+        pytest.skip(message, allow_module_level=True)
     return folder
 
 
 @functools.cache
 def whole() -> dict[str, Any]:
-    """The description as it is published, but for null, which its enumerations leave out where it is said to be allowed.
+    """The description as it is published, but for null, which enumerations leave out although ``nullable`` allows it.
 
     OpenAPI 3.0.3 wants it named there too; GitHub does answer ``"conclusion": null``.
     """
@@ -108,6 +108,16 @@ def _references(node: object) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _references(value)
+
+
+@functools.cache
+def recorded(event: str, action: str | None = None) -> tuple[dict[str, Any], ...]:
+    """The recorded payloads of ``event``, of the kind ``action``, that GitHub's octokit project publishes."""
+    path = node_modules() / "@octokit" / "webhooks-examples" / "api.github.com" / "index.json"
+    for entry in json.loads(path.read_bytes()):
+        if entry["name"] == event:
+            return tuple(example for example in entry["examples"] if action in {None, example.get("action")})
+    raise AssertionError(f"no payload of {event} is recorded")
 
 
 @functools.cache
