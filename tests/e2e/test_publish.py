@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from e2e.conftest import ROOT
 from e2e.runner import Job, Result
+from github_api.description import recorded
 from github_api.runs import REPOSITORY, add_pull
 from github_api.server import TOKEN, GitHubApi, serving
 from glibc_guard.model import Report, Site
@@ -22,6 +24,7 @@ from unit.github.reports import artifact, finding, report
 pytestmark = pytest.mark.e2e
 
 HEAD = "a" * 40
+STRANGER = {"full_name": "stranger/sample", "owner": {"login": "stranger", "type": "User"}}
 PUBLISH = Path(".github") / "actions" / "publish"
 
 
@@ -44,8 +47,9 @@ def api() -> Iterator[GitHubApi]:
 
 def event(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """What ``workflow_run`` brings for a pull request of a fork: GitHub names no pull request there."""
-    owner = {"login": "stranger", "type": "User"}
-    run = {
+    payload = copy.deepcopy(recorded("workflow_run", "completed")[0])
+    payload["repository"]["full_name"] = REPOSITORY
+    payload["workflow_run"] |= {
         "id": 7001,
         "run_attempt": 2,
         "event": "pull_request",
@@ -53,11 +57,11 @@ def event(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         "head_branch": "fix",
         "head_sha": HEAD,
         "path": ".github/workflows/check.yml",
-        "head_repository": {"full_name": "stranger/sample", "owner": owner},
         "pull_requests": [],
+        "head_repository": {**payload["workflow_run"]["head_repository"], **STRANGER},
         **given,
     }
-    return {"action": "completed", "workflow_run": run, "repository": {"full_name": REPOSITORY}}
+    return payload
 
 
 def told(

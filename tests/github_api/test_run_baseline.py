@@ -13,7 +13,7 @@ from github_api.conftest import client
 from github_api.runs import REPOSITORY, add_run, upload
 from github_api.server import Answer, GitHubApi
 from glibc_guard.baseline.errors import UnavailableError
-from glibc_guard.baseline.report_file import read_report
+from glibc_guard.baseline.report_file import MAXIMUM, read_report
 from glibc_guard.github import run_baseline
 from glibc_guard.github.run_baseline import Origin, base_branch, fetch, origin
 from glibc_guard.report import json as json_report
@@ -97,7 +97,7 @@ def test_what_was_uploaded_is_not_trusted(
 
 
 def test_a_bomb_is_not_unpacked(api: GitHubApi, tmp_path: Path) -> None:
-    upload(api, add_run(api), "report", {"report.json": b" " * (run_baseline.MAXIMUM + 2)})
+    upload(api, add_run(api), "report", {"report.json": b" " * (MAXIMUM + 2)})
     with pytest.raises(UnavailableError, match="holds more than 128 MiB"):
         fetched(api, tmp_path)
 

@@ -62,7 +62,7 @@ def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return Shown(name, replace(report, artifacts=(wheel, again), notes=notes))
 
 
-def annotations(report: Report) -> str:
+def annotated(report: Report) -> str:
     """What the runner is sent."""
     lines = []
     for one in annotate(report, PLACE, more="the job summary"):
@@ -84,7 +84,7 @@ LOGS: Final[dict[str, Callable[[Report], str]]] = {
     "text on a terminal": lambda report: re.sub(r"\x1b\[[0-9;]*m", "", text.render(report, color=True, width=100)),
     "needs": lambda report: text.render_needs(report, color=False, width=None),
     "text of changes": lambda report: changes_text.render(report, color=False, width=None),
-    "annotations": annotations,
+    "annotations": annotated,
     "title of the check run": lambda report: check_run.shown(report)[0],
 }
 PAGES: Final[dict[str, Callable[[Report], str]]] = {
