@@ -60,7 +60,7 @@ def read(workspace: Path) -> Inputs:
         annotations=_boolean("annotations"),
         summary=_boolean("summary"),
         report=folder / report if report else None,
-        wishes=Wishes(_one_line("check_run"), _when(), core.get_input("token")),
+        wishes=Wishes(_one_line("check_run"), _when(), core.get_input("token"), core.get_input("variant")),
         working_folder=folder,
     )
 
