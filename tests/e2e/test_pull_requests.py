@@ -1,4 +1,4 @@
-"""The Action beside a stand-in for GitHub's API: for each event its check run and its comment, run as the runner runs it."""
+"""The Action beside a stand-in for GitHub's API: its check run and its comment for each event, run as the runner does."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_pull_request_from_red_to_green(workflow: Workflow, too_new: bytes, ol
     (comment,) = workflow.api.comments.values()
     assert "❌ glibc-guard: 1 of 1 artifact failed" in text_of(comment)
     assert "reallocarray@GLIBC_2.26" in text_of(comment)
-    assert "How to fix it" in text_of(comment)
+    assert "**What to fix**" in text_of(comment)
     assert not result.issues("notice")
 
     workflow.put(old_enough)
@@ -267,6 +267,17 @@ def test_two_jobs_of_a_matrix(workflow: Workflow, too_new: bytes, old_enough: by
     assert len(workflow.api.comments) == 2
 
 
+def test_two_uses_in_one_job(workflow: Workflow, too_new: bytes) -> None:
+    workflow.put(too_new)
+    for variant in ("wheels", "programs"):
+        workflow.run("pull_request", pull_request(), {"variant": variant})
+    assert {run["name"] for run in workflow.api.check_runs.values()} == {
+        "glibc-guard (wheels)",
+        "glibc-guard (programs)",
+    }
+    assert len(workflow.api.comments) == 2
+
+
 def test_with_a_baseline_the_comment_tells_before_and_after(
     workflow: Workflow, too_new: bytes, old_enough: bytes
 ) -> None:
@@ -290,7 +301,7 @@ def test_with_a_baseline_the_comment_tells_before_and_after(
     assert "- No longer loads on: " in text
     assert "- Symbols added: `reallocarray@GLIBC_2.26`" in text
     assert "- Symbols gone: `secure_getenv@GLIBC_2.17`" in text
-    assert "- Downloads lost: " in text
+    assert "downloads lost " in text
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def issue(annotation: Annotation) -> None:
 def tell(wishes: feedback.Wishes, report: Report, place: Repository, *, passes: bool) -> None:
     """Give the pull request what ``wishes`` asks for; whatever goes wrong is one notice."""
     run = run_of(os.environ, payload_of(os.environ))
-    told = feedback.Told(report, passes, run, job_of(os.environ, os.environ.get("GLIBC_GUARD_MATRIX", "")), place)
+    told = feedback.Told(report, passes, run, job_of(os.environ, wishes.variant), place)
     api_url = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
     try:
         problem = feedback.give(wishes, told, api_url)

@@ -28,6 +28,7 @@ class Wishes:
     check_run: str  # the name; empty for none
     comment: comment.When
     token: str = field(repr=False)
+    variant: str = ""  # of the job: text, or JSON
 
     def __bool__(self) -> bool:
         """Whether GitHub has to be talked to at all."""

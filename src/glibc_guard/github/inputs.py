@@ -95,7 +95,7 @@ def _lines(name: str) -> tuple[str, ...]:
 
 def wishes() -> Wishes:
     """Return what GitHub is to be told, and the key to it; raises InputError."""
-    return Wishes(_one_line("check_run"), _when(), core.get_input("token"))
+    return Wishes(_one_line("check_run"), _when(), core.get_input("token"), core.get_input("variant"))
 
 
 def _one_line(name: str) -> str:

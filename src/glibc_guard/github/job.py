@@ -18,29 +18,29 @@ class Job:
 
     workflow: str  # path of the workflow file: "owner/name/.github/workflows/build.yml"
     name: str  # GITHUB_JOB: the key of the job in that file
-    matrix: tuple[str, ...] = ()  # values of the matrix, in its order
+    variant: tuple[str, ...] = ()  # what tells it from others of that name: the values of the matrix, in its order
 
     def key(self, check: str) -> str:
         """Return what marks the check run or the comment of this job, and of the check named ``check`` in it."""
-        text = json.dumps([self.workflow, self.name, self.matrix, check])
+        text = json.dumps([self.workflow, self.name, self.variant, check])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def check_name(self, name: str) -> str:
-        """Return ``name`` with the values of the matrix, as the platform names jobs, unless it has them all.
+        """Return ``name`` with the variant, as the platform names the jobs of a matrix, unless it has it all.
 
         Of check runs with one name GitHub shows the latest alone: a failure would hide behind another job's success.
         """
-        if not self.matrix or all(value in name for value in self.matrix):
+        if all(value in name for value in self.variant):
             return name[:LONGEST_NAME]
-        return f"{name} ({', '.join(value[:LONGEST_VALUE] for value in self.matrix)})"[:LONGEST_NAME]
+        return f"{name} ({', '.join(value[:LONGEST_VALUE] for value in self.variant)})"[:LONGEST_NAME]
 
 
-def job_of(environment: Mapping[str, str], matrix: str) -> Job:
-    """Return the job with ``environment``; ``matrix`` is its ``matrix`` context as JSON, ``null`` or empty for none."""
+def job_of(environment: Mapping[str, str], variant: str) -> Job:
+    """Return the job with ``environment``; ``variant`` is text, or a ``matrix`` context as JSON: ``null`` for none."""
     try:
-        values = tuple(_values(json.loads(matrix or "null")))
-    except ValueError:
-        values = (matrix,)
+        values = tuple(_values(json.loads(variant or "null")))
+    except (ValueError, RecursionError):
+        values = (variant,)
     workflow = environment.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]
     return Job(workflow, environment.get("GITHUB_JOB", ""), values)
 

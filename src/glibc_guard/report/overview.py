@@ -92,18 +92,14 @@ def _artifact(artifact: ArtifactReport) -> Iterator[str]:
         yield "".join(_reach(artifact))
     ways = list(_ways_out(artifact.findings))
     if ways:
-        yield f"\n**How to fix it**\n\n{''.join(ways)}\n"
-    else:
-        yield "\n"
+        yield f"\n**What to fix**\n\n{''.join(ways)}"
+    yield "\n"
 
 
 def _changes(changes: Changes) -> Iterator[str]:
     yield f"- Since {markdown_code(arranged.baseline_name(changes))}: {markdown(arranged.headline(changes))}\n"
     for label, distributions in arranged.distributions(changes):
         yield f"- {label[:1].upper()}{label[1:]}: {markdown(distributions)}\n"
-    before, after = changes.downloads_lost_before or 0.0, changes.downloads_lost_after or 0.0
-    if after > before:
-        yield f"- Downloads lost: {percent(before)} before, {percent(after)} now of x86_64 package downloads\n"
     for label, names in (
         ("Symbols added", changes.imports_added),
         ("Symbols gone", changes.imports_gone),

@@ -30,3 +30,9 @@ def test_the_name_of_a_check_run_has_the_values_of_the_matrix() -> None:
     assert job.check_name(named) == named
     assert job_of(ENVIRONMENT, "null").check_name("guard") == "guard"
     assert len(job.check_name("x" * 999)) == LONGEST_NAME
+
+
+def test_any_text_is_a_variant() -> None:
+    assert job_of(ENVIRONMENT, "the wheels").check_name("guard") == "guard (the wheels)"
+    assert job_of(ENVIRONMENT, "7").check_name("guard") == "guard (7)"
+    assert job_of(ENVIRONMENT, "[" * 100_000).variant
