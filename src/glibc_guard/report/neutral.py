@@ -6,8 +6,9 @@ import re
 import unicodedata
 from typing import Final
 
-#: Control, format (bidirectional marks, zero-width), surrogate, private and unassigned characters, line separators.
-UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+#: Control, format (bidirectional marks, zero-width), surrogate, private and unassigned characters, line separators, and
+#: spaces other than the one of ASCII.
+UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 LONGEST: Final = 1000  # characters of one name; a C++ name may be long, a hostile one longer
 MARKDOWN_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:$])")
 
@@ -45,7 +46,7 @@ def markdown_code(text: str, longest: int = LONGEST, *, in_table: bool = False) 
 def _visible(character: str) -> str:
     if character.isascii() and character.isprintable():
         return character
-    if unicodedata.category(character) not in UNSAFE_CATEGORIES and character != "\u00a0":
+    if unicodedata.category(character) not in UNSAFE_CATEGORIES:
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
