@@ -15,7 +15,8 @@ from glibc_guard.model import Report
 if TYPE_CHECKING:
     from glibc_guard.explain.symbol_page import SymbolPage
 
-FORMATS: Final = ("text", "json", "markdown")
+FORMATS: Final = ("text", "json", "markdown", "sarif")
+FORMATS_OF_CHANGES: Final = ("text", "json", "markdown")
 STANDARD_OUTPUT: Final = "-"
 
 
@@ -64,6 +65,10 @@ def render(report: Report, name: str, *, color: bool, width: int | None) -> byte
         from glibc_guard.report import markdown  # noqa: PLC0415  # lazy
 
         return markdown.render(report).encode()
+    if name == "sarif":
+        from glibc_guard.report import sarif  # noqa: PLC0415  # lazy
+
+        return sarif.render(report)
     if name.endswith(" of changes"):
         from glibc_guard.report import changes_markdown, changes_text  # noqa: PLC0415  # lazy
 
