@@ -150,7 +150,7 @@ def test_too_long_for_github(judged: GitHubApi) -> None:
         publish(judged, said("x" * 70_000))
 
 
-def test_a_github_enterprise_server() -> None:
+def test_a_github_enterprise_server(judge: None) -> None:  # noqa: ARG001
     with serving(GitHubApi(), "/api/v3") as listener:
         publish(listener.api, said("bad"))
         publish(listener.api, said("worse", run=2))
