@@ -57,7 +57,7 @@ def test_several_artifacts_are_rows_by_their_file_names(tmp_path: Path, wheel: P
 
 
 def test_a_distribution_without_the_architecture_is_neither(tmp_path: Path) -> None:
-    arm = compile_with_zig("int pow2(void) { return 0; }", "-shared", target="arm-linux-gnueabihf.2.28")
+    arm = compile_with_zig("int pow2(void) { return 0; }", "-shared", arch="armv7l", glibc="2.28")
     found = matrix.of_report(judged(make_wheel(tmp_path, {"a.so": arm, "b.so": NEW}, tag="cp312-cp312-linux_x86_64")))
     row = next(row for row in found.rows if "a.so" in row.name or row.stands_for > 1)
     assert cells(found, row)["rhel8"] is None
@@ -81,7 +81,7 @@ def test_of_very_many_objects_the_rest_is_one_row_and_no_better_than_its_worst(w
 
 def test_what_loads_nowhere_reaches_nobody(tmp_path: Path) -> None:
     musl = compile_with_zig(
-        '#include <stdio.h>\nint f(void) { return puts(""); }', "-shared", target="x86_64-linux-musl"
+        '#include <stdio.h>\nint f(void) { return puts(""); }', "-shared", glibc=None
     )
     path = tmp_path / "m.so"
     path.write_bytes(musl)
