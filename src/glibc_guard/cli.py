@@ -20,7 +20,7 @@ from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageErro
 from glibc_guard.model import Report
 from glibc_guard.output import (
     FORMATS,
-    FORMATS_OF_CHANGES,
+    FORMATS_WITHOUT_FINDINGS,
     OutputError,
     destinations,
     refuse_overwriting,
@@ -184,7 +184,7 @@ def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool)
 @click.argument("old")
 @click.argument("new")
 @click.option(
-    "--format", "formats", multiple=True, type=click.Choice(FORMATS_OF_CHANGES), help="Repeat, as for `check`."
+    "--format", "formats", multiple=True, type=click.Choice(FORMATS_WITHOUT_FINDINGS), help="Repeat, as for `check`."
 )
 @OUTPUT
 @JOBS
@@ -220,7 +220,7 @@ def diff_command(  # one parameter an option
     metavar="NAME",
     help="A system to tell of, and to aim at; see `check`. Repeat.",
 )
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text")
+@click.option("--format", "form", type=click.Choice(FORMATS_WITHOUT_FINDINGS), default="text")
 @NO_COLOR
 def explain_command(
     *, symbol: str, architectures: tuple[str, ...], targets: tuple[str, ...], form: str, no_color: bool

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity
+from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity, Target
 from glibc_guard.targets import distros
 
 SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
 HINTS_SHOWN: Final = 10  # of a group
+SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")  # of the namespaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,20 @@ def distribution_names(entries: Sequence[RunsOn], *, with_arch: bool = False) ->
 def _name(distro: str) -> str:
     known = distros.find(distro)
     return known.name if known else distro
+
+
+def floor_in_words(floor: Mapping[str, str]) -> str:
+    """Return "glibc 2.29, GLIBCXX 3.4.19", the namespaces that everybody knows first."""
+    names = {"GLIBC": "glibc"}
+    shown = [name for name in SHOWN_FIRST if name in floor] + [name for name in floor if name not in SHOWN_FIRST]
+    return ", ".join(f"{names.get(name, name)} {floor[name]}" for name in shown)
+
+
+def promise_in_words(target: Target) -> str:
+    """Return the ceilings of ``target`` that everybody knows, or its libc."""
+    return (
+        floor_in_words({name: target.ceilings[name] for name in SHOWN_FIRST if name in target.ceilings}) or target.libc
+    )
 
 
 def count(number: int, noun: str) -> str:

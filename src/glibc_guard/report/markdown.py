@@ -8,9 +8,11 @@ from typing import Final
 from glibc_guard.model import ArtifactReport, Finding, Report, Verdict
 from glibc_guard.report.changes import baseline_name, headline
 from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
+from glibc_guard.report.matrix import Matrix, by_release, of_report
 from glibc_guard.report.neutral import markdown, markdown_code
 
 ICONS: Final[dict[Verdict, str]] = {"pass": "✅", "fail": "❌", "unreadable": "⚠️"}
+SQUARES: Final[dict[bool | None, str]] = {True: "🟩", False: "🟥", None: "⬜"}
 SYMBOLS_SHOWN: Final = 20
 CUT: Final = "\n*The report is cut here, since GitHub shows no more; the rest is in the log and in the JSON report.*\n"
 
@@ -37,6 +39,7 @@ def _blocks(report: Report) -> Iterator[str]:
     yield "| | artifact | promised | needs | ELF objects |\n|---|---|---|---|---|\n"
     for artifact in report.artifacts:
         yield _row(artifact)
+    yield _picture(of_report(report))
     yield from _all_details(report)
 
 
@@ -58,6 +61,22 @@ def _row(artifact: ArtifactReport) -> str:
     needs = _floor(artifact.floor)
     path = markdown_code(artifact.path, in_table=True)
     return f"| {ICONS[artifact.verdict]} | {path} | {promised or '-'} | {needs or '-'} | {artifact.coverage.elf} |\n"
+
+
+def _picture(matrix: Matrix) -> str:
+    """Return the matrix in squares, by glibc release; nothing where all load everywhere.
+
+    GitHub shows no SVG that comes with the text, only one that has an address.
+    """
+    if all(row.loads_everywhere for row in matrix.rows):
+        return ""
+    releases = [release for release, _ in matrix.releases]
+    lines = [f"\n| loads on glibc | {' | '.join(releases)} |", f"|---|{':-:|' * len(releases)}"]
+    for row in matrix.rows:
+        several = f" ({row.stands_for:,})" if row.stands_for > 1 else ""
+        squares = " | ".join(SQUARES[cell] for cell in by_release(matrix, row))
+        lines.append(f"| {markdown_code(row.name, in_table=True)}{several} | {squares} |")
+    return "\n".join(lines) + "\n"
 
 
 def _details(artifact: ArtifactReport) -> Iterator[str]:
