@@ -1,0 +1,106 @@
+"""Where an object uses a symbol of another one: from the relocations to the instructions and the data that need it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from glibc_guard.elf.reader import ET_EXEC
+from glibc_guard.explain import aarch64, x86
+from glibc_guard.explain.functions import Functions
+from glibc_guard.explain.object_file import LoadedObject
+from glibc_guard.explain.references import References, Wanted, references
+
+DT_PLTGOT: Final = 3
+X86: Final = frozenset({"x86_64", "i686"})
+
+#: Address and the slot, stub or constant that is used there.
+Uses: TypeAlias = Iterator[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Places:
+    """The addresses at which a symbol is used."""
+
+    code: set[int] = field(default_factory=set)  # of instructions
+    data: set[int] = field(default_factory=set)  # of pointers to it in tables and variables
+
+
+def call_sites(loaded: LoadedObject, functions: Functions, wanted: frozenset[Wanted]) -> dict[Wanted, Places]:
+    """Return the places of each of ``wanted`` that a relocation refers to; raises ElfError.
+
+    Instructions are looked for on x86_64, i686 and aarch64. Bytes that only look like one are no instruction: a place
+    counts only within a known function, where functions are known at all.
+    """
+    referred = references(loaded, wanted)
+    owners: dict[int, list[Wanted]] = {}
+    for one, entry in referred.items():
+        for address in (*entry.slots, *entry.canonical):
+            owners.setdefault(address, []).append(one)
+    found = {one: Places(data=set(entry.data)) for one, entry in referred.items()}
+    arch = loaded.header.architecture
+    scanner = _on_x86 if arch in X86 else _on_aarch64 if arch == "aarch64" else _nowhere
+    for address, target in scanner(loaded, functions, referred):
+        if not functions.extents_are_known or functions.at(address) is not None:
+            for one in owners[target]:
+                found[one].code.add(address)
+    return found
+
+
+def _nowhere(_: LoadedObject, __: Functions, ___: Mapping[Wanted, References]) -> Uses:
+    return iter(())
+
+
+def _slots(referred: Mapping[Wanted, References]) -> set[int]:
+    return {address for entry in referred.values() for address in (*entry.slots, *entry.canonical)}
+
+
+def _on_x86(loaded: LoadedObject, functions: Functions, referred: Mapping[Wanted, References]) -> Uses:
+    segments = [x86.Code(base, view) for base, view in loaded.code()]
+    slots = _slots(referred)
+    stubs = {address: address for entry in referred.values() for address in entry.canonical}
+    operands = _operands if loaded.header.architecture == "x86_64" else _operands_of_i686
+    for code in segments:
+        for displacement, slot in operands(loaded, code, slots):
+            stub = None
+            if x86.is_jump(code, displacement):
+                stub = x86.stub_around(code, displacement - 2, functions.begins_at)
+            if stub is None:
+                yield x86.start_of(code, displacement), slot
+            else:
+                stubs[stub] = slot
+    for code in segments:
+        for address, stub in x86.branches(code, stubs):
+            yield address, stubs[stub]
+
+
+def _operands(loaded: LoadedObject, code: x86.Code, slots: Collection[int]) -> Uses:
+    yield from x86.memory_operands(code, slots)
+    if loaded.header.type == ET_EXEC:
+        yield from x86.constants(code, slots, x86.BEFORE_CONSTANT)
+
+
+def _operands_of_i686(loaded: LoadedObject, code: x86.Code, slots: Collection[int]) -> Uses:
+    yield from x86.constants(code, slots, x86.BEFORE_CONSTANT)
+    yield from x86.constants(code, slots, re.compile(x86.MEMORY_OPERAND + rb"\Z"))
+    base = loaded.dynamic.get(DT_PLTGOT)
+    if base is not None:
+        by_displacement = {slot - base: slot for slot in slots}
+        for at, displacement in x86.constants(code, by_displacement, x86.BEFORE_DISPLACEMENT):
+            yield at, by_displacement[displacement]
+
+
+def _on_aarch64(loaded: LoadedObject, _: Functions, referred: Mapping[Wanted, References]) -> Uses:
+    stubs = {address: address for entry in referred.values() for address in entry.canonical}
+    segments = list(loaded.code())
+    for base, view in segments:
+        for use in aarch64.slot_uses(view, base, _slots(referred)):
+            if use.stub is None:
+                yield use.address, use.slot
+            else:
+                stubs[use.stub] = use.slot
+    for base, view in segments:
+        for address, stub in aarch64.branches(view, base, stubs):
+            yield address, stubs[stub]
