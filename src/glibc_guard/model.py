@@ -223,6 +223,7 @@ class Finding:
     binding: Binding | None = None
     target: str | None = None
     sites: tuple[Site, ...] = ()
+    uses: int = 0  # places that use the symbol, of which ``sites`` names some; 0 where none is known
     hint: str | None = None
 
 

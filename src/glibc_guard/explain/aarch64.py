@@ -70,9 +70,7 @@ def _addresses_of_pages(view: memoryview, base: int, pages: Sequence[int]) -> It
         yield from _words(view, {middle & 0xFF for middle in middles}, behind, 1, (start, end))
 
 
-def _words(
-    view: memoryview, values: Collection[int], behind: bytes, at: int, window: tuple[int, int]
-) -> Iterator[int]:
+def _words(view: memoryview, values: Collection[int], behind: bytes, at: int, window: tuple[int, int]) -> Iterator[int]:
     """Yield the offset of each word in which the byte ``at`` is one of ``values`` and what follows it matches."""
     start, end = window
     # The look-ahead lets the next match begin inside of this one, which may lie across two words.

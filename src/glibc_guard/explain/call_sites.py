@@ -43,7 +43,7 @@ def call_sites(loaded: LoadedObject, functions: Functions, wanted: frozenset[Wan
     arch = loaded.header.architecture
     scanner = _on_x86 if arch in X86 else _on_aarch64 if arch == "aarch64" else _nowhere
     for address, target in scanner(loaded, functions, referred):
-        if not functions.extents_are_known or functions.at(address) is not None:
+        if functions.is_inside(address):
             for one in owners[target]:
                 found[one].code.add(address)
     return found

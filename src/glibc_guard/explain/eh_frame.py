@@ -32,6 +32,7 @@ class FrameTable:
         self._image, self._order = loaded.image, loaded.header.layout.order
         self._word = loaded.header.layout.word
         self._pointer_sizes: dict[int, int | None] = {}
+        self._sizes: dict[int, int] = {}
         self._base, self._starts, self._entries = 0, array("i"), array("i")
         for segment in loaded.header.segments:
             if segment.type == PT_GNU_EH_FRAME:
@@ -47,7 +48,9 @@ class FrameTable:
         if place < 0:
             return None
         start = self._base + self._starts[place]
-        size = self._size(self._base + self._entries[place])
+        if place not in self._sizes:
+            self._sizes[place] = self._size(self._base + self._entries[place])
+        size = self._sizes[place]
         return (start, start + size) if address < start + size else None
 
     def _fits(self, address: int) -> bool:

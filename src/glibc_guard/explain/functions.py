@@ -41,10 +41,12 @@ class Functions:
         self._frames = FrameTable(loaded)
         self._named = [table for table in (_static_symbols(loaded), _dynamic_symbols(loaded)) if table is not None]
 
-    @property
-    def extents_are_known(self) -> bool:
-        """Whether code outside of all known functions can be told from code inside of one."""
-        return bool(self._frames)
+    def is_inside(self, address: int) -> bool:
+        """Tell whether ``address`` lies in a function; True where nothing is known of functions at all.
+
+        Where there is unwind information every compiler writes it for each function, and a name is a good second.
+        """
+        return not self._frames or self._frames.function_at(address) is not None or self.at(address) is not None
 
     def at(self, address: int) -> Function | None:
         """Return the function around ``address``; None where none is known."""

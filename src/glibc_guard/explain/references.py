@@ -104,9 +104,7 @@ class _Names:
         table = self._loaded.dynamic.get(DT_VERSYM)
         if table is None:
             return None
-        (number,) = struct.unpack(
-            f"{self._loaded.header.layout.order}H", self._loaded.image.read(table + 2 * index, 2)
-        )
+        (number,) = struct.unpack(f"{self._loaded.header.layout.order}H", self._loaded.image.read(table + 2 * index, 2))
         return self._versions.get(number & INDEX_MASK)
 
     def _fields(self, index: int) -> tuple[int, ...]:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from glibc_guard.explain.windows import byte_class, candidates
+from glibc_guard.explain.windows import Opcodes, byte_class, displacements
 
 INTEGER: Final = struct.Struct("<i")
 MASK: Final = 0xFFFFFFFF
-CALL_OR_JUMP: Final = rb"[\xe8\xe9]"
-CONDITIONAL_JUMP: Final = rb"\x0f[\x80-\x8f]"
+CALL, JUMP, CONDITIONAL_JUMPS = 0xE8, 0xE9, range(0x80, 0x90)
+BRANCHES: Final = Opcodes(byte_class([CALL, JUMP, *CONDITIONAL_JUMPS]), (rb"\xe8", rb"\xe9", rb"\x0f[\x80-\x8f]"))
 #: ModRM with mod 00 and r/m 101: the operand is at a displacement from the next instruction (i686: at an address).
 MEMORY_OPERAND: Final = byte_class(range(0x05, 0x40, 8))
+MEMORY_OPERANDS: Final = Opcodes(MEMORY_OPERAND, (MEMORY_OPERAND,))
 JUMP_INDIRECT, EXTENDED = 0xFF, 0x0F
 BYTE_IMMEDIATE: Final = frozenset({0x80, 0x83, 0xC0, 0xC1, 0xC6, 0x6B})
 LONG_IMMEDIATE: Final = frozenset({0x81, 0xC7, 0x69})
@@ -35,7 +36,8 @@ BEFORE_JUMP: Final = (
 )
 #: What stands behind it: push and jump to the first stub; or padding of one kind or another.
 BEHIND_JUMP: Final = re.compile(
-    rb"\x68....\xe9|\x66\x90|\x0f\x1f[\x40\x44\x80]|\x66\x0f\x1f|\x90|\xcc\xcc|\x66\x2e\x0f\x1f|\Z|\xf3\x0f\x1e", re.DOTALL
+    rb"\x68....\xe9|\x66\x90|\x0f\x1f[\x40\x44\x80]|\x66\x0f\x1f|\x90|\xcc\xcc|\x66\x2e\x0f\x1f|\Z|\xf3\x0f\x1e",
+    re.DOTALL,
 )
 #: An instruction before a 32-bit constant: mov, push, cmp, or an operand at an absolute address.
 BEFORE_CONSTANT: Final = re.compile(
@@ -44,7 +46,9 @@ BEFORE_CONSTANT: Final = re.compile(
     re.DOTALL,
 )
 #: … or one at a displacement from a register, which on i686 holds the address of the global offset table.
-BEFORE_DISPLACEMENT: Final = re.compile(rb"[\x03\x0b\x2b\x33\x39\x3b\x83\x85\x8b\xff][\x80-\x83\x85-\x8b\x8d-\x93\x95-\x9b\x9d-\xa3\xa5-\xab\xad-\xb3\xb5-\xbb\xbd-\xbf]\Z")
+BEFORE_DISPLACEMENT: Final = re.compile(
+    rb"[\x03\x0b\x2b\x33\x39\x3b\x83\x85\x8b\xff][\x80-\x83\x85-\x8b\x8d-\x93\x95-\x9b\x9d-\xa3\xa5-\xab\xad-\xb3\xb5-\xbb\xbd-\xbf]\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +74,19 @@ class Code:
 
 def memory_operands(code: Code, targets: Collection[int]) -> Iterator[tuple[int, int]]:
     """Yield the offset of the displacement and the target of each instruction with an operand at a target (x86_64)."""
-    for at in candidates(code.view, code.base, [*targets], MEMORY_OPERAND):
-        target = (code.base + at + 4 + code.integer(at)) if at + 4 <= len(code.view) else -1
-        immediate = _immediate(code, at)
-        if target + immediate in targets:
-            yield at, target + immediate
+    near = {target - size for target in targets for size in (0, *BYTES_OF_IMMEDIATE)}
+    for at in displacements(code.view, code.base, near, MEMORY_OPERANDS):
+        if at >= 2 and (target := code.base + at + 4 + code.integer(at) + _immediate(code, at)) in targets:
+            yield at, target
 
 
 def branches(code: Code, targets: Collection[int]) -> Iterator[tuple[int, int]]:
     """Yield address and target of each call or jump to a target."""
-    for opcodes, size in ((CALL_OR_JUMP, 1), (CONDITIONAL_JUMP, 2)):
-        for at in candidates(code.view, code.base, [*targets], opcodes):
-            if at + 4 <= len(code.view) and (target := code.base + at + 4 + code.integer(at)) in targets:
-                yield code.base + at - size, target
+    for at in displacements(code.view, code.base, targets, BRANCHES):
+        if at >= 1 and code.view[at - 1] in {CALL, JUMP}:
+            yield code.base + at - 1, code.base + at + 4 + code.integer(at)
+        elif at >= 2 and code.view[at - 2] == EXTENDED:
+            yield code.base + at - 2, code.base + at + 4 + code.integer(at)
 
 
 def constants(code: Code, values: Collection[int], before: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
@@ -117,7 +121,9 @@ def stub_around(code: Code, jump: int, is_function: Callable[[int], bool]) -> in
 
 def is_jump(code: Code, displacement: int) -> bool:
     """Tell whether what has the ``displacement`` is ``jmp *…``."""
-    return displacement >= 2 and code.view[displacement - 2] == JUMP_INDIRECT and code.view[displacement - 1] >> 3 & 7 == 4
+    return (
+        displacement >= 2 and code.view[displacement - 2] == JUMP_INDIRECT and code.view[displacement - 1] >> 3 & 7 == 4
+    )
 
 
 def _immediate(code: Code, displacement: int) -> int:

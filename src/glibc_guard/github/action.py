@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -54,7 +55,7 @@ def main() -> int:
 
 def run(given: inputs.Inputs, workspace: Path) -> int:
     """Judge the artifacts, show the report in every way that was asked for, and return the exit status."""
-    settings = inputs.settings(given)
+    settings = replace(inputs.settings(given), repository=workspace)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
     read = [*paths, settings.baseline] if settings.baseline else paths
