@@ -176,6 +176,7 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
 
 
 def read_header(data: Bytes) -> Header:
+    """Read the ELF header and the program headers; raises ElfError."""
     ident = data.read(0, 16)
     layout = LAYOUTS.get((ident[4], ident[5])) if len(ident) == 16 else None
     if layout is None:

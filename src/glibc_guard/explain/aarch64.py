@@ -40,7 +40,7 @@ def slot_uses(view: memoryview, base: int, slots: Collection[int]) -> Iterator[S
         (word,) = WORD.unpack_from(view, offset)
         page = (base + offset) // PAGE + _page_distance(word)
         if page in pages:
-            for use, slot in _followed(view, base, offset, word & 31, page * PAGE, slots):
+            for use, slot in _followed(view, offset, word & 31, page * PAGE, slots):
                 yield SlotUse(base + use, slot, _stub(view, base, offset, use))
 
 
@@ -88,14 +88,14 @@ def _page_distance(word: int) -> int:
 
 
 def _followed(
-    view: memoryview, base: int, offset: int, register: int, page: int, slots: Collection[int]
+    view: memoryview, offset: int, register: int, page: int, slots: Collection[int]
 ) -> Iterator[tuple[int, int]]:
     """Yield offset and slot of what uses ``register``, which the ADRP at ``offset`` sets, until that is lost."""
     for at in range(offset + 4, min(offset + 4 * PATIENCE, len(view) - 3), 4):
         (word,) = WORD.unpack_from(view, at)
-        if word >> 5 & 31 == register and (displacement := _displacement(word)) is not None:
-            if page + displacement in slots:
-                yield at, page + displacement
+        displacement = _displacement(word) if word >> 5 & 31 == register else None
+        if displacement is not None and page + displacement in slots:
+            yield at, page + displacement
         if _ends(word, register):
             return
 

@@ -1,4 +1,4 @@
-"""Goes back to the objects that findings are about, and adds the places that use the symbols. No verdict depends on it."""
+"""Goes back to the objects of findings, and adds the places that use the symbols. No verdict depends on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact, printable
 from glibc_guard.elf import ElfError
 from glibc_guard.explain.object_file import ObjectFile
-from glibc_guard.explain.object_sites import Found, sites_in
+from glibc_guard.explain.object_sites import ObjectSites, sites_in
 from glibc_guard.explain.references import Wanted
 from glibc_guard.model import ArtifactReport, Finding
 from glibc_guard.settings import Settings
@@ -21,7 +21,7 @@ WAITING: Final = 4  # objects that are unpacked at the same time: each is a temp
 
 #: Path of the wheel inside the artifact (None: the artifact itself), and of the object in it.
 Place: TypeAlias = "tuple[str | None, str]"
-Result: TypeAlias = "Mapping[Wanted, Found] | str"  # or why there is none
+Result: TypeAlias = "ObjectSites | str"  # or why there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +71,23 @@ def _wheel(report: ArtifactReport, origin: str) -> str | None:
 
 def _with_sites(report: ArtifactReport, wheel: str | None, found: Mapping[Place, Result]) -> ArtifactReport:
     findings = tuple(_located(finding, found.get((wheel, finding.object or ""))) for finding in report.findings)
-    problems = tuple(
-        f"where {path} uses the symbols of its findings is not known: {result}"
+    remarks = [
+        remark
         for (inside, path), result in found.items()
-        if inside == wheel and isinstance(result, str)
-    )
-    return replace(report, findings=findings, notes=(*report.notes, *problems))
+        if inside == wheel
+        for remark in (_unknown(path, result) if isinstance(result, str) else result.remarks)
+    ]
+    return replace(report, findings=findings, notes=(*report.notes, *dict.fromkeys(remarks)))
+
+
+def _unknown(path: str, reason: str) -> tuple[str, ...]:
+    return (f"where {path} uses the symbols of its findings is not known: {reason}",)
 
 
 def _located(finding: Finding, result: Result | None) -> Finding:
     if result is None or isinstance(result, str) or not is_about_symbols(finding):
         return finding
-    found = result.get(Wanted(finding.symbol, finding.version))
+    found = result.found.get(Wanted(finding.symbol, finding.version))
     return finding if found is None else replace(finding, sites=found.sites, uses=found.uses)
 
 
@@ -90,8 +95,7 @@ def _results(origin: str, wanted: Mapping[Place, set[Wanted]], reading: Reading)
     found: dict[Place, Result] = {}
     try:
         with open_artifact(origin, reading.limits) as opened:
-            for place, result in _looked_through(opened.members(), wanted, reading):
-                found[place] = result
+            found.update(_looked_through(opened.members(), wanted, reading))
     except (ArtifactError, OSError) as error:
         return {place: found.get(place, _reason(error)) for place in wanted}
     except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: what was judged stays as it is

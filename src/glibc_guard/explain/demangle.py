@@ -45,7 +45,7 @@ def demangled(name: str) -> str:
 
 
 def package_of(name: str) -> str | None:
-    """Return the crate of a mangled Rust name, the outermost namespace or class of a C++ name; None where it has none."""
+    """Return the crate of a mangled Rust name, or the outermost namespace or class of a C++ name; else None."""
     name = CLONE.sub("", name[:LONGEST_MANGLED])
     if (crate := RUST_CRATE.match(name)) is not None:
         return _first(crate[1], crate[2])

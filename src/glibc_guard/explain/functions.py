@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from glibc_guard.elf.dynamic import DT_STRTAB
 from glibc_guard.elf.image import ElfError, decode
 from glibc_guard.elf.layout import Layout
 from glibc_guard.elf.sections import Section, read_sections
 from glibc_guard.elf.symbols import DT_STRSZ, DT_SYMTAB, MAX_SYMBOLS, hashed_count
-from glibc_guard.elf.dynamic import DT_STRTAB
 from glibc_guard.explain.eh_frame import FrameTable
 from glibc_guard.explain.object_file import LoadedObject
 
@@ -26,10 +26,10 @@ STUB_ALIGNMENT: Final = 8  # bytes: what the unwind information of a PLT covers 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What lies around an address; ``name`` is None where only its extent is known, and ``size`` 0 where not even that."""
+    """What lies around an address; ``name`` is None where only its extent is known."""
 
     start: int
-    size: int  # bytes
+    size: int  # bytes; 0 where that is not told
     name: str | None = None  # as it is in the symbol table
 
 
@@ -57,6 +57,14 @@ class Functions:
             if found is not None and (found.size or extent is None or found.start >= extent[0]):
                 return found
         return None if extent is None else Function(extent[0], extent[1] - extent[0])
+
+    def start_of(self, address: int) -> int:
+        """Return where the function around ``address`` begins; ``address`` itself where none is known."""
+        extent = self._frames.function_at(address)
+        if extent is not None:
+            return extent[0]
+        function = self.at(address)
+        return address if function is None else function.start
 
     def data_at(self, address: int) -> str | None:
         """Return the name of the variable or table around ``address``."""

@@ -1,4 +1,4 @@
-"""The whole of one object at random access: a memory map of the file, or of a temporary one, so that memory stays flat."""
+"""The whole of one object at random access: a map of the file, or of a temporary one, so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ObjectFile:
                 file.write(piece)
                 offset += len(piece)
         file.flush()
-        return cls._owning(file)  # type: ignore[arg-type]  # a wrapper of a BinaryIO on some systems
+        return cls._owning(file)
 
     @classmethod
     def _owning(cls, file: BinaryIO) -> Self:
