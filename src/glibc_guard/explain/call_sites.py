@@ -66,7 +66,7 @@ def _on_x86(loaded: LoadedObject, functions: Functions, referred: Mapping[Wanted
         for displacement, slot in operands(loaded, code, slots):
             stub = None
             if x86.is_jump(code, displacement):
-                stub = x86.stub_around(code, displacement - 2, functions.begins_at)
+                stub = x86.stub_around(code, displacement - 2, functions)
             if stub is None:
                 yield x86.start_of(code, displacement), slot
             else:

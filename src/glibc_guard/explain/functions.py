@@ -21,7 +21,6 @@ SHT_SYMTAB: Final = 2
 STT_OBJECT, STT_FUNC, STT_GNU_IFUNC = 1, 2, 10
 FUNCTIONS: Final = frozenset({STT_FUNC, STT_GNU_IFUNC})
 NAME_BYTES: Final = 16 * 1024
-STUB_ALIGNMENT: Final = 8  # bytes: what the unwind information of a PLT covers is a multiple of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +70,13 @@ class Functions:
         found = (table.around(address, frozenset({STT_OBJECT})) for table in self._named)
         return next((one.name for one in found if one is not None and one.size), None)
 
-    def begins_at(self, address: int) -> bool:
-        """Tell whether a function of the program, and no stub of a PLT, begins exactly at ``address``."""
-        if any(table.begins_at(address) for table in self._named):
-            return True
-        extent = self._frames.function_at(address)
-        return extent is not None and extent[0] == address and bool((extent[1] - address) % STUB_ALIGNMENT)
+    def is_named(self, address: int) -> bool:
+        """Tell whether ``address`` lies in a function with a name and a size; stubs of a PLT have none."""
+        return any((found := table.around(address, FUNCTIONS)) and found.size for table in self._named)
+
+    def extent(self, address: int) -> tuple[int, int] | None:
+        """Return what the unwind information around ``address`` covers: a function, or a whole PLT."""
+        return self._frames.function_at(address)
 
 
 @dataclass(slots=True)
@@ -102,11 +102,6 @@ class _Table:
         if size and address >= start + size:
             return None
         return Function(start, size, self.name(index))
-
-    def begins_at(self, address: int) -> bool:
-        starts, _ = self._order(FUNCTIONS)
-        place = bisect_right(starts, address) - 1
-        return place >= 0 and starts[place] == address
 
     def _equal(self, starts: list[int], order: list[int], place: int) -> list[int]:
         first = place

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from glibc_guard.explain.functions import Functions
 from glibc_guard.explain.windows import Opcodes, byte_class, displacements
 
 INTEGER: Final = struct.Struct("<i")
@@ -39,6 +40,9 @@ BEHIND_JUMP: Final = re.compile(
     rb"\x68....\xe9|\x66\x90|\x0f\x1f[\x40\x44\x80]|\x66\x0f\x1f|\x90|\xcc\xcc|\x66\x2e\x0f\x1f|\Z|\xf3\x0f\x1e",
     re.DOTALL,
 )
+#: The first stub of a PLT: it pushes the address of the link map, or is like all others.
+PLT_START: Final = re.compile(rb"(?:\xf3\x0f\x1e[\xfa\xfb](?:\x41\xbb....)?\xf2?)?\xff[\x25\x35\xa3\xb3]", re.DOTALL)
+STUB_ALIGNMENT: Final = 8  # bytes
 #: An instruction before a 32-bit constant: mov, push, cmp, or an operand at an absolute address.
 BEFORE_CONSTANT: Final = re.compile(
     rb"(?:[\xb8-\xbf]|\x68|\x3d|[\x04\x0c\x14\x1c\x24\x2c\x34\x3c]\x25|[\xc7\x81][\xc0-\xff]|"
@@ -106,17 +110,27 @@ def start_of(code: Code, displacement: int, prefixes: Collection[int] = PREFIXES
     return code.base + at
 
 
-def stub_around(code: Code, jump: int, is_function: Callable[[int], bool]) -> int | None:
+def stub_around(code: Code, jump: int, functions: Functions) -> int | None:
     """Return the address of the PLT stub whose indirect jump begins at the offset ``jump``; None where it is none.
 
-    A function of the program that does nothing but jump on looks the same, but has a name or unwind information.
+    A function that ends in a jump to another one looks alike. But it has a name, or unwind information of its own.
     """
     before = code.before(jump)
     matches = (pattern.search(before) for pattern in BEFORE_JUMP)
     begin = next((jump - len(match[0]) for match in matches if match), jump)
     if not BEHIND_JUMP.match(code.behind(jump + 6)) or (code.base + begin) % 4:
         return None
-    return None if is_function(code.base + begin) else code.base + begin
+    if functions.is_named(code.base + jump):
+        return None
+    extent = functions.extent(code.base + jump)
+    if extent is not None and not _is_plt(code, *extent):
+        return None
+    return code.base + begin
+
+
+def _is_plt(code: Code, start: int, end: int) -> bool:
+    """Tell whether unwind information is of a whole PLT: made of stubs of one size, and beginning with one."""
+    return (end - start) % STUB_ALIGNMENT == 0 and PLT_START.match(code.behind(start - code.base, 16)) is not None
 
 
 def is_jump(code: Code, displacement: int) -> bool:
