@@ -223,8 +223,8 @@ class Finding:
     binding: Binding | None = None
     target: str | None = None
     sites: tuple[Site, ...] = ()
-    uses: int = 0  # places that use the symbol, of which ``sites`` names some; 0 where none is known
     hint: str | None = None
+    uses: int = 0  # places that use the symbol, of which ``sites`` names some; 0 where none is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from glibc_guard.elf.dynamic import DT_STRTAB
 from glibc_guard.elf.reader import ET_EXEC
+from glibc_guard.elf.symbols import DT_SYMTAB
 from glibc_guard.explain import aarch64, x86
 from glibc_guard.explain.functions import Functions
 from glibc_guard.explain.object_file import LoadedObject
@@ -18,6 +20,8 @@ X86: Final = frozenset({"x86_64", "i686"})
 
 #: Address and the slot, stub or constant that is used there.
 Uses: TypeAlias = Iterator[tuple[int, int]]
+#: Address of an instruction, offset of its displacement in the segment, and the slot.
+Operands: TypeAlias = Iterator[tuple[int, int, int]]
 
 
 @dataclass(slots=True)
@@ -39,7 +43,7 @@ def call_sites(loaded: LoadedObject, functions: Functions, wanted: frozenset[Wan
     for one, entry in referred.items():
         for address in (*entry.slots, *entry.canonical):
             owners.setdefault(address, []).append(one)
-    found = {one: Places(data=set(entry.data)) for one, entry in referred.items()}
+    found = {one: Places(data=entry.data | set(_pointers(loaded, entry))) for one, entry in referred.items()}
     arch = loaded.header.architecture
     scanner = _on_x86 if arch in X86 else _on_aarch64 if arch == "aarch64" else _nowhere
     for address, target in scanner(loaded, functions, referred):
@@ -47,6 +51,23 @@ def call_sites(loaded: LoadedObject, functions: Functions, wanted: frozenset[Wan
             for one in owners[target]:
                 found[one].code.add(address)
     return found
+
+
+def _pointers(loaded: LoadedObject, entry: References) -> Iterator[int]:
+    """Yield where data have the address of a canonical PLT entry in the program, for which nothing is relocated.
+
+    Such an address is fixed when a program is linked that is always loaded to the same place.
+    """
+    word = loaded.header.layout.word
+    order: Literal["little", "big"] = "little" if loaded.header.layout.order == "<" else "big"
+    # The symbol table, which has the address as well, lies before its strings.
+    table = range(loaded.dynamic.get(DT_SYMTAB) or 0, loaded.dynamic.get(DT_STRTAB) or 0)
+    for base, view in loaded.data() if loaded.header.type == ET_EXEC else ():
+        for canonical in entry.canonical:
+            for match in re.finditer(re.escape(canonical.to_bytes(word, order)), view):
+                address = base + match.start()
+                if address % word == 0 and address not in table:
+                    yield address
 
 
 def _nowhere(_: LoadedObject, __: Functions, ___: Mapping[Wanted, References]) -> Uses:
@@ -58,17 +79,18 @@ def _slots(referred: Mapping[Wanted, References]) -> set[int]:
 
 
 def _on_x86(loaded: LoadedObject, functions: Functions, referred: Mapping[Wanted, References]) -> Uses:
-    segments = [x86.Code(base, view) for base, view in loaded.code()]
+    wide = loaded.header.architecture == "x86_64"
+    prefixes = x86.PREFIXES if wide else x86.PREFIXES_OF_I686
+    segments = [x86.Code(base, view, prefixes) for base, view in loaded.code()]
     slots = _slots(referred)
     stubs = {address: address for entry in referred.values() for address in entry.canonical}
-    operands = _operands if loaded.header.architecture == "x86_64" else _operands_of_i686
+    operands = _operands if wide else _operands_of_i686
     for code in segments:
-        for displacement, slot in operands(loaded, code, slots):
-            stub = None
-            if x86.is_jump(code, displacement):
-                stub = x86.stub_around(code, displacement - 2, functions)
+        for address, displacement, slot in operands(loaded, code, slots):
+            jumps = x86.is_jump(code, displacement)
+            stub = x86.stub_around(code, displacement - 2, functions) if jumps else None
             if stub is None:
-                yield x86.start_of(code, displacement), slot
+                yield address, slot
             else:
                 stubs[stub] = slot
     for code in segments:
@@ -76,20 +98,21 @@ def _on_x86(loaded: LoadedObject, functions: Functions, referred: Mapping[Wanted
             yield address, stubs[stub]
 
 
-def _operands(loaded: LoadedObject, code: x86.Code, slots: Collection[int]) -> Uses:
-    yield from x86.memory_operands(code, slots)
+def _operands(loaded: LoadedObject, code: x86.Code, slots: Collection[int]) -> Operands:
+    for displacement, slot in x86.memory_operands(code, slots):
+        yield x86.start_of(code, displacement), displacement, slot
     if loaded.header.type == ET_EXEC:
         yield from x86.constants(code, slots, x86.BEFORE_CONSTANT)
 
 
-def _operands_of_i686(loaded: LoadedObject, code: x86.Code, slots: Collection[int]) -> Uses:
+def _operands_of_i686(loaded: LoadedObject, code: x86.Code, slots: Collection[int]) -> Operands:
     yield from x86.constants(code, slots, x86.BEFORE_CONSTANT)
-    yield from x86.constants(code, slots, re.compile(x86.MEMORY_OPERAND + rb"\Z"))
+    yield from x86.constants(code, slots, x86.BEFORE_ADDRESS)
     base = loaded.dynamic.get(DT_PLTGOT)
     if base is not None:
         by_displacement = {slot - base: slot for slot in slots}
-        for at, displacement in x86.constants(code, by_displacement, x86.BEFORE_DISPLACEMENT):
-            yield at, by_displacement[displacement]
+        for address, at, displacement in x86.constants(code, by_displacement, x86.BEFORE_DISPLACEMENT):
+            yield address, at, by_displacement[displacement]
 
 
 def _on_aarch64(loaded: LoadedObject, _: Functions, referred: Mapping[Wanted, References]) -> Uses:

@@ -107,6 +107,13 @@ class LoadedObject:
 
     def code(self) -> Iterator[tuple[int, memoryview]]:
         """Yield address and bytes of each executable segment."""
+        return self._segments(executable=True)
+
+    def data(self) -> Iterator[tuple[int, memoryview]]:
+        """Yield address and bytes of each other segment."""
+        return self._segments(executable=False)
+
+    def _segments(self, *, executable: bool) -> Iterator[tuple[int, memoryview]]:
         for segment in self.header.segments:
-            if segment.type == PT_LOAD and segment.flags & PF_X:
+            if segment.type == PT_LOAD and bool(segment.flags & PF_X) == executable:
                 yield segment.vaddr, self.file.data[segment.offset : segment.offset + segment.filesz]

@@ -27,8 +27,9 @@ LONG_IMMEDIATE: Final = frozenset({0x81, 0xC7, 0x69})
 TEST_BYTE, TEST_LONG = 0xF6, 0xF7  # with an immediate where the extension of the opcode is 0 or 1
 EXTENDED_BYTE_IMMEDIATE: Final = frozenset({0x70, 0x71, 0x72, 0x73, 0xA4, 0xAC, 0xBA, 0xC2, 0xC4, 0xC5, 0xC6})
 BYTES_OF_IMMEDIATE: Final = (1, 2, 4)
-PREFIXES: Final = frozenset({0x66, 0xF2, 0xF3, 0xF0, *range(0x40, 0x50)})
-PREFIXES_OF_I686: Final = frozenset({0x66, 0xF2, 0xF3, 0xF0, 0x65})
+PREFIXES_OF_I686: Final = frozenset({0x66, 0xF2, 0xF3, 0xF0})
+PREFIXES: Final = PREFIXES_OF_I686 | {*range(0x40, 0x50)}
+MOST_PREFIXES: Final = 4
 #: What stands before the jump in a stub of a PLT: nothing, endbr, endbr and the index of the relocation (mold).
 BEFORE_JUMP: Final = (
     re.compile(rb"\xf3\x0f\x1e[\xfa\xfb]\x41\xbb....\Z", re.DOTALL),
@@ -45,10 +46,12 @@ PLT_START: Final = re.compile(rb"(?:\xf3\x0f\x1e[\xfa\xfb](?:\x41\xbb....)?\xf2?
 STUB_ALIGNMENT: Final = 8  # bytes
 #: An instruction before a 32-bit constant: mov, push, cmp, or an operand at an absolute address.
 BEFORE_CONSTANT: Final = re.compile(
-    rb"(?:[\xb8-\xbf]|\x68|\x3d|[\x04\x0c\x14\x1c\x24\x2c\x34\x3c]\x25|[\xc7\x81][\xc0-\xff]|"
-    rb"\xc7[\x00-\x3f]|\xc7[\x40-\x7f].|\xc7[\x44]\x24.|[\xa1\xa3])\Z",
+    rb"(?:[\xb8-\xbf]|[\x68\x3d]|.[\x04\x0c\x14\x1c\x24\x2c\x34\x3c]\x25|[\xc7\x81][\xc0-\xff]|"
+    rb"\xc7[\x00-\x03\x06\x07]|\xc7[\x40-\x47].|\xc7\x44\x24.|\xc7\x04\x24|[\xa1\xa3])\Z",
     re.DOTALL,
 )
+#: … an operand at an address, on i686 …
+BEFORE_ADDRESS: Final = re.compile(rb"." + MEMORY_OPERAND + rb"\Z", re.DOTALL)
 #: … or one at a displacement from a register, which on i686 holds the address of the global offset table.
 BEFORE_DISPLACEMENT: Final = re.compile(
     rb"[\x03\x0b\x2b\x33\x39\x3b\x83\x85\x8b\xff][\x80-\x83\x85-\x8b\x8d-\x93\x95-\x9b\x9d-\xa3\xa5-\xab\xad-\xb3\xb5-\xbb\xbd-\xbf]\Z"
@@ -61,6 +64,7 @@ class Code:
 
     base: int  # address of its first byte
     view: memoryview
+    prefixes: frozenset[int]  # bytes that may stand before an opcode
 
     def integer(self, offset: int) -> int:
         """Return the signed 32-bit integer at ``offset``."""
@@ -93,19 +97,24 @@ def branches(code: Code, targets: Collection[int]) -> Iterator[tuple[int, int]]:
             yield code.base + at - 2, code.base + at + 4 + code.integer(at)
 
 
-def constants(code: Code, values: Collection[int], before: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
-    """Yield offset and value of each of ``values`` that stands in the code as a 32-bit operand."""
+def constants(code: Code, values: Collection[int], before: re.Pattern[bytes]) -> Iterator[tuple[int, int, int]]:
+    """Yield the address of the instruction, and offset and value, where one of ``values`` is a 32-bit operand."""
     for value in values:
         for match in re.finditer(re.escape(struct.pack("<I", value & MASK)), code.view):
-            if before.search(code.before(match.start(), 4)):
-                yield match.start(), value
+            opening = before.search(code.before(match.start(), 4))
+            if opening is not None:
+                yield _with_prefixes(code, match.start() - len(opening[0])), match.start(), value
 
 
-def start_of(code: Code, displacement: int, prefixes: Collection[int] = PREFIXES) -> int:
+def start_of(code: Code, displacement: int) -> int:
     """Return the address of the instruction whose ModRM byte stands before the offset ``displacement``."""
-    at = displacement - 2
+    return _with_prefixes(code, displacement - 2)
+
+
+def _with_prefixes(code: Code, opcode: int) -> int:
+    at = opcode
     at -= 1 if at > 0 and code.view[at - 1] == EXTENDED else 0
-    while at > 0 and code.view[at - 1] in prefixes and displacement - at < 8:
+    while at > 0 and code.view[at - 1] in code.prefixes and opcode - at < MOST_PREFIXES:
         at -= 1
     return code.base + at
 

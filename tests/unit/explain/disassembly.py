@@ -13,8 +13,17 @@ import pytest
 def slots(path: Path, symbol: str) -> set[int]:
     """Return the addresses of the slots of ``symbol``, by readelf; not those of data."""
     text = subprocess.run(["readelf", "-rW", path], check=True, capture_output=True, text=True).stdout
-    found = re.finditer(rf"^([0-9a-f]+) +[0-9a-f]+ +R_\w*?(GLOB_DAT|JUMP_SLO\w*|COPY) +[0-9a-f]+ +{symbol}(?:@|\s)", text, re.MULTILINE)
+    found = re.finditer(
+        rf"^([0-9a-f]+) +[0-9a-f]+ +R_\w*?(GLOB_DAT|JUMP_SLO\w*|COPY) +[0-9a-f]+ +{symbol}(?:@|\s)", text, re.MULTILINE
+    )
     return {int(match[1], 16) for match in found}
+
+
+def stub(path: Path, symbol: str) -> int | None:
+    """Return the address of a function's canonical PLT entry, by readelf; None where it has none."""
+    text = subprocess.run(["readelf", "-W", "--dyn-syms", path], check=True, capture_output=True, text=True).stdout
+    found = re.search(rf": 0*([1-9a-f][0-9a-f]*) .* UND {symbol}@", text)
+    return int(found[1], 16) if found else None
 
 
 def uses(path: Path, symbol: str, arch: str = "x86_64") -> set[int]:
@@ -25,6 +34,7 @@ def uses(path: Path, symbol: str, arch: str = "x86_64") -> set[int]:
     text = subprocess.run([tool, "-d", path], check=True, capture_output=True, text=True).stdout
     found: set[int] = set()
     wanted = slots(path, symbol)
+    canonical = stub(path, symbol)
     in_plt, pages = False, dict[str, int]()
     for line in text.splitlines():
         if line.startswith("Disassembly of section"):
@@ -35,11 +45,13 @@ def uses(path: Path, symbol: str, arch: str = "x86_64") -> set[int]:
         if in_plt or instruction is None:
             continue
         address, words = int(instruction[1], 16), instruction[2]
-        named = re.search(rf"<{symbol}@plt>", words)
+        named = re.search(rf"<{symbol}@plt>", words) or (canonical and re.search(rf"\$0x{canonical:x}\b", words))
         comment = re.search(r"# (?:0x)?([0-9a-f]+)", words)
         absolute = re.search(r"(?:ds:|\*|[\s,$])0x([0-9a-f]{5,})(?:,|$)", words)
         of_page = _of_page(words, pages)
-        if named or any(one in wanted for one in (comment and int(comment[1], 16), absolute and int(absolute[1], 16), of_page)):
+        if named or any(
+            one in wanted for one in (comment and int(comment[1], 16), absolute and int(absolute[1], 16), of_page)
+        ):
             found.add(address)
     return found
 

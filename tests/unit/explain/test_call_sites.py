@@ -23,8 +23,8 @@ LINKAGES = {
     "PIE, no PLT": ("-fPIE", "-pie", "-fno-plt"),
     "fixed": ("-fno-pie", "-no-pie"),
     "fixed, no PLT": ("-fno-pie", "-no-pie", "-fno-plt"),
-    "IBT": (*SHARED, "-fcf-protection=full", "-Wl,-z,ibt"),
-    "IBT, PIE, lazy": ("-fPIE", "-pie", "-fcf-protection=full", "-Wl,-z,lazy"),
+    "IBT": (*SHARED, "-fcf-protection=full", "-Wl,-z,ibtplt"),
+    "IBT, PIE, lazy": ("-fPIE", "-pie", "-fcf-protection=full", "-Wl,-z,ibtplt,-z,lazy"),
     "old style text": (*SHARED, "-Wl,-z,noseparate-code"),
 }
 
@@ -58,7 +58,7 @@ def test_gcc(linkage: str, optimisation: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("optimisation", ["-O0", "-O2"])
-@pytest.mark.parametrize("linkage", ["shared", "shared, no PLT", "PIE", "fixed", "IBT"])
+@pytest.mark.parametrize("linkage", ["shared", "shared, no PLT", "PIE", "fixed"])
 def test_clang_and_lld(linkage: str, optimisation: str, tmp_path: Path) -> None:
     agree(build(tmp_path, compiler("zig"), optimisation, *LINKAGES[linkage]))
 
@@ -77,7 +77,7 @@ def test_i686(linkage: str, tmp_path: Path) -> None:
         assert (bool(code), bool(data)) == (symbol != "log", symbol == "log"), symbol
 
 
-@pytest.mark.parametrize("arch", ["armv7l", "ppc64le", "s390x", "riscv64"])
+@pytest.mark.parametrize("arch", ["ppc64le", "s390x", "riscv64"])
 def test_data_on_other_processors(arch: str, tmp_path: Path) -> None:
     path = build(tmp_path, compiler("zig", arch), "-O1", *SHARED)
     places = found(path)

@@ -65,14 +65,17 @@ FUNCTIONS: Final = {
     "exp": {"outer", "inlined"},
     "log": {"table (data)"},
 }
-MAIN: Final = "\nint main(void) { return weak() + (int)(direct(1) + last(1, 2) + maybe(2, 3) + outer(1)) + !pointer() + !table[0]; }\n"
+MAIN: Final = """
+int main(void)
+{
+    return weak() + (int)(direct(1) + last(1, 2) + maybe(2, 3) + outer(1)) + !pointer() + !table[0];
+}
+"""
 
 
 def lines_of(symbol: str) -> set[int]:
     """Return the lines of SOURCE that use ``symbol``."""
-    return {
-        number for number, line in enumerate(SOURCE.splitlines(), 1) if re.search(rf"/\* {symbol} \*/", line)
-    }
+    return {number for number, line in enumerate(SOURCE.splitlines(), 1) if re.search(rf"/\* {symbol} \*/", line)}
 
 
 def compiler(name: str, arch: str = "x86_64") -> list[str]:
