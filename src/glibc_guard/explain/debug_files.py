@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -171,10 +172,9 @@ def build_id(elf: ElfFile) -> bytes | None:
 
 
 def _build_id_in(notes: bytes, order: str) -> bytes | None:
-    number: Callable[[int], int] = lambda at: int.from_bytes(notes[at : at + 4], "little" if order == "<" else "big")
     at = 0
     while at + 12 <= len(notes):
-        name_size, size, kind = number(at), number(at + 4), number(at + 8)
+        name_size, size, kind = struct.unpack_from(f"{order}III", notes, at)
         name = notes[at + 12 : at + 12 + name_size]
         start = at + 12 + -(-name_size // 4) * 4
         if kind == NT_GNU_BUILD_ID and name == b"GNU\0":

@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from typing import Final, Protocol, TypeAlias
 
 from glibc_guard.elf.dwarf import DwarfError
-from glibc_guard.elf.image import ProgramHeader
+from glibc_guard.elf.image import ElfError, ProgramHeader
 from glibc_guard.elf.layout import LAYOUTS
+from glibc_guard.elf.reader import MAX_PROGRAM_HEADERS, PT_LOAD, read_program_headers
 from glibc_guard.elf.sections import SHF_COMPRESSED, SHT_NOBITS, Section, content, read_sections
 
 Data: TypeAlias = bytes | bytearray | memoryview | mmap.mmap
 Content: TypeAlias = bytes | memoryview
 
-PT_LOAD: Final = 1
 PF_X: Final = 1
-ET_REL: Final = 1
-MAX_SEGMENTS: Final = 4096
 #: Bytes of one section when inflated; what is larger is not read.
 INFLATED_BYTES: Final = 512 * 1024 * 1024
 
@@ -77,19 +75,13 @@ class ElfFile:
         return bool(len(self.get("info")) and len(self.get("line")))
 
     def _segments(self, offset: int, size: int, count: int) -> tuple[ProgramHeader, ...]:
-        header = self.layout.program_header
-        end = offset + header.size * count
-        if not count or size != header.size or count > MAX_SEGMENTS or end > len(self.data):
+        if size != self.layout.program_header.size or count > MAX_PROGRAM_HEADERS:
             return ()
-        found = []
-        for fields in header.iter_unpack(self.data[offset:end]):
-            if self.layout.bits == 64:
-                kind, flags, at, vaddr, _, filesz, memsz, align = fields
-            else:
-                kind, at, vaddr, _, filesz, memsz, flags, align = fields
-            if kind == PT_LOAD:
-                found.append(ProgramHeader(kind, flags, at, vaddr, filesz, memsz, align))
-        return tuple(found)
+        try:
+            found = read_program_headers(_InMemory(self.data), self.layout, offset, count)
+        except ElfError as error:
+            raise DwarfError from error
+        return tuple(segment for segment in found if segment.type == PT_LOAD)
 
     def _sizes(self, table: int, sizes: list[int]) -> list[int]:
         """Return e_shentsize, e_shnum and e_shstrndx; of 65,280 sections and more the first one tells the number."""

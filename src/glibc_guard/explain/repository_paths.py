@@ -141,7 +141,7 @@ class RepositoryPaths:
 
 
 def site_of(function: str | None, frames: Sequence[Frame], paths: RepositoryPaths) -> Site:
-    """Return the site of code in ``function``: the innermost of ``frames`` in the repository, else the innermost of all."""
+    """Return the site of code in ``function``: of ``frames`` the innermost in the repository, else the innermost."""
     levels = tuple(frames) if len(frames) > 1 else ()
     for number, frame in enumerate(frames):
         found = paths.find(frame.file) if frame.file is not None else None

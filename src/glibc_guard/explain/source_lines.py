@@ -21,6 +21,7 @@ from glibc_guard.explain.dwarf.units import (
     Unit,
     Units,
 )
+from glibc_guard.explain.split_units import SplitUnits
 from glibc_guard.model import Frame
 
 T = TypeVar("T")
@@ -94,7 +95,9 @@ class SourceLines:
         if self._holder is None or not self._executes(address):
             return ()
         if self._debug is None:
-            self._debug = _DebugInformation(self._holder, self._executes, self._companions, self._budget)
+            self._debug = _DebugInformation(
+                self._holder, self._executes, SplitUnits(self._companions, self._path), self._budget
+            )
         found = {
             levels for unit in self._debug.index.units_at(address) if (levels := self._debug.levels(unit, address))
         }
@@ -113,10 +116,8 @@ class SourceLines:
 class _DebugInformation:
     """What one file tells, of which the last used units are held."""
 
-    def __init__(
-        self, holder: ElfFile, executes: Callable[[int], bool], companions: DebugFiles, budget: Budget
-    ) -> None:
-        self._holder, self._executes, self._companions, self._budget = holder, executes, companions, budget
+    def __init__(self, holder: ElfFile, executes: Callable[[int], bool], split: SplitUnits, budget: Budget) -> None:
+        self._holder, self._executes, self._split, self._budget = holder, executes, split, budget
         self.units = Units(holder)
         self.index = AddressIndex(holder, self.units, executes)
         self._tables: OrderedDict[int, LineTable | None] = OrderedDict()
@@ -140,7 +141,9 @@ class _DebugInformation:
         return LineTable(self._holder, at, folder, self._executes, self._budget)
 
     def _functions_of(self, unit: Unit) -> Functions:
-        return Functions(unit, self.units, self._executes, self._budget)
+        """Return the functions of ``unit``: a skeleton has none, its split unit has them."""
+        whole, units = self._split.of(unit) or (unit, self.units)
+        return Functions(whole, units, self._executes, self._budget)
 
 
 def _levels(table: LineTable, place: Place | None, functions: tuple[Function, ...]) -> tuple[Level, ...]:

@@ -71,7 +71,7 @@ class Abbreviations:
             self._ended = True
             return
         tag, children = cursor.leb128(), cursor.integer(1) != 0
-        attributes = []
+        attributes: list[tuple[int, int, int]] = []
         while len(attributes) <= MAX_ATTRIBUTES:
             name, form = cursor.leb128(), cursor.leb128()
             if not name and not form:

@@ -75,7 +75,7 @@ def _aranges(sections: Sections, units: Units) -> dict[int, list[tuple[int, int]
 
 
 def _pairs(cursor: Cursor, end: int, size: int, section: Content) -> list[tuple[int, int]]:
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     while cursor.at + 2 * size <= min(end, len(section)) and len(pairs) < MAX_ARANGES:
         low, length = cursor.integer(size), cursor.integer(size)
         if length:

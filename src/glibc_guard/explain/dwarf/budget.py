@@ -6,8 +6,7 @@ from typing import Final
 
 from glibc_guard.elf.dwarf import DwarfError
 
-#: Bytes of entries and of line programs: some ten seconds on a slow machine. A Rust program of 200 MB has 60 MB of them,
-#: of which only the units of wanted addresses count.
+#: Bytes of entries and of line programs. Only the units of wanted addresses count.
 WORK_BYTES: Final = 192 * 1024 * 1024
 
 

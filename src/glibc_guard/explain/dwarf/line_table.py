@@ -69,8 +69,8 @@ class LineTable:
     ) -> None:
         """Run the program at ``at`` of .debug_line; ``folder`` is that of the compilation.
 
-        What does not begin at an address that ``executes`` is left out: linkers set the addresses of functions that they
-        drop to 0, -1 or -2.
+        What does not begin at an address that ``executes`` is left out: linkers set the addresses of functions that
+        they drop to 0, -1 or -2.
 
         Raises:
             DwarfError: it is damaged, or more than ``budget`` allows.
@@ -88,7 +88,7 @@ class LineTable:
         self._rows.sort()
 
     def place(self, address: int) -> Place | None:
-        """Return the place of the instruction at ``address``; None where the table does not tell, or contradicts itself."""
+        """Return the place of the instruction at ``address``; None where the table tells none, or two."""
         found = {(file, line) for file, line in self._rows.at(address)}
         if len(found) != 1:
             return None

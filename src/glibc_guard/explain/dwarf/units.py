@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -152,10 +153,8 @@ class Units:
         self._sections, self._split = sections, split
         self._tables: dict[tuple[int, Shape], Abbreviations] = {}
         self.units: list[Unit] = []
-        try:
+        with suppress(DwarfError):  # what was found before is true all the same
             self._read_headers()
-        except DwarfError:  # what was found before is true all the same
-            pass
         self._starts = [unit.start for unit in self.units]
 
     def containing(self, at: int) -> Unit | None:
