@@ -37,9 +37,10 @@ KEPT double maybe(double x, double y)
         return pow(x, y); /* pow */
     return 0;
 }
-KEPT void *pointer(void)
+KEPT int pointer(void **where)
 {
-    return (void *)reallocarray; /* reallocarray */
+    *where = (void *)reallocarray; /* reallocarray */
+    return 1;
 }
 KEPT int weak(void)
 {
@@ -55,7 +56,7 @@ KEPT double outer(double x)
 {
     return inlined(x + 1) + 2;
 }
-double (*const table[])(double) = {log, 0};
+double (*table[])(double) = {log, 0};
 """
 #: Symbol → the functions that use it, outermost ones; of data the name of the table.
 FUNCTIONS: Final = {
@@ -68,7 +69,8 @@ FUNCTIONS: Final = {
 MAIN: Final = """
 int main(void)
 {
-    return weak() + (int)(direct(1) + last(1, 2) + maybe(2, 3) + outer(1)) + !pointer() + !table[0];
+    void *where;
+    return weak() + (int)(direct(1) + last(1, 2) + maybe(2, 3) + outer(1)) + pointer(&where) + !table[0];
 }
 """
 
