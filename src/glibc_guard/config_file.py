@@ -55,7 +55,7 @@ WANTED: Final = {
     "expect-toolchain": 'a list of parts of compiler notes, like ["Red Hat *"]',
     "severity": '"error", "warning" or "note" for each rule, as in floor-raised = "error" (an ignore sets aside)',
     "explain": "true or false",
-    "debug-dir": 'a folder, like "debug", or a list of them',
+    "debug-dir": 'a list of folders, like ["debug"]',
     "path-prefix": 'a folder of the repository for each folder of the build, as in "/build/src" = "src"',
     "ignore": "[[ignore]] with a rule and a reason",
     "rule": "the name of a rule",
@@ -98,7 +98,7 @@ class Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     expect_toolchain: list[Text] = []
     severity: dict[str, Severity] = {}
     explain: bool = True
-    debug_dir: Text | list[Text] = []
+    debug_dir: list[Text] = []  # no text besides: with a second such union msgspec 0.22 crashes when Python ends
     path_prefix: dict[Text, str] = {}
     ignore: list[IgnoreTable] = []
 
@@ -154,7 +154,7 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         expect_toolchain=_each(table.expect_toolchain, path, "expect-toolchain", toolchain_text),
         severities=_severities(table.severity, path),
         explain=table.explain,
-        debug_dirs=tuple(Path(_beside(name, path, "debug-dir")) for name in _listed(table.debug_dir)),
+        debug_dirs=tuple(Path(_beside(name, path, "debug-dir")) for name in table.debug_dir),
         path_prefixes=tuple(table.path_prefix.items()),
         ignores=tuple(Ignore(**msgspec.structs.asdict(entry)) for entry in table.ignore),
         source=path,
@@ -210,10 +210,6 @@ def _beside(given: str, path: Path, key: str) -> str:
     if "\0" in given:
         raise ConfigError(f"{path}: {key}: a path holds no NUL character")
     return str(path.parent / os.path.expanduser(given))  # noqa: PTH111  # Path.expanduser fails where there is no home
-
-
-def _listed(given: str | list[str]) -> list[str]:
-    return [given] if isinstance(given, str) else given
 
 
 def _severities(chosen: dict[str, Severity], path: Path) -> dict[str, Severity]:
