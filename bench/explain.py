@@ -52,9 +52,7 @@ def main() -> None:
     print("| wheel | check | with places | of it explaining | memory |\n|---|---|---|---|---|")
     for wheel in wheels:
         (plain, less), (whole, more) = measured(wheel, "--no-explain"), measured(wheel)
-        print(
-            f"| {wheel.name} | {plain:.2f} s | {whole:.2f} s | {(whole - plain) / plain:.1f} × | {less} / {more} MiB |"
-        )
+        print(f"| {wheel.name} | {plain:.2f} s | {whole:.2f} s | {(whole - plain) / plain:.1f}x  {less} / {more} MiB |")
 
 
 if __name__ == "__main__":

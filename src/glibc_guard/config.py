@@ -43,8 +43,8 @@ def load(explicit: Path | None, working_folder: Path) -> Settings:
 def repository_root(folder: Path, settings: Settings, workspace: str | None) -> Path:
     """Return the folder that source files are shown relative to.
 
-    That is ``GITHUB_WORKSPACE`` (``workspace``), else the nearest folder upward from ``folder`` that has a ``.git``, else
-    that of the configuration file, else ``folder`` itself.
+    That is ``GITHUB_WORKSPACE`` (``workspace``), else the nearest folder upward from ``folder`` that has a ``.git``,
+    else that of the configuration file, else ``folder`` itself.
     """
     if workspace:
         return Path(workspace)
