@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests and the linters need and a new machine lacks: Debian packages, act, actionlint.
+# Installs what the tests and the linters need and a new machine lacks: Debian packages, act, actionlint.
 # (The examples want cargo 1.78 or newer, as trixie has it; a distribution with an older one needs rustup's.)
 set -euo pipefail
 
@@ -11,7 +11,7 @@ sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
 declare -A packages=([cc]=build-essential [g++]=build-essential [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
     [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip [debootstrap]=debootstrap
-    [cargo]=cargo)
+    [busybox]=busybox-static [cargo]=cargo)
 missing=()
 for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null || missing+=("${packages[$command]}")

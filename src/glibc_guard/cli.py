@@ -18,12 +18,13 @@ from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load, repository_root
 from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status
 from glibc_guard.model import Report
-from glibc_guard.output import FORMATS, OutputError, destinations, refuse_overwriting, render, write
+from glibc_guard.output import FORMATS, OutputError, destinations, refuse_overwriting, render, render_page, write
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import member_glob, size_glob, toolchain_text
 from glibc_guard.sizes import size_in_bytes
-from glibc_guard.targets import TargetError
+from glibc_guard.targets import TargetError, resolve
+from glibc_guard.targets.glibc import ARCHITECTURES
 
 SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
 
@@ -213,6 +214,44 @@ def diff_command(  # one parameter an option
             form = name if name == "json" else f"{name} of changes"
             write(render(report, form, color=_color(no_color), width=_width()), path)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
+
+
+@cli.command("explain")
+@click.argument("symbol", metavar="SYMBOL[@VERSION]")
+@click.option(
+    "--arch",
+    "architectures",
+    multiple=True,
+    type=click.Choice(ARCHITECTURES),
+    help="An architecture to tell of. Repeat; remedies are for the first one. By default all, and x86_64 first.",
+)
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="A system to tell of, and to aim at; see `check`. Repeat.",
+)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text")
+@NO_COLOR
+def explain_command(
+    *, symbol: str, architectures: tuple[str, ...], targets: tuple[str, ...], form: str, no_color: bool
+) -> None:
+    """Tell what a symbol or a version is, since when, on which architectures, and how to avoid it."""
+    with _exit_status_for_errors():
+        from glibc_guard.explain.symbol_page import UnknownSymbolError, symbol_page  # noqa: PLC0415  # lazy: one command
+
+        asked = tuple(dict.fromkeys(architectures)) or ARCHITECTURES
+        names = tuple(name.strip() for given in targets for name in given.split(","))
+        judged = resolve(names or ("auto",), None, asked[:1]).targets
+        if all(target.libc == "musl" for target in judged):
+            raise UsageError("musl has no symbol versions: name a target with glibc")
+        try:
+            page = symbol_page(symbol, asked, judged)
+        except UnknownSymbolError as error:
+            raise UsageError(str(error)) from error
+        write(render_page(page, form, color=_color(no_color), width=_width()), None)
+    sys.exit(EXIT_CLEAN)
 
 
 @cli.command()

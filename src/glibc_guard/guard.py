@@ -66,7 +66,7 @@ def check(
             from glibc_guard.explain import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
 
             reports = explained(reports, [path for path, _ in read], Reading(settings, limits or Limits(), pool))
-    return _report(reports, (*ignores.remarks(), *remarks))
+    return _report(_advised(reports), (*ignores.remarks(), *remarks))
 
 
 def diff(
@@ -101,6 +101,15 @@ def _reader(limits: Limits | None, pool: Executor, progress: Progress | None) ->
 def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report:
     verdict = worst([report.verdict for report in reports])
     return Report(Tool("glibc-guard", __version__), verdict, tuple(reports), notes=notes)
+
+
+def _advised(reports: Sequence[ArtifactReport]) -> list[ArtifactReport]:
+    """Return ``reports`` with hints that say why a symbol is there, and how to be rid of it."""
+    if not any(report.findings for report in reports):
+        return [*reports]
+    from glibc_guard.explain.advice import advised  # noqa: PLC0415  # lazy: reads the knowledge table
+
+    return [advised(report) for report in reports]
 
 
 def _with_conflicts(artifacts: Sequence[Artifact]) -> list[tuple[Artifact, list[Finding]]]:

@@ -197,8 +197,8 @@ class Frame:
 class Site:
     """A place in the code that brings a requirement; None where unknown.
 
-    Of several inlined levels, function, file and line are those of the innermost one whose file is in the repository, else
-    of the innermost one.
+    Of several inlined levels, function, file and line are those of the innermost one whose file is in the repository,
+    else of the innermost one.
     """
 
     function: str | None = None

@@ -8,9 +8,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from glibc_guard.model import Report
+
+if TYPE_CHECKING:
+    from glibc_guard.explain.symbol_page import SymbolPage
 
 FORMATS: Final = ("text", "json", "markdown")
 STANDARD_OUTPUT: Final = "-"
@@ -71,6 +74,21 @@ def render(report: Report, name: str, *, color: bool, width: int | None) -> byte
 
     rendered = text.render_needs if name == "needs" else text.render
     return rendered(report, color=color, width=width).encode()
+
+
+def render_page(page: SymbolPage, name: str, *, color: bool, width: int | None) -> bytes:
+    """Return what `explain` prints, in one of FORMATS."""
+    if name == "json":
+        import msgspec  # noqa: PLC0415  # lazy
+
+        return msgspec.json.format(msgspec.json.encode(page), indent=1) + b"\n"
+    if name == "markdown":
+        from glibc_guard.report import symbol_page_markdown  # noqa: PLC0415  # lazy
+
+        return symbol_page_markdown.render(page).encode()
+    from glibc_guard.report import symbol_page_text  # noqa: PLC0415  # lazy
+
+    return symbol_page_text.render(page, color=color, width=width).encode()
 
 
 def write(data: bytes, path: Path | None) -> None:

@@ -25,6 +25,7 @@ from glibc_guard.explain.split_units import SplitUnits
 from glibc_guard.model import Frame
 
 T = TypeVar("T")
+COMPARED_UNITS: Final = 4  # that cover the same address
 HELD_UNITS: Final = 16  # whose functions and lines are kept for the next address
 
 
@@ -90,7 +91,7 @@ class SourceLines:
     def levels(self, address: int) -> tuple[Level, ...]:
         """Return the same with linkage names.
 
-        Where several units cover the address, since linkers keep one copy of what is alike, they have to agree.
+        Where several units cover the address, since linkers keep one copy of what is alike, their lines have to agree.
         """
         if self._holder is None or not self._executes(address):
             return ()
@@ -98,10 +99,7 @@ class SourceLines:
             self._debug = _DebugInformation(
                 self._holder, self._executes, SplitUnits(self._companions, self._path), self._budget
             )
-        found = {
-            levels for unit in self._debug.index.units_at(address) if (levels := self._debug.levels(unit, address))
-        }
-        return found.pop() if len(found) == 1 else ()
+        return self._debug.levels(address)
 
     def _name(self, function: Function | None) -> str | None:
         if function is None or function.linkage_name is None:
@@ -123,15 +121,27 @@ class _DebugInformation:
         self._tables: OrderedDict[int, LineTable | None] = OrderedDict()
         self._functions: OrderedDict[int, Functions | None] = OrderedDict()
 
-    def levels(self, unit: Unit, address: int) -> tuple[Level, ...]:
-        """Return what ``unit`` tells of ``address``."""
-        table = _held(self._tables, unit.start, lambda: self._table(unit))
-        if table is None:
+    def levels(self, address: int) -> tuple[Level, ...]:
+        """Return what the unit tells that covers ``address``: of several the first, whose copy linkers keep."""
+        units = self.index.units_at(address)[:COMPARED_UNITS]
+        tables = [(unit, table) for unit in units if (table := self._held_table(unit)) is not None]
+        places = {_tried(lambda: table.place(address)) for _, table in tables}  # noqa: B023  # called at once
+        if not tables or len(places - {None}) > 1:
             return ()
+        for unit, table in tables:
+            levels = self._levels(unit, table, address)
+            if levels:
+                return levels
+        return ()
+
+    def _levels(self, unit: Unit, table: LineTable, address: int) -> tuple[Level, ...]:
         place = _tried(lambda: table.place(address))
         functions = _held(self._functions, unit.start, lambda: self._functions_of(unit))
         found = _tried(lambda: functions.at(address)) if functions is not None else None
         return _levels(table, place, found or ())
+
+    def _held_table(self, unit: Unit) -> LineTable | None:
+        return _held(self._tables, unit.start, lambda: self._table(unit))
 
     def _table(self, unit: Unit) -> LineTable | None:
         at = unit.root.number(DW_AT_STMT_LIST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -40,8 +41,12 @@ class Group:
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """The first of the different hints of the members, in order."""
-        return tuple(dict.fromkeys(finding.hint for finding in self.findings if finding.hint))[:HINTS_SHOWN]
+        """The first of the different hints of the members, in order; of those that differ in the symbol alone, one."""
+        found: dict[str, str] = {}
+        for finding in self.findings:
+            if finding.hint:
+                found.setdefault(_of_any_symbol(finding.hint, finding.symbol), finding.hint)
+        return tuple(found.values())[:HINTS_SHOWN]
 
 
 def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
@@ -64,6 +69,10 @@ def _own(finding: Finding) -> str | None:
     if finding.symbol is None:
         return finding.message
     return finding.hint if finding.version is None else None
+
+
+def _of_any_symbol(hint: str, symbol: str | None) -> str:
+    return re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "\0", hint) if symbol else hint
 
 
 def lost(entries: Sequence[RunsOn]) -> list[str]:

@@ -1,12 +1,13 @@
 import posixpath
 import random
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from compiling import C_SOURCE, RUST_SOURCE, build, built_in, call_in, line_of, needed
 
+from debug_building import C_SOURCE, RUST_SOURCE, build, built_in, call_in, line_of, needed
 from glibc_guard.explain.debug_files import DebugFiles
 from glibc_guard.explain.source_lines import SourceLines
 from glibc_guard.model import Frame
@@ -55,7 +56,6 @@ COMBINATIONS = [
     ("zig", ("-O2", "-g", "-flto")),
     ("zig", ("-O2", "-g", "-ffunction-sections", "-Wl,--gc-sections")),
     ("zig-aarch64", ("-O2", "-g", "-fno-plt")),
-    ("zig-riscv64", ("-O2", "-g")),
     ("zig-s390x", ("-O2", "-g")),
 ]
 
@@ -105,11 +105,11 @@ def test_rust_with_lto_is_one_great_unit(tmp_path: Path) -> None:
     assert found(lines(path).frames(call_in(path, "top"))) == expected(built_in(tmp_path), RUST_SOURCE, "src/lib.rs")
 
 
-@pytest.mark.parametrize(("name", "flags"), [("gcc", ("-O2", "-gdwarf-5")), ("clang", ("-O2", "-gdwarf-4"))])
-def test_a_relative_folder_of_a_reproducible_build(tmp_path: Path, name: str, flags: tuple[str, ...]) -> None:
-    """The folder is cut off by -ffile-prefix-map, which the compiler is given for its own folder by a wrapper."""
-    path = build(tmp_path, name, (*flags, "-fdebug-prefix-map=/tmp=/io"))
-    folder = built_in(tmp_path).replace("/tmp", "/io", 1)
+@pytest.mark.parametrize(("name", "dwarf"), [("gcc", 5), ("gcc", 4), ("clang", 5), ("clang", 4)])
+def test_a_folder_that_a_reproducible_build_renamed(tmp_path: Path, name: str, dwarf: int) -> None:
+    root = tempfile.gettempdir()
+    path = build(tmp_path, name, ("-O2", f"-gdwarf-{dwarf}", f"-fdebug-prefix-map={root}=/io"))
+    folder = built_in(tmp_path).replace(root, "/io", 1)
     assert found(lines(path).frames(call_in(path, "top"))) == expected(folder, C_SOURCE, "src/a.c")
 
 
@@ -203,7 +203,7 @@ def test_all_code_of_a_program_in_cplusplus_as_llvm_symbolizer_sees_it(
 ) -> None:
     path = build(tmp_path, name, flags, source=CPLUSPLUS)
     source = lines(path)
-    addresses = random.Random(1).sample(range(*_text(path)), 400)
+    addresses = random.Random(1).sample(range(*_text(path)), 400)  # noqa: S311  # the same each time
     told = {address: [(frame.file, frame.line) for frame in source.frames(address)] for address in addresses}
     oracle = _symbolized(path, addresses)
     wrong = {hex(at): (told[at], oracle[at]) for at in addresses if told[at] and told[at] != oracle[at]}
@@ -234,7 +234,7 @@ def _text(path: Path) -> tuple[int, int]:
 
 def _symbolized(path: Path, addresses: Sequence[int]) -> dict[int, list[tuple[str | None, int | None]]]:
     tool = needed("llvm-symbolizer", "apt-get install llvm")
-    command = [tool, "-e", path, "--output-style=LLVM", "--inlines", "--functions=linkage"]
+    command = [tool, "-e", str(path), "--output-style=LLVM", "--inlines", "--functions=linkage"]
     text = subprocess.run(
         command, input="\n".join(map(hex, addresses)), check=True, capture_output=True, text=True
     ).stdout

@@ -32,7 +32,7 @@ class AddressIndex:
             self._reach.append(max(high, self._reach[-1] if self._reach else 0))
 
     def units_at(self, address: int) -> list[Unit]:
-        """Return the units that say that they cover ``address``: mostly one."""
+        """Return the units that say that they cover ``address``, in their order: mostly one."""
         last = bisect_right(self._covered, (address, 1 << 64, 0)) - 1
         found = {}
         for index in range(last, max(-1, last - MAX_OVERLAP), -1):
@@ -41,7 +41,7 @@ class AddressIndex:
             low, high, number = self._covered[index]
             if low <= address < high:
                 found[number] = self._units.units[number]
-        return list(found.values())
+        return [found[number] for number in sorted(found)]
 
 
 def _told(unit: Unit) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ from glibc_guard.explain.dwarf.abbreviations import (
     Abbreviation,
 )
 from glibc_guard.explain.dwarf.budget import Budget
-from glibc_guard.explain.dwarf.ranges import DW_AT_HIGH_PC, DW_AT_LOW_PC, DW_AT_RANGES, ranges
+from glibc_guard.explain.dwarf.ranges import DW_AT_LOW_PC, DW_AT_RANGES, ranges
 from glibc_guard.explain.dwarf.units import DW_AT_NAME, Entry, Unit, Units
 
 DW_TAG_CLASS_TYPE, DW_TAG_ENUMERATION_TYPE, DW_TAG_LEXICAL_BLOCK = 0x02, 0x04, 0x0B
@@ -164,28 +164,50 @@ class Functions:
         return (decode(linkage) if linkage else None, decode(name) if name else None)
 
 
-def _concrete(unit: Unit) -> Iterator[int]:
-    """Go over the entries of ``unit``; yield where those of functions with code are."""
+def _concrete(unit: Unit) -> Iterator[int]:  # noqa: C901  # one loop, since calls are what costs
+    """Go over the entries of ``unit``; yield where those of functions with code are. The hot loop."""
     data = bytes(unit.sections.get("info")[unit.start : unit.end])  # faster than the view of the whole
-    cursor = Cursor(data, unit.first - unit.start, unit.sections.order)
-    abbreviations = unit.abbreviations
-    wanted: dict[int, tuple[bool, bool, Abbreviation]] = {}
-    while cursor.at < len(data):
-        at = cursor.at
-        code = cursor.leb128()
-        if code == 0:
-            continue
-        if code not in wanted:
-            found = abbreviations[code]
-            concrete = found.tag == DW_TAG_SUBPROGRAM and found.has(DW_AT_LOW_PC, DW_AT_HIGH_PC, DW_AT_RANGES)
-            wanted[code] = concrete, found.children and found.tag in TYPES and found.has(DW_AT_SIBLING), found
-        concrete, skips, abbreviation = wanted[code]
-        if concrete:
-            yield unit.start + at
-        if skips:
-            cursor.at = _sibling(abbreviation, cursor, unit)
-        else:
-            _skip(abbreviation, cursor, unit)
+    cursor = Cursor(data, 0, unit.sections.order)
+    plans: dict[int, tuple[int, tuple[tuple[int, int], ...], bool, bool, Abbreviation]] = {}
+    at, end = unit.first - unit.start, unit.end - unit.start
+    try:
+        while at < end:
+            start, code = at, data[at]
+            at += 1
+            if code == 0:
+                continue
+            if code >= 0x80:
+                cursor.at = start
+                code, at = cursor.leb128(), cursor.at
+            if code not in plans:
+                plans[code] = _plan(unit.abbreviations[code])
+            lead, rest, concrete, has_sibling, abbreviation = plans[code]
+            if concrete:
+                yield unit.start + start
+            cursor.at = at
+            if has_sibling:
+                at = _sibling(abbreviation, cursor, unit)
+                continue
+            at += lead
+            for kind, following in rest:
+                if kind == SKIP_LEB128:
+                    while data[at] >= 0x80:
+                        at += 1
+                    at += 1 + following
+                elif kind == SKIP_BLOCK_LEB128 and data[at] < 0x80:
+                    at += 1 + data[at] + following
+                else:
+                    cursor.at = at
+                    _skip_value(kind, cursor, unit)
+                    at = cursor.at + following
+    except IndexError as error:
+        raise DwarfError from error
+
+
+def _plan(abbreviation: Abbreviation) -> tuple[int, tuple[tuple[int, int], ...], bool, bool, Abbreviation]:
+    concrete = abbreviation.tag == DW_TAG_SUBPROGRAM and abbreviation.has(DW_AT_LOW_PC, DW_AT_RANGES)
+    has_sibling = abbreviation.children and abbreviation.tag in TYPES and abbreviation.has(DW_AT_SIBLING)
+    return abbreviation.lead, abbreviation.rest, concrete, has_sibling, abbreviation
 
 
 def _sibling(abbreviation: Abbreviation, cursor: Cursor, unit: Unit) -> int:
@@ -199,25 +221,19 @@ def _sibling(abbreviation: Abbreviation, cursor: Cursor, unit: Unit) -> int:
 
 def _skip(abbreviation: Abbreviation, cursor: Cursor, unit: Unit) -> None:
     """Pass over the values of an entry."""
-    data, at = cursor.data, cursor.at + abbreviation.lead
-    try:
-        for kind, following in abbreviation.rest:
-            if kind == SKIP_LEB128:
-                while data[at] >= 0x80:
-                    at += 1
-                at += 1
-            elif kind == SKIP_INDIRECT:
-                cursor.at = at
-                cursor.value(DW_FORM_INDIRECT, unit.shape)
-                at = cursor.at
-            elif kind == SKIP_STRING:
-                cursor.at = at
-                cursor.string()
-                at = cursor.at
-            else:
-                cursor.at = at
-                at = (cursor.leb128() if kind == SKIP_BLOCK_LEB128 else cursor.integer(kind)) + cursor.at
-            at += following
-    except IndexError as error:
-        raise DwarfError from error
-    cursor.at = at
+    cursor.at += abbreviation.lead
+    for kind, following in abbreviation.rest:
+        _skip_value(kind, cursor, unit)
+        cursor.at += following
+
+
+def _skip_value(kind: int, cursor: Cursor, unit: Unit) -> None:
+    if kind == SKIP_LEB128:
+        cursor.leb128()
+    elif kind == SKIP_INDIRECT:
+        cursor.value(DW_FORM_INDIRECT, unit.shape)
+    elif kind == SKIP_STRING:
+        cursor.string()
+    else:
+        size = cursor.leb128() if kind == SKIP_BLOCK_LEB128 else cursor.integer(kind)
+        cursor.at += size

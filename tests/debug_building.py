@@ -81,7 +81,7 @@ def compiler(name: str) -> list[str]:
 def build(folder: Path, name: str, flags: Sequence[str], *, source: str | None = None, file: str = "src/a.c") -> Path:
     """Compile ``source`` as the library ``folder/out.so``; what it was compiled to is kept for the next time.
 
-    It is compiled in /tmp, in a folder that is always the same, and that is why what is kept is right everywhere.
+    The file ``built-in`` beside it names the folder that it was compiled in.
     """
     source = source or (RUST_SOURCE if name == "rustc" else C_SOURCE)
     command = compiler(name)
@@ -131,7 +131,7 @@ def call_in(path: Path, function: str) -> int:
         [objdump, "-d", "--no-show-raw-insn", path], check=True, capture_output=True, text=True
     ).stdout
     body = text.split(f"<{function}>:\n", 1)[1].split("\n\n", 1)[0]
-    found = re.findall(r"^ *([0-9a-f]+):\s+(?:callq?|calll|blx?|blr|brasl|auipc\s+ra)\b", body, re.MULTILINE)
+    found = re.findall(r"^ *([0-9a-f]+):\s+(?:callq?|calll|blx?|blr\s+x\d+|brasl|auipc\s+ra)\b", body, re.MULTILINE)
     assert found, body
     return int(found[-1], 16)
 
