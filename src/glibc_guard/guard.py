@@ -63,7 +63,7 @@ def check(
             comparer = Comparer(source, _reader(limits, pool, progress), index or PackageIndex.of_this_machine())
             reports, remarks = comparer.judged(reports, settings, ignores)
         if settings.explain and any(finding.version or finding.symbol for one in reports for finding in one.findings):
-            from glibc_guard.explain import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
+            from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
 
             reports = explained(reports, [path for path, _ in read], Reading(settings, limits or Limits(), pool))
     return _report(_advised(reports), (*ignores.remarks(), *remarks))

@@ -1,5 +1,1 @@
-"""Names the culprits: where an object uses the symbol that a finding is about, by function, source line and crate."""
-
-from glibc_guard.explain.culprits import Reading, explained
-
-__all__ = ["Reading", "explained"]
+"""Names the culprits and the cures: where an object uses a symbol, why, and how to be rid of it."""
