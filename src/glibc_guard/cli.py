@@ -15,7 +15,7 @@ from typing import Final
 import click
 
 from glibc_guard import __version__
-from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load
+from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load, repository_root
 from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status
 from glibc_guard.model import Report
 from glibc_guard.output import (
@@ -109,6 +109,22 @@ def cli() -> None:
     metavar="TEXT",
     help="A part of the compiler notes that each object built here carries: 'Red Hat *'. Repeat: one of them.",
 )
+@click.option("--no-explain", is_flag=True, help="Do not look for the functions and lines that use a symbol.")
+@click.option(
+    "--debug-dir",
+    "debug_dirs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder with split debug files, for source lines. Repeat; adds to the configuration.",
+)
+@click.option(
+    "--path-prefix",
+    "path_prefixes",
+    multiple=True,
+    metavar="FROM=TO",
+    help="Source files of a build in FROM lie in the folder TO of the repository. Repeat; adds to the configuration.",
+)
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
@@ -128,6 +144,9 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     forbid: tuple[str, ...],
     max_sizes: tuple[str, ...],
     expect_toolchain: tuple[str, ...],
+    no_explain: bool,
+    debug_dirs: tuple[Path, ...],
+    path_prefixes: tuple[str, ...],
     jobs: int | None,
     config: Path | None,
     quiet: bool,
@@ -157,6 +176,10 @@ def check_command(  # noqa: PLR0913  # one parameter an option
                 *settings.expect_toolchain,
                 *_each("--expect-toolchain", expect_toolchain, toolchain_text),
             ),
+            explain=settings.explain and not no_explain,
+            debug_dirs=(*settings.debug_dirs, *map(_folder, debug_dirs)),
+            path_prefixes=(*map(_prefix, path_prefixes), *settings.path_prefixes),
+            repository=repository_root(folder, settings, os.environ.get("GITHUB_WORKSPACE")),
         )
         report = _checked(paths, settings, quiet=quiet)
         status = exit_status(report, settings.fail_on)
@@ -174,7 +197,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
 def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool) -> None:
     """Tell what each artifact needs and where it runs; findings do not fail it."""
     with _exit_status_for_errors():
-        report = _checked(paths, Settings(jobs=jobs, allow_empty=True), quiet=False)
+        report = _checked(paths, Settings(jobs=jobs, allow_empty=True, explain=False), quiet=False)
         name = "needs" if form == "text" else form
         write(render(report, name, color=_color(no_color), width=_width()), None)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
@@ -278,6 +301,19 @@ def _limit(text: str) -> tuple[str, int]:
         return _each("--max-size", [glob], size_glob)[0], size_in_bytes(size)
     except ValueError as error:
         raise UsageError(f"--max-size: {error}") from error
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise UsageError(f"--debug-dir {path}: no such folder")
+    return path
+
+
+def _prefix(text: str) -> tuple[str, str]:
+    before, separator, after = text.partition("=")
+    if not before or not separator:
+        raise UsageError(f'--path-prefix {text}: write FROM=TO, like "/build/src=src"; TO may be empty')
+    return before, after
 
 
 def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report:

@@ -53,7 +53,8 @@ def check(
         raise UsageError(NO_BASELINE)
     ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
     with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
-        artifacts = [item for path in paths for item in read_artifact(path, limits or Limits(), pool, progress)]
+        read = [(path, item) for path in paths for item in read_artifact(path, limits or Limits(), pool, progress)]
+        artifacts = [artifact for _, artifact in read]
         groups = [artifacts] if settings.together else [[artifact] for artifact in artifacts]
         judged = [pair for group in groups for pair in _with_conflicts(group)]
         reports = [_judged(artifact, settings, ignores, found) for artifact, found in judged]
@@ -61,6 +62,10 @@ def check(
         if source is not None:
             comparer = Comparer(source, _reader(limits, pool, progress), index or PackageIndex.of_this_machine())
             reports, remarks = comparer.judged(reports, settings, ignores)
+        if settings.explain and any(finding.version or finding.symbol for one in reports for finding in one.findings):
+            from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
+
+            reports = explained(reports, [path for path, _ in read], Reading(settings, limits or Limits(), pool))
     return _report(_advised(reports), (*ignores.remarks(), *remarks))
 
 

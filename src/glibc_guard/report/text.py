@@ -21,6 +21,8 @@ from glibc_guard.report.grouping import (
 )
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.printer import Printer
+from glibc_guard.report.sites import SHOWN, in_words, places_in_all, uses_of
+from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
 
 VERDICTS: Final[dict[Verdict, tuple[str, str]]] = {
     "pass": ("PASS", "bold green"),
@@ -28,6 +30,7 @@ VERDICTS: Final[dict[Verdict, tuple[str, str]]] = {
     "unreadable": ("UNREADABLE", "bold magenta"),
 }
 SYMBOLS_SHOWN: Final = 200
+LONGEST_SITE: Final = 240  # characters
 SEVERITY_STYLES: Final[dict[Severity, str]] = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
@@ -101,6 +104,7 @@ def _group(printer: Printer, group: Group) -> None:
         if group.in_brief:
             text = f"{len(group.in_brief)} more like these: {_symbols(group.in_brief)}"
             _line(printer, group.severity, text, group.rule)
+        _sites(printer, group.findings)
         for hint in group.hints:
             _wrapped(printer, "fix", plain(hint), indent=6)
         return
@@ -110,8 +114,20 @@ def _group(printer: Printer, group: Group) -> None:
     head.append(_symbols(group.findings), style="default")
     head.append(f"  [{group.rule}]", style="dim")
     printer.block(head, 4)
+    _sites(printer, group.findings)
     for hint in group.hints:
         _wrapped(printer, "fix", plain(hint), indent=6)
+
+
+def _sites(printer: Printer, findings: Sequence[Finding]) -> None:
+    uses = uses_of(findings)
+    for use in uses[:SHOWN]:
+        symbols = ", ".join(map(plain, use.symbols[:SYMBOLS_AT_A_PLACE]))
+        more = ", …" if len(use.symbols) > SYMBOLS_AT_A_PLACE else ""
+        what = f" ({symbols}{more})" if symbols else ""
+        _wrapped(printer, "used by", f"{plain(in_words(use.site), LONGEST_SITE)}{what}", indent=6)
+    if len(uses) > SHOWN:
+        _wrapped(printer, "used at", count(places_in_all(findings), "place"), indent=6)
 
 
 def _line(printer: Printer, severity: Severity, text: str, rule: str) -> None:

@@ -80,9 +80,7 @@ def test_of_very_many_objects_the_rest_is_one_row_and_no_better_than_its_worst(w
 
 
 def test_what_loads_nowhere_reaches_nobody(tmp_path: Path) -> None:
-    musl = compile_with_zig(
-        '#include <stdio.h>\nint f(void) { return puts(""); }', "-shared", glibc=None
-    )
+    musl = compile_with_zig('#include <stdio.h>\nint f(void) { return puts(""); }', "-shared", glibc=None)
     path = tmp_path / "m.so"
     path.write_bytes(musl)
     found = matrix.of_report(judged(path))
