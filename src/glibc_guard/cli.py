@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -198,6 +197,8 @@ def diff_command(  # one parameter an option
 @NO_COLOR
 def demo(*, formats: tuple[str, ...], outputs: tuple[str, ...], no_color: bool) -> None:
     """Check a small sample that ships with this package: two objects that glibc 2.17 refuses."""
+    from importlib import resources  # noqa: PLC0415  # lazy, costs 4 ms
+
     with _exit_status_for_errors(), resources.as_file(resources.files("glibc_guard") / "data" / SAMPLE) as folder:
         wanted = destinations(formats, outputs)
         report = check([str(folder)], Settings(targets=("manylinux2014",)))

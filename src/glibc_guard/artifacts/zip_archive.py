@@ -10,11 +10,11 @@ import posixpath
 import stat
 import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
+from glibc_guard.artifacts.inflating import INFLATE_ERRORS, crc32, inflated
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import (
     ArtifactError,
@@ -33,8 +33,9 @@ ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
 
 LONGEST_LINK: Final = 4096  # bytes: PATH_MAX of Linux
 ENCRYPTED: Final = 0x1
-STEP: Final = 64 * 1024  # compressed bytes a piece; one byte of deflate yields 1,032 at most
-DECOMPRESSION_ERRORS: Final = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError)
+STEP: Final = 64 * 1024  # compressed bytes a piece
+FIRST_STEP: Final = 512  # the tables that a block of deflate begins with take up to 300 bytes
+DECOMPRESSION_ERRORS: Final = (*INFLATE_ERRORS, lzma.LZMAError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError)
 
 
 def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None = None) -> Iterator[Member]:
@@ -102,7 +103,7 @@ def _pieces(
     if info.compress_type == zipfile.ZIP_STORED:
         pieces = _stored(file, start, info.compress_size)
     elif info.compress_type == zipfile.ZIP_DEFLATED:
-        pieces = _inflated(file, start, info.compress_size)
+        pieces = inflated(_compressed(file, start, info.compress_size))
     else:
         pieces = _by_zipfile(archive, info)
     produced = 0
@@ -113,7 +114,7 @@ def _pieces(
             produced += len(piece)
             if produced > info.file_size:
                 raise ArtifactError(f"inflates to more than the {info.file_size} bytes that the zip directory declares")
-            checksum = zlib.crc32(piece, checksum)
+            checksum = crc32(piece, checksum)
             if digest is not None:
                 digest.update(piece)
             yield piece
@@ -149,20 +150,17 @@ def _stored(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def _inflated(file: RandomAccess, start: int, compressed_size: int) -> Iterator[bytes]:
-    # Feeding small pieces of input and taking all they yield: with max_length and unconsumed_tail the rest would be
-    # copied at every step. The first piece is small, since most members are only asked for their first four bytes.
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    end = start + compressed_size
-    step = 512
-    while start < end and not inflater.eof:
-        compressed = file.read_at(start, min(step, end - start))
-        if not compressed:
+def _compressed(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
+    # The first piece is small, since most members are only asked for their first four bytes.
+    end = start + size
+    step = FIRST_STEP
+    while start < end:
+        piece = file.read_at(start, min(step, end - start))
+        if not piece:
             raise ArtifactError("truncated zip member: the file ends before its data")
-        start += len(compressed)
+        start += len(piece)
         step = STEP
-        yield inflater.decompress(compressed)
-    yield inflater.flush()
+        yield piece
 
 
 def _by_zipfile(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
