@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 from glibc_guard import __version__
 from glibc_guard.artifacts import Limits
 from glibc_guard.config import FailOn, Settings
-from glibc_guard.ignores import IgnoreList
 from glibc_guard.model import ArtifactReport, Report, Tool
 from glibc_guard.reading import Progress, read_artifact
-from glibc_guard.targets import resolve
 
 if TYPE_CHECKING:
     from glibc_guard.baseline import PackageIndex, Source
@@ -46,16 +44,17 @@ def check(
         TargetError: a target is unknown, or does not exist for the architecture of an artifact.
     """
     _refuse_missing(paths)
-    resolve(settings.targets, None, ())  # an unknown name is an error before anything is read
+    _refuse_unknown(settings.targets)
     source = None if settings.baseline is None else _opened(settings.baseline)
     if source is None and settings.baseline_required:
         raise UsageError(NO_BASELINE)
-    ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
     with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
         read = partial(read_artifact, limits=limits or Limits(), pool=pool, progress=progress, meanwhile=_import_rules)
         artifacts = [item for path in paths for item in read(path)]
+        from glibc_guard.ignores import IgnoreList  # noqa: PLC0415  # lazy, see _import_rules
         from glibc_guard.judging import judged  # noqa: PLC0415  # lazy, see _import_rules
 
+        ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
         reports = judged(artifacts, settings, ignores)
         remarks: tuple[str, ...] = ()
         if source is not None:
@@ -80,6 +79,14 @@ def diff(
         reports = read(new) if other.report is None else other.report.artifacts
         reports, remarks = _comparer(source, read, index).told(reports)
     return _report(reports, remarks)
+
+
+def _refuse_unknown(targets: Sequence[str]) -> None:
+    """Raise TargetError for an unknown name, before anything is read."""
+    if tuple(targets) != Settings().targets:
+        from glibc_guard.targets import resolve  # noqa: PLC0415  # lazy, see _import_rules
+
+        resolve(targets, None, ())
 
 
 def _import_rules() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import lzma
 import posixpath
@@ -14,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
+from glibc_guard.artifacts.digest import ThreadedDigest, sha256
 from glibc_guard.artifacts.inflating import INFLATE_ERRORS, crc32, inflated
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import (
@@ -33,7 +33,7 @@ ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
 
 LONGEST_LINK: Final = 4096  # bytes: PATH_MAX of Linux
 ENCRYPTED: Final = 0x1
-STEP: Final = 64 * 1024  # compressed bytes a piece
+STEP: Final = 256 * 1024  # compressed bytes a piece
 FIRST_STEP: Final = 512  # the tables that a block of deflate begins with take up to 300 bytes
 DECOMPRESSION_ERRORS: Final = (*INFLATE_ERRORS, lzma.LZMAError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError)
 
@@ -108,7 +108,7 @@ def _pieces(
         pieces = _by_zipfile(archive, info)
     produced = 0
     checksum = 0
-    digest = hashlib.sha256() if read_whole is not None else None
+    digest = sha256(info.file_size) if read_whole is not None else None
     try:
         for piece in pieces:
             produced += len(piece)
@@ -120,6 +120,9 @@ def _pieces(
             yield piece
     except DECOMPRESSION_ERRORS as error:
         raise ArtifactError(f"damaged zip member: {error}") from error
+    finally:
+        if isinstance(digest, ThreadedDigest):
+            digest.close()
     if produced < info.file_size:
         raise ArtifactError(f"truncated zip member: {produced} of {info.file_size} bytes")
     if checksum != info.CRC:
@@ -130,12 +133,12 @@ def _pieces(
 
 def _data_offset(file: RandomAccess, info: zipfile.ZipInfo) -> int:
     """Where the member's data begin; refuses a local header that tells another story than the directory."""
-    header = file.read_at(info.header_offset, LOCAL_HEADER.size)
+    central_name = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "replace")
+    header = file.read_at(info.header_offset, LOCAL_HEADER.size + len(central_name))
     if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
         raise ArtifactError("damaged zip archive: no local header where the directory says")
-    _, _, flags, method, _, _, _, _, _, name_length, extra_length = LOCAL_HEADER.unpack(header)
-    name = file.read_at(info.header_offset + LOCAL_HEADER.size, name_length)
-    central_name = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "replace")
+    _, _, flags, method, _, _, _, _, _, name_length, extra_length = LOCAL_HEADER.unpack_from(header)
+    name = header[LOCAL_HEADER.size :] if name_length == len(central_name) else b""
     if method != info.compress_type or flags & ENCRYPTED or name != central_name:
         raise ArtifactError("the zip directory and the local header disagree: an installer may see another file")
     return info.header_offset + LOCAL_HEADER.size + int(name_length) + int(extra_length)
