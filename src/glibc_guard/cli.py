@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -266,7 +265,11 @@ def _color(no_color: bool) -> bool:  # noqa: FBT001  # click passes flags by nam
 
 
 def _width() -> int | None:
-    return shutil.get_terminal_size().columns if _is_terminal() else None
+    if not _is_terminal():
+        return None
+    import shutil  # noqa: PLC0415  # lazy, costs 3 ms
+
+    return shutil.get_terminal_size().columns
 
 
 def _is_terminal() -> bool:
