@@ -52,6 +52,7 @@ def test_long_names_are_cut() -> None:
 
 def test_what_is_not_visible_is_made_visible() -> None:
     assert plain("a\x1bb\u202ec\U000e0001") == "a\\x1bb\\u202ec\\U000e0001"
+    assert plain("a\u1680b\u3000c d") == "a\\u1680b\\u3000c d"  # spaces other than the one
 
 
 @pytest.mark.parametrize(
