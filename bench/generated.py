@@ -6,16 +6,17 @@ import base64
 import hashlib
 import os
 import random
+import shutil
 import struct
 import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
-Filling: Final = ("sparse", "half")  # zeros alone; half of it noise that no compressor makes smaller
+Filling: TypeAlias = Literal["sparse", "half"]  # zeros alone; half of it noise that no compressor makes smaller
 BLOCK: Final = 1024 * 1024  # bytes; also what the hole is a multiple of, as the page size of every system divides it
-SOURCE: Final = "#include <stdio.h>\nint answer = 42; int ask(void) { return printf(\"%d\", answer); }\n"
+SOURCE: Final = '#include <stdio.h>\nint answer = 42; int ask(void) { return printf("%d", answer); }\n'
 HEADER: Final = struct.Struct("<16sHHIQQQIHHHHHH")  # Elf64_Ehdr
 PT_LOAD: Final = 1
 
@@ -26,11 +27,14 @@ def small_object(folder: Path) -> Path:
     if not built.is_file():
         source = folder / "small.c"
         source.write_text(SOURCE, encoding="utf-8")
-        subprocess.run(["gcc", "-shared", "-fPIC", "-o", built, source], check=True)
+        compiler = shutil.which("gcc")
+        if compiler is None:
+            raise SystemExit("gcc is not installed: apt-get install gcc libc6-dev")
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", built, source], check=True)
     return built
 
 
-def large_object(small: bytes, size: int, filling: str) -> Iterator[bytes]:
+def large_object(small: bytes, size: int, filling: Filling) -> Iterator[bytes]:
     """Yield ``small``, a 64-bit little-endian object, with a hole before its last segment: ``size`` bytes and a few.
 
     Addresses stay as they are, and offsets behind the hole grow by it, so that it loads as before. The dynamic segment
@@ -58,7 +62,7 @@ def large_object(small: bytes, size: int, filling: str) -> Iterator[bytes]:
     yield bytes(data[place:])
 
 
-def wheel_with(folder: Path, size: int, filling: Literal["sparse", "half"]) -> Path:
+def wheel_with(folder: Path, size: int, filling: Filling) -> Path:
     """Write a wheel around one object of ``size`` bytes; the same one where it lies there already."""
     wheel = folder / f"large_{filling}_{size // 1_000_000}-1.0-py3-none-manylinux_2_17_x86_64.whl"
     if wheel.is_file():
@@ -77,7 +81,7 @@ def wheel_with(folder: Path, size: int, filling: Literal["sparse", "half"]) -> P
         name = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
         inside = wheel.name.rpartition("-1.0")[0] + "-1.0.dist-info"
         archive.writestr(f"{inside}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-manylinux_2_17_x86_64\n")
-        archive.writestr(f"{inside}/METADATA", f"Metadata-Version: 2.1\nName: large\nVersion: 1.0\n")
+        archive.writestr(f"{inside}/METADATA", "Metadata-Version: 2.1\nName: large\nVersion: 1.0\n")
         archive.writestr(f"{inside}/RECORD", f"large/liblarge.so,sha256={name},{written}\n")
     aside.replace(wheel)
     return wheel

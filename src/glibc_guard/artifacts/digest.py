@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 WORTH_A_THREAD: Final = 16 * 1024 * 1024  # bytes; hashing takes a third of the time that inflating takes
@@ -21,18 +23,23 @@ class Digest(Protocol):
         """Return the SHA-256 of all pieces."""
 
 
-def sha256(size: int) -> Digest:
-    """Return what takes the SHA-256 of ``size`` bytes; where it is a ThreadedDigest, close it."""
-    return hashlib.sha256() if size < WORTH_A_THREAD else ThreadedDigest()
+@contextmanager
+def sha256(size: int) -> Iterator[Digest]:
+    """Give what takes the SHA-256 of ``size`` bytes."""
+    if size < WORTH_A_THREAD:
+        yield hashlib.sha256()
+        return
+    with ThreadPoolExecutor(1) as pool:
+        yield _ThreadedDigest(pool)
 
 
-class ThreadedDigest:
+class _ThreadedDigest:
     """Takes the SHA-256 on another thread, which hashlib does without the interpreter's lock."""
 
-    def __init__(self) -> None:
-        """Begin with nothing; the thread starts with the first piece."""
+    def __init__(self, pool: Executor) -> None:
+        """Begin with nothing; ``pool`` has one thread, so that the pieces are taken in order."""
         self._hash = hashlib.sha256()
-        self._pool = ThreadPoolExecutor(1)
+        self._pool = pool
         self._waiting: deque[Future[None]] = deque()
 
     def update(self, data: bytes, /) -> None:
@@ -46,7 +53,3 @@ class ThreadedDigest:
         while self._waiting:
             self._waiting.popleft().result()
         return self._hash.digest()
-
-    def close(self) -> None:
-        """End the thread; the digest can still be asked for."""
-        self._pool.shutdown()

@@ -12,12 +12,13 @@ from typing import Final
 try:
     from isal import isal_zlib
 
-    _decompressor, _crc32, _Error = isal_zlib.decompressobj, isal_zlib.crc32, isal_zlib.error
+    _decompressor, _crc32 = isal_zlib.decompressobj, isal_zlib.crc32
+    _errors: tuple[type[Exception], ...] = (zlib.error, isal_zlib.error)  # type: ignore[assignment]  # a wrong stub
 except ImportError:  # no wheel of it for this processor or system
-    _decompressor, _crc32, _Error = zlib.decompressobj, zlib.crc32, zlib.error  # type: ignore[assignment]
+    _decompressor, _crc32, _errors = zlib.decompressobj, zlib.crc32, (zlib.error,)  # type: ignore[assignment]
 
 crc32: Final[Callable[[bytes, int], int]] = _crc32
-INFLATE_ERRORS: Final = (_Error, zlib.error)
+INFLATE_ERRORS: Final[tuple[type[Exception], ...]] = _errors
 #: Bytes of one piece at most. One byte of deflate yields up to 1,032, so that without it 64 KiB could become 66 MB.
 PIECE_BYTES: Final = 1024 * 1024
 

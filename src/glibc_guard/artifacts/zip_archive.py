@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from glibc_guard.artifacts.digest import ThreadedDigest, sha256
+from glibc_guard.artifacts.digest import sha256
 from glibc_guard.artifacts.inflating import INFLATE_ERRORS, crc32, inflated
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import (
@@ -35,7 +35,14 @@ LONGEST_LINK: Final = 4096  # bytes: PATH_MAX of Linux
 ENCRYPTED: Final = 0x1
 STEP: Final = 256 * 1024  # compressed bytes a piece
 FIRST_STEP: Final = 512  # the tables that a block of deflate begins with take up to 300 bytes
-DECOMPRESSION_ERRORS: Final = (*INFLATE_ERRORS, lzma.LZMAError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError)
+DECOMPRESSION_ERRORS: Final[tuple[type[Exception], ...]] = (
+    *INFLATE_ERRORS,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    EOFError,
+    OSError,
+    NotImplementedError,
+)
 
 
 def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None = None) -> Iterator[Member]:
@@ -99,36 +106,41 @@ def _pieces(
     file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo, read_whole: ReadWhole | None
 ) -> Iterator[bytes]:
     """Inflate one member, and hold its size and checksum against the directory at the end."""
-    start = _data_offset(file, info)
-    if info.compress_type == zipfile.ZIP_STORED:
-        pieces = _stored(file, start, info.compress_size)
-    elif info.compress_type == zipfile.ZIP_DEFLATED:
-        pieces = inflated(_compressed(file, start, info.compress_size))
-    else:
-        pieces = _by_zipfile(archive, info)
-    produced = 0
-    checksum = 0
-    digest = sha256(info.file_size) if read_whole is not None else None
+    pieces = _checked(_unpacked(file, archive, info), info)
+    if read_whole is None:
+        yield from pieces
+        return
+    with sha256(info.file_size) as digest:
+        for piece in pieces:
+            digest.update(piece)
+            yield piece
+        read_whole(normalized(info.filename), digest.digest(), info.file_size)
+
+
+def _checked(pieces: Iterator[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
+    produced = checksum = 0
     try:
         for piece in pieces:
             produced += len(piece)
             if produced > info.file_size:
                 raise ArtifactError(f"inflates to more than the {info.file_size} bytes that the zip directory declares")
             checksum = crc32(piece, checksum)
-            if digest is not None:
-                digest.update(piece)
             yield piece
     except DECOMPRESSION_ERRORS as error:
         raise ArtifactError(f"damaged zip member: {error}") from error
-    finally:
-        if isinstance(digest, ThreadedDigest):
-            digest.close()
     if produced < info.file_size:
         raise ArtifactError(f"truncated zip member: {produced} of {info.file_size} bytes")
     if checksum != info.CRC:
         raise ArtifactError("bad checksum (CRC-32): the zip member is damaged")
-    if read_whole is not None and digest is not None:
-        read_whole(normalized(info.filename), digest.digest(), produced)
+
+
+def _unpacked(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    start = _data_offset(file, info)
+    if info.compress_type == zipfile.ZIP_STORED:
+        return _stored(file, start, info.compress_size)
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        return inflated(_compressed(file, start, info.compress_size))
+    return _by_zipfile(archive, info)
 
 
 def _data_offset(file: RandomAccess, info: zipfile.ZipInfo) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Mapping, Set
+from collections.abc import KeysView, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -171,12 +171,12 @@ class SymbolTable:
     libraries: tuple[str, ...]  # SONAMEs, libc first
     _keys: Mapping[str, str]  # what the entries call a library → SONAME
     _nodes: Mapping[str, tuple[Definition, ...]]  # SONAME → version nodes, the oldest first
-    _entries: Mapping[str, str]  # symbol → its definitions, still encoded
+    _entries: dict[str, str]  # symbol → its definitions, still encoded
     _order: Mapping[str, int]  # release → position
     _decoded: dict[str, tuple[Definition, ...]]  # of ``_entries``, what was asked for
     _defined_nodes: dict[tuple[str, str], frozenset[str]]  # library and release → nodes, what was asked for
 
-    def symbols(self) -> Set[str]:
+    def symbols(self) -> KeysView[str]:
         """Every symbol that any release has."""
         return self._entries.keys()
 
