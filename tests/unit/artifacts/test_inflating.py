@@ -16,7 +16,7 @@ CONTENTS = {
     "empty": b"",
     "text": b"all that the loader needs " * 9_000,
     "noise": os.urandom(300_000),
-    "zeros": bytes(20 * PIECE_BYTES + 1),
+    "zeros": bytes(4 * PIECE_BYTES + 1),
 }
 
 
@@ -30,11 +30,9 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("level", [0, 1, 9])
-@pytest.mark.parametrize("step", [1, 511, 262_144])
+@pytest.mark.parametrize("step", [13, 511, 262_144])
 @pytest.mark.parametrize("name", CONTENTS)
 def test_yields_the_content_in_bounded_pieces(name: str, step: int, level: int) -> None:
-    if step == 1 and level == 0 and name == "zeros":
-        pytest.skip("20 million pieces")
     found = list(inflated(pieces(deflated(CONTENTS[name], level), step)))
     assert b"".join(found) == CONTENTS[name]
     assert max(map(len, found)) <= PIECE_BYTES
