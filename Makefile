@@ -42,7 +42,7 @@ lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, sh
 	$(VENV)/bin/zizmor --offline --no-progress --quiet action.yml .github examples
 	scripts/shellcheck.sh
 
-bench: $(VENV)/.ready ## side by side with the peers, on real wheels (downloads them)
+bench: $(VENV)/.ready ## all of docs/performance.md: beside the peers on real wheels (downloads them), on generated objects, the Action
 	$(RUN) -m bench.compare --write
 
 survey: $(VENV)/.ready ## all wheels of bench/wheels.toml beside auditwheel, into docs/real-wheels.md; docs/site-packages.md
