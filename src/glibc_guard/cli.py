@@ -14,7 +14,7 @@ import click
 
 from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load, repository_root
-from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status
+from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status, status_of
 from glibc_guard.model import Report
 from glibc_guard.output import (
     FORMATS,
@@ -29,6 +29,7 @@ from glibc_guard.output import (
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import member_glob, size_glob, toolchain_text
+from glibc_guard.sharding import ShardError, listed, shard_of
 from glibc_guard.sizes import size_in_bytes
 from glibc_guard.targets import TargetError, resolve
 from glibc_guard.targets.glibc import ARCHITECTURES
@@ -60,7 +61,18 @@ def cli() -> None:
 
 
 @cli.command("check")
-@PATHS
+@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.option(
+    "--paths-from",
+    multiple=True,
+    metavar="FILE",
+    help="A file with further paths and URLs, one a line; - is standard input. Repeat.",
+)
+@click.option(
+    "--shard",
+    metavar="INDEX/COUNT",
+    help="Judge a part of the paths: 3/8 is every 8th of the sorted ones, from the 3rd on. See `merge`.",
+)
 @click.option(
     "--target",
     "targets",
@@ -130,6 +142,8 @@ def cli() -> None:
 def check_command(  # noqa: PLR0913  # one parameter an option
     *,
     paths: tuple[str, ...],
+    paths_from: tuple[str, ...],
+    shard: str | None,
     targets: tuple[str, ...],
     formats: tuple[str, ...],
     outputs: tuple[str, ...],
@@ -150,8 +164,12 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     quiet: bool,
     no_color: bool,
 ) -> None:
-    """Judge wheels, archives, packages, folders and ELF files; the gate."""
+    """Judge wheels, archives, packages, folders and ELF files; the gate.
+
+    PATH may be a URL, like https://HOST/x.whl, of which no more is fetched than has to be read.
+    """
     with _exit_status_for_errors():
+        paths = (*paths, *(path for file in paths_from for path in listed(file)))
         folder = _working_folder()
         wanted = destinations(formats, outputs)
         settings = load(config, folder)
@@ -167,6 +185,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
             baseline_required=baseline_required or settings.baseline_required,
             together=together or settings.together,
             jobs=jobs or settings.jobs,
+            shard=None if shard is None else shard_of(shard),
             require=(*settings.require, *_each("--require", require, member_glob)),
             forbid=(*settings.forbid, *_each("--forbid", forbid, member_glob)),
             max_size=tuple({**dict(settings.max_size), **dict(map(_limit, max_sizes))}.items()),
@@ -199,6 +218,37 @@ def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool)
         name = "needs" if form == "text" else form
         write(render(report, name, color=_color(no_color), width=_width()), None)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
+
+
+@cli.command("merge")
+@click.argument("reports", nargs=-1, required=True, metavar="REPORT.json...", type=click.Path(path_type=Path))
+@FORMAT
+@OUTPUT
+@NO_COLOR
+def merge_command(
+    *, reports: tuple[Path, ...], formats: tuple[str, ...], outputs: tuple[str, ...], no_color: bool
+) -> None:
+    """Join JSON reports, of shards above all, into one; the exit status is that of a check of all.
+
+    JSON is written in the memory that the largest report takes; the other formats need all of them in memory.
+    """
+    with _exit_status_for_errors():
+        from glibc_guard.merging import MergeError, merge, merged  # noqa: PLC0415  # lazy: one command
+
+        wanted = destinations(formats, outputs)
+        refuse_overwriting([*map(str, reports)], [path for _, path in wanted if path is not None], _working_folder())
+        try:
+            if [name for name, _ in wanted] == ["json"]:
+                verdict = merge(reports, wanted[0][1]).verdict
+            else:
+                report = merged(reports)
+                verdict = report.verdict
+                for name, path in wanted:
+                    write(render(report, name, color=_color(no_color), width=_width()), path)
+        except MergeError as error:
+            click.echo(f"glibc-guard: {plain(str(error))}", err=True)
+            sys.exit(EXIT_UNREADABLE)
+    sys.exit(status_of(verdict))
 
 
 @cli.command("diff")
@@ -325,7 +375,7 @@ def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report
 def _exit_status_for_errors() -> Iterator[None]:
     try:
         yield
-    except (UsageError, ConfigError, TargetError, OutputError) as error:
+    except (UsageError, ConfigError, TargetError, OutputError, ShardError) as error:
         click.echo(f"glibc-guard: {plain(str(error))}", err=True)
         sys.exit(EXIT_USAGE)
     except KeyboardInterrupt:

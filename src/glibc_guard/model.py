@@ -355,6 +355,14 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """Which part of the paths a report is about: of the sorted ones every ``count``-th, from the ``index``-th on."""
+
+    index: int  # 1 … count
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Schema 1. The verdict is the worst of the artifacts' verdicts: unreadable, then fail, then pass."""
 
@@ -363,3 +371,4 @@ class Report:
     artifacts: tuple[ArtifactReport, ...]
     schema_version: Literal[1] = SCHEMA_VERSION
     notes: tuple[str, ...] = field(default=())  # expired or unused ignores and the like
+    shard: Shard | None = None  # None: all that was asked for

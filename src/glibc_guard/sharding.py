@@ -1,0 +1,43 @@
+"""Which of many artifacts one machine judges, and the file that lists them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from glibc_guard.model import Shard
+
+MOST_SHARDS: Final = 100_000
+STANDARD_INPUT: Final = "-"
+
+
+class ShardError(Exception):
+    """A shard or a list of artifacts that cannot be used; the message says what to write instead."""
+
+
+def shard_of(text: str) -> Shard:
+    """Return the shard that "3/8" is; raises ShardError."""
+    found = re.fullmatch(r"\s*([0-9]{1,6})\s*/\s*([0-9]{1,6})\s*", text)
+    shard = Shard(int(found[1]), int(found[2])) if found else Shard(0, 0)
+    if not 1 <= shard.index <= shard.count <= MOST_SHARDS:
+        raise ShardError(f"{text}: write INDEX/COUNT, from 1/8 to 8/8 for eight shards")
+    return shard
+
+
+def share(paths: Sequence[str], shard: Shard | None) -> list[str]:
+    """Return what of ``paths`` belongs to ``shard``: of the sorted ones, each once, every ``count``-th."""
+    return [*paths] if shard is None else sorted(set(paths))[shard.index - 1 :: shard.count]
+
+
+def listed(file: str) -> list[str]:
+    """Return the paths and URLs in ``file``, one a line; "-" is standard input. Raises ShardError."""
+    try:
+        text = sys.stdin.read() if file == STANDARD_INPUT else Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ShardError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ShardError(f"{file}: no text in UTF-8") from error
+    return [line for line in text.split("\n") if line.strip()]
