@@ -53,7 +53,7 @@ def check(
     _refuse_unknown(settings.targets)
     if settings.shard is not None and settings.together:
         raise UsageError("a shard sees a part of the artifacts only, and cannot judge all of them together")
-    own = share(paths, settings.shard)
+    own, shard = (paths, None) if settings.shard is None else share(paths, settings.shard)
     source = None if settings.baseline is None else _opened(settings.baseline)
     if source is None and settings.baseline_required:
         raise UsageError(NO_BASELINE)
@@ -77,7 +77,7 @@ def check(
             from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
 
             reports = explained(reports, origins, Reading(settings, limits or Limits(), pool))
-    return replace(_report(_advised(reports), (*ignores.remarks(), *remarks)), shard=settings.shard)
+    return replace(_report(_advised(reports), (*ignores.remarks(), *remarks)), shard=shard)
 
 
 def diff(

@@ -159,20 +159,25 @@ def _parts(paths: Sequence[Path]) -> list[_Part]:
 def _refuse_doubles(parts: Sequence[_Part]) -> None:
     known: dict[object, Path] = {}
     for part in parts:
-        for key, what in ((part.digest, "the same report"), (part.shard, f"{_name(part.shard)} too,")):
+        shard = (part.shard.index, part.shard.count) if part.shard is not None else None
+        for key, what in ((part.digest, "the same report"), (shard, f"{_name(part.shard)} too,")):
             if key in known:
                 raise MergeError(f"{part.path}: {what} as {known[key]}: its artifacts would be counted twice")
-        known |= {key: part.path for key in (part.digest, part.shard) if key is not None}
+        known |= {key: part.path for key in (part.digest, shard) if key is not None}
 
 
 def _refuse_gaps(parts: Sequence[_Part], sharded: Sequence[_Part]) -> None:
-    counts = {part.shard.count: part for part in sharded if part.shard is not None}
     if len(sharded) < len(parts):
         whole = next(part.path for part in parts if part.shard is None)
         raise MergeError(f"{whole}: no shard, while {sharded[0].path} is {_name(sharded[0].shard)}: they do not belong")
+    counts = {part.shard.count: part for part in sharded if part.shard is not None}
     if len(counts) > 1:
         told = " and ".join(f"{part.path} is {_name(part.shard)}" for part in [*counts.values()][:2])
         raise MergeError(f"shards of different checks: {told}")
+    lists = {part.shard.paths_sha256: part.path for part in sharded if part.shard is not None}
+    if len(lists) > 1:
+        one, other = [*lists.values()][:2]
+        raise MergeError(f"shards of different checks: {one} and {other} are parts of different lists of paths")
     (count,) = counts
     there = {part.shard.index for part in sharded if part.shard is not None}
     missing = [index for index in range(1, count + 1) if index not in there]

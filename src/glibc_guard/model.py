@@ -164,6 +164,7 @@ class Artifact:
     nested_wheels: tuple[str, ...] = ()  # paths of wheels inside, which are artifacts of their own
     inside_wheel: bool = False  # itself such a wheel, packed as data into another wheel
     installed: tuple[InstalledWheel, ...] = ()  # of a site-packages folder
+    notes: tuple[str, ...] = ()  # what a reader should know of how it was read
 
 
 # --- what a system provides -----------------------------------------------------------------------
@@ -360,6 +361,7 @@ class Shard:
 
     index: int  # 1 … count
     count: int
+    paths_sha256: str | None = None  # of all paths, sorted, each with a line feed: shards of one check have the same
 
 
 @dataclass(frozen=True, slots=True)

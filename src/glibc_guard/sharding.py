@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +29,11 @@ def shard_of(text: str) -> Shard:
     return shard
 
 
-def share(paths: Sequence[str], shard: Shard | None) -> list[str]:
-    """Return what of ``paths`` belongs to ``shard``: of the sorted ones, each once, every ``count``-th."""
-    return [*paths] if shard is None else sorted(set(paths))[shard.index - 1 :: shard.count]
+def share(paths: Sequence[str], shard: Shard) -> tuple[list[str], Shard]:
+    """Return what of ``paths`` belongs to ``shard``, of the sorted ones, each once; and ``shard`` with their digest."""
+    known = sorted(set(paths))
+    digest = hashlib.sha256("".join(f"{path}\n" for path in known).encode("utf-8", "surrogateescape"))
+    return known[shard.index - 1 :: shard.count], replace(shard, paths_sha256=digest.hexdigest())
 
 
 def listed(file: str) -> list[str]:

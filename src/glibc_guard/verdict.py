@@ -61,6 +61,7 @@ def artifact_report(
             *coverage.remarks(artifact),
             *python_abi.remarks(artifact),
             *_not_judged(resolution, needed),
+            *artifact.notes,
         ),
     )
 

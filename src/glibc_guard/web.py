@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import email.message
 import http.client
+import socket
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -39,7 +42,7 @@ class _AgainError(WebError):
 class Patience:
     """How much a server may ask of the one who waits."""
 
-    timeout: float = 30.0  # seconds until it is given up that says nothing
+    timeout: float = 30.0  # seconds for the head of an answer, and for each piece of its body
     least_rate: int = 16 * 1024  # bytes a second that an answer comes with at least, on average …
     grace: float = 60.0  # … after these seconds
     pauses: tuple[float, ...] = (0.5, 2.0, 8.0)  # seconds before each further attempt
@@ -50,18 +53,21 @@ class Patience:
 class Answer:
     """An answer whose body is read in pieces."""
 
-    def __init__(self, url: str, response: http.client.HTTPResponse, patience: Patience) -> None:
-        """Wrap ``response``, which came from ``url``."""
+    def __init__(
+        self, url: str, response: http.client.HTTPResponse, connected: socket.socket, patience: Patience
+    ) -> None:
+        """Wrap ``response``, which came from ``url`` and comes over ``connected``."""
         self.url = url  # after redirects
         self.status = response.status
         self.headers: email.message.Message = response.headers
         self._response = response
+        self._connected = connected
         self._patience = patience
 
     def pieces(self, maximum: int) -> Iterator[bytes]:
         """Yield the body; raises WebError where it has more than ``maximum`` bytes, is cut off or comes too slowly."""
         started, taken = time.monotonic(), 0
-        while piece := self._response.read(PIECE):
+        while piece := self._piece():
             taken += len(piece)
             if taken > maximum:
                 raise WebError(f"{shown(self.url)}: answers with more than {maximum:,} bytes")
@@ -75,6 +81,14 @@ class Answer:
     def body(self, maximum: int) -> bytes:
         """Return the whole body."""
         return b"".join(self.pieces(maximum))
+
+    def is_finished(self) -> bool:
+        """Tell whether the body was read to its end, so that the connection can be used again."""
+        return self._response.isclosed()
+
+    def _piece(self) -> bytes:
+        with _within(self._patience.timeout, self._connected):
+            return self._response.read(PIECE)
 
 
 class Web:
@@ -131,28 +145,41 @@ class Web:
                 finally:
                     self._finish(answer)
             self.close()
-            following = urllib.parse.urljoin(place, answer.headers.get("Location", ""))
+            following = _joined(place, answer.headers.get("Location", ""))
             if place.startswith("https:") and not following.startswith("https:"):
                 raise WebError(f"{shown(url)}: leads to {shown(following)}, which is not https")
             place = following
         raise WebError(f"{shown(url)}: leads to more than {self._patience.redirects} other URLs")
 
     def _asked(self, url: str, headers: Mapping[str, str]) -> Answer:
+        again = self._connection is not None
+        try:
+            return self._said(url, headers)
+        except (ConnectionResetError, BrokenPipeError):  # a server may close a connection that is kept open
+            if not again:
+                raise
+        self.close()
+        return self._said(url, headers)
+
+    def _said(self, url: str, headers: Mapping[str, str]) -> Answer:
         parts = urllib.parse.urlsplit(url)
-        connection = self._connected(parts)
+        connection, connected = self._connected(parts)
         given = {"User-Agent": f"glibc-guard/{__version__}", "Accept-Encoding": "identity", **headers}
         target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        connection.request("GET", target, headers=given)
-        return Answer(url, connection.getresponse(), self._patience)
+        with _within(self._patience.timeout, connected):
+            connection.request("GET", target, headers=given)
+            response = connection.getresponse()
+        return Answer(url, response, connected, self._patience)
 
-    def _connected(self, parts: urllib.parse.SplitResult) -> http.client.HTTPConnection:
+    def _connected(self, parts: urllib.parse.SplitResult) -> tuple[http.client.HTTPConnection, socket.socket]:
         origin = f"{parts.scheme}://{parts.netloc}"
-        if self._connection is not None and self._connection[0] == origin:
-            return self._connection[1]
-        self.close()
-        opened = self._opened(parts)
-        self._connection = (origin, opened)
-        return opened
+        if self._connection is None or self._connection[0] != origin:
+            self.close()
+            self._connection = (origin, self._opened(parts))
+        connection = self._connection[1]
+        if connection.sock is None:
+            connection.connect()
+        return connection, connection.sock
 
     def _opened(self, parts: urllib.parse.SplitResult) -> http.client.HTTPConnection:
         host, timeout = parts.hostname or "", self._patience.timeout
@@ -168,8 +195,44 @@ class Web:
 
     def _finish(self, answer: Answer) -> None:
         # What is left of a body would be taken for the beginning of the next answer.
-        if not answer._response.isclosed():  # noqa: SLF001  # its own class, a few lines above
+        if not answer.is_finished():
             self.close()
+
+
+@contextlib.contextmanager
+def _within(seconds: float, connected: socket.socket) -> Iterator[None]:
+    """Cut the connection where all of this takes longer: a timeout of a socket begins anew with every byte.
+
+    Raises:
+        TimeoutError: it was cut.
+    """
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)  # below TLS, whose own would take part in the reading
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        if late.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeoutError
+
+
+def _joined(place: str, location: str) -> str:
+    try:
+        return urllib.parse.urljoin(place, location)
+    except ValueError as error:
+        raise WebError(f"{shown(place)}: leads to what is no URL") from error
 
 
 def _retry_after(headers: Mapping[str, str] | email.message.Message) -> float:

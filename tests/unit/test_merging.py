@@ -112,6 +112,10 @@ def test_reports_that_do_not_belong_together(tmp_path: Path) -> None:
         merge([of_two[0], of_three[1]], None)
     with pytest.raises(MergeError, match=r"whole\.json: no shard, while"):
         merge([*of_two, whole], None)
+    (tmp_path / "4").mkdir()
+    of_more = shards(tmp_path / "4", [*paths, *wheels(tmp_path / "more", 1)], 2)
+    with pytest.raises(MergeError, match="are parts of different lists of paths"):
+        merge([of_two[0], of_more[1]], None)
 
 
 @pytest.mark.parametrize(
@@ -200,9 +204,12 @@ def _peak(files: list[Path], output: Path) -> int:
 def test_shards_part_the_sorted_paths() -> None:
     paths = [f"{number:02}" for number in range(20)]
     found = [share(list(reversed(paths)), Shard(index, 8)) for index in range(1, 9)]
-    assert found[2] == ["02", "10", "18"]
-    assert sorted(path for part in found for path in part) == paths
-    assert share(["b", "a", "b"], Shard(1, 1)) == ["a", "b"]
+    assert found[2][0] == ["02", "10", "18"]
+    assert sorted(path for part, _ in found for path in part) == paths
+    assert len({shard.paths_sha256 for _, shard in found}) == 1
+    assert share(["b", "a", "b"], Shard(1, 1)) == (["a", "b"], share(["a", "b"], Shard(1, 1))[1])
+    assert share(["a\nb"], Shard(1, 1))[0] == ["a\nb"]
+    assert share(["\udcff"], Shard(1, 1))[0] == ["\udcff"]  # a name of a file that is no UTF-8
 
 
 @pytest.mark.parametrize("text", ["0/8", "9/8", "3", "3/", "/8", "a/b", "-1/8", "1/0", "1/1000000", "٣/٨", ""])

@@ -1,6 +1,6 @@
 """Finds the members of an artifact, whatever holds them, and streams their bytes within bounds."""
 
-from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact
+from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact, reported
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import ArtifactError, Content, Member, NestedWheel, printable
 
@@ -14,4 +14,5 @@ __all__ = [
     "OpenArtifact",
     "open_artifact",
     "printable",
+    "reported",
 ]
