@@ -220,6 +220,36 @@ def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
 
 
+@cli.command("list")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "--match",
+    multiple=True,
+    metavar="GLOB",
+    help="File names to take from folders, indexes and releases (default: *linux*.whl). Repeat.",
+)
+@click.option("--output", metavar="FILE", help="Where the list goes; by default standard output.")
+def list_command(*, sources: tuple[str, ...], match: tuple[str, ...], output: str | None) -> None:
+    """List the artifacts of folders, indexes and releases, one a line, for `check --paths-from`.
+
+    SOURCE is a folder; a page of a simple index, https://HOST/simple/NAME/; or release:OWNER/NAME@TAG on GitHub, for
+    which the variables GITHUB_TOKEN and GITHUB_API_URL are taken. Files and URLs of files stand for themselves.
+    """
+    with _exit_status_for_errors():
+        from glibc_guard.listing import DEFAULT_MATCH, GitHub, ListingError, listing  # noqa: PLC0415  # lazy: one command
+
+        wanted = destinations((), [output] if output is not None else [])
+        github = GitHub(os.environ.get("GITHUB_API_URL") or GitHub().api, os.environ.get("GITHUB_TOKEN", ""))
+        try:
+            found = listing(sources, match or DEFAULT_MATCH, github)
+        except ListingError as error:
+            click.echo(f"glibc-guard: {plain(str(error))}", err=True)
+            sys.exit(EXIT_UNREADABLE)
+        write("".join(f"{path}\n" for path in found.artifacts).encode("utf-8", "surrogateescape"), wanted[0][1])
+        click.echo(f"artifacts listed: {len(found.artifacts):,}, other files left out: {found.left_out:,}", err=True)
+    sys.exit(EXIT_CLEAN)
+
+
 @cli.command("merge")
 @click.argument("reports", nargs=-1, required=True, metavar="REPORT.json...", type=click.Path(path_type=Path))
 @FORMAT

@@ -39,9 +39,8 @@ def share(paths: Sequence[str], shard: Shard) -> tuple[list[str], Shard]:
 def listed(file: str) -> list[str]:
     """Return the paths and URLs in ``file``, one a line; "-" is standard input. Raises ShardError."""
     try:
-        text = sys.stdin.read() if file == STANDARD_INPUT else Path(file).read_text(encoding="utf-8")
+        data = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
     except OSError as error:
         raise ShardError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ShardError(f"{file}: no text in UTF-8") from error
-    return [line for line in text.split("\n") if line.strip()]
+    lines = (line.rstrip("\r") for line in data.decode("utf-8", "surrogateescape").split("\n"))
+    return [line for line in lines if line.strip()]

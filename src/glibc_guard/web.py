@@ -98,7 +98,7 @@ class Web:
         """Take the proxies of the environment unless ``proxies`` (scheme → URL) are given."""
         self._patience = patience or Patience()
         self._proxies = urllib.request.getproxies() if proxies is None else proxies
-        self._connection: tuple[str, http.client.HTTPConnection] | None = None
+        self._connection: tuple[tuple[str, str], http.client.HTTPConnection] | None = None
 
     def get(self, url: str, headers: Mapping[str, str], take: Callable[[Answer], T]) -> T:
         """Return what ``take`` makes of the answer, which has any status that is neither a redirect nor passes.
@@ -136,7 +136,7 @@ class Web:
             refusal = refused(place)
             if refusal is not None:
                 raise WebError(f"{shown(url)}: leads to {shown(place)}: {refusal}" if place != url else refusal)
-            answer = self._asked(place, headers)
+            answer = self._asked(place, headers if _origin(place) == _origin(url) else _without_key(headers))
             if answer.status in WORTH_A_RETRY:
                 raise _AgainError(f"{shown(place)}: the server answers {answer.status}", _retry_after(answer.headers))
             if answer.status not in REDIRECTS:
@@ -172,7 +172,7 @@ class Web:
         return Answer(url, response, connected, self._patience)
 
     def _connected(self, parts: urllib.parse.SplitResult) -> tuple[http.client.HTTPConnection, socket.socket]:
-        origin = f"{parts.scheme}://{parts.netloc}"
+        origin = (parts.scheme, parts.netloc)
         if self._connection is None or self._connection[0] != origin:
             self.close()
             self._connection = (origin, self._opened(parts))
@@ -226,6 +226,15 @@ def _within(seconds: float, connected: socket.socket) -> Iterator[None]:
         timer.cancel()
     if late.is_set():
         raise TimeoutError
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _without_key(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name != "Authorization"}
 
 
 def _joined(place: str, location: str) -> str:
