@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 import threading
 import urllib.parse
@@ -23,6 +24,7 @@ class Served:
     address: str  # http://127.0.0.1:PORT
     bytes: int = 0  # of bodies
     ranges: list[str] = field(default_factory=list)  # the header of each request; empty for the whole
+    pages: dict[str, str] = field(default_factory=dict)  # paths that have no file name, and the file for each
 
 
 @contextmanager
@@ -34,7 +36,8 @@ def serving(folder: Path, *, ranges: bool = True) -> Iterator[Served]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            path = folder / urllib.parse.unquote(self.path.partition("?")[0]).lstrip("/")
+            asked_for = urllib.parse.unquote(self.path.partition("?")[0])
+            path = folder / served.pages.get(asked_for, asked_for.lstrip("/"))
             if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
                 self.send_error(404)
                 return
@@ -58,6 +61,7 @@ def serving(folder: Path, *, ranges: bool = True) -> Iterator[Served]:
             if found:
                 self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
             self.send_header("Content-Length", str(end - start))
+            self.send_header("Content-Type", mimetypes.guess_type(path.name)[0] or "application/octet-stream")
             self.send_header("ETag", f'"{path.stat().st_mtime_ns}-{size}"')
             self.end_headers()
             with path.open("rb") as file:
