@@ -45,6 +45,9 @@ lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, sh
 bench: $(VENV)/.ready ## all of docs/performance.md: beside the peers on real wheels (downloads them), on generated objects, the Action
 	$(RUN) -m bench.compare --write
 
+bench-scale: $(VENV)/.ready ## docs/scale.md: what many wheels cost, from files and from a server on this machine (downloads them)
+	$(RUN) -m bench.scale --write
+
 survey: $(VENV)/.ready ## all wheels of bench/wheels.toml beside auditwheel, into docs/real-wheels.md; docs/site-packages.md
 	$(RUN) -m bench.survey --write
 	$(RUN) -m bench.site_packages --write
@@ -70,4 +73,4 @@ $(VENV)/.ready: tests/requirements.txt pyproject.toml
 $(DEMO_VENV)/.ready: scripts/action/requirements.txt pyproject.toml
 	scripts/make_environment.sh $(PYTHON) $(DEMO_VENV) scripts/action/requirements.txt
 
-.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench survey lock data clean
+.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench bench-scale survey lock data clean

@@ -36,7 +36,7 @@ from glibc_guard.targets.glibc import ARCHITECTURES
 
 SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
 
-PATHS = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 NO_COLOR = click.option("--no-color", is_flag=True, help="Plain text; so does the environment variable NO_COLOR.")
 JOBS = click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Threads; by default one a processor.")
 FORMAT = click.option(
@@ -46,9 +46,17 @@ OUTPUT = click.option(
     "--output",
     "outputs",
     multiple=True,
+    type=click.Path(),
     metavar="FILE",
     help="Where the report of the first, second, … --format goes; - is standard output.",
 )
+
+
+def _targets(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """Complete the name of a target in a shell."""
+    from glibc_guard.targets.resolution import all_names  # noqa: PLC0415  # lazy: only a shell asks
+
+    return [name for name in all_names() if name.startswith(begun)]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -61,10 +69,11 @@ def cli() -> None:
 
 
 @cli.command("check")
-@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.argument("paths", nargs=-1, type=click.Path(), metavar="PATH...")
 @click.option(
     "--paths-from",
     multiple=True,
+    type=click.Path(),
     metavar="FILE",
     help="A file with further paths and URLs, one a line; - is standard input. Repeat.",
 )
@@ -77,6 +86,7 @@ def cli() -> None:
     "--target",
     "targets",
     multiple=True,
+    shell_complete=_targets,
     metavar="NAME",
     help="auto (what the wheel's tag promises), a glibc release (2.17), a profile (manylinux2014, musllinux_1_2) or a "
     "distribution (rhel8, ubuntu20.04). Repeat: every target must hold.",
@@ -89,6 +99,7 @@ def cli() -> None:
 @click.option("--allow-empty", is_flag=True, help="Pass where no native code is found.")
 @click.option(
     "--baseline",
+    type=click.Path(),
     metavar="OLD",
     help="Compare with a former artifact or folder of them, a JSON report, or pypi:NAME[==VERSION].",
 )
@@ -221,14 +232,14 @@ def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool)
 
 
 @cli.command("list")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="SOURCE...")
 @click.option(
     "--match",
     multiple=True,
     metavar="GLOB",
     help="File names to take from folders, indexes and releases (default: *linux*.whl). Repeat.",
 )
-@click.option("--output", metavar="FILE", help="Where the list goes; by default standard output.")
+@click.option("--output", type=click.Path(), metavar="FILE", help="Where the list goes; by default standard output.")
 def list_command(*, sources: tuple[str, ...], match: tuple[str, ...], output: str | None) -> None:
     """List the artifacts of folders, indexes and releases, one a line, for `check --paths-from`.
 
@@ -282,8 +293,8 @@ def merge_command(
 
 
 @cli.command("diff")
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", type=click.Path())
+@click.argument("new", type=click.Path())
 @click.option(
     "--format", "formats", multiple=True, type=click.Choice(FORMATS_WITHOUT_FINDINGS), help="Repeat, as for `check`."
 )
@@ -318,6 +329,7 @@ def diff_command(  # one parameter an option
     "--target",
     "targets",
     multiple=True,
+    shell_complete=_targets,
     metavar="NAME",
     help="A system to tell of, and to aim at; see `check`. Repeat.",
 )

@@ -15,7 +15,7 @@ from glibc_guard.model import Report
 if TYPE_CHECKING:
     from glibc_guard.explain.symbol_page import SymbolPage
 
-FORMATS: Final = ("text", "json", "markdown", "sarif", "html", "svg")
+FORMATS: Final = ("text", "json", "markdown", "sarif", "html", "svg", "badge")
 FORMATS_WITHOUT_FINDINGS: Final = ("text", "json", "markdown")
 STANDARD_OUTPUT: Final = "-"
 
@@ -26,6 +26,7 @@ _MODULES: Final = {
     "sarif": "sarif",
     "html": "html",
     "svg": "svg",
+    "badge": "badge",
     "markdown of changes": "changes_markdown",
 }
 
