@@ -59,10 +59,9 @@ def user(tmp_path: Path, published_hooks: Path, home: Path, environment: dict[st
         assert not os.environ.get("CI"), "pre-commit is not installed"
         pytest.skip("pre-commit is not installed: pip install pre-commit")
     revision = git(published_hooks, "rev-parse", "HEAD")
-    (tmp_path / ".pre-commit-config.yaml").write_text(
-        f"repos:\n- repo: {published_hooks}\n  rev: {revision}\n  hooks:\n  - id: glibc-guard\n  - id: glibc-guard-dist\n",
-        encoding="utf-8",
-    )
+    hooks = "  hooks:\n  - id: glibc-guard\n  - id: glibc-guard-dist\n"
+    configuration = f"repos:\n- repo: {published_hooks}\n  rev: {revision}\n{hooks}"
+    (tmp_path / ".pre-commit-config.yaml").write_text(configuration, encoding="utf-8")
     git(tmp_path, "init", "-q", "-b", "main")
     (tmp_path / "vendored").mkdir()
     return User(tmp_path, {**environment, "PRE_COMMIT_HOME": str(home)})

@@ -107,7 +107,7 @@ class RemoteFile:
 
     def remark(self) -> str:
         """Say what was fetched, and what of it was not proved."""
-        share = f"{self.fetched:,} of {self.size:,} bytes were fetched in {self.requests:,} requests"
+        share = f"{self.fetched:,} of {self.size:,} bytes were fetched to judge it, in {self.requests:,} requests"
         if all(self._present):
             return share
         unproved = " (and the SHA-256 in the URL was not compared)" if self._claimed is not None else ""

@@ -59,7 +59,9 @@ def test_only_what_is_read_is_fetched(wheel: Path) -> None:
         report = judged(f"{served.address}/{wheel.name}", Settings(explain=False))
         assert served.bytes < 0.1 * wheel.stat().st_size
     assert len(served.ranges) < 10
-    assert report.notes[-1].startswith(f"{served.bytes:,} of {wheel.stat().st_size:,} bytes were fetched in")
+    assert report.notes[-1].startswith(
+        f"{served.bytes:,} of {wheel.stat().st_size:,} bytes were fetched to judge it, in"
+    )
     assert report.notes[-1].endswith("the SHA-256 of the whole file is not known")
 
 
