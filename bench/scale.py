@@ -19,7 +19,7 @@ from bench.fetch_wheels import FOLDER, fetch, listed
 from bench.file_server import Served, serving
 from bench.measuring import PYTHON, Run, machine, measure
 from bench.pages import replace_between_markers
-from glibc_guard.report.grouping import percent
+from glibc_guard.report.grouping import count, percent
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "scale.md"
 MANY: Final = 1_000_000
@@ -157,7 +157,7 @@ def model(way: Way, number: int, report: int) -> list[str]:
     transfer = f"{fetched_bytes / 1e6:.1f} MB at {BANDWIDTH / 1e6:.0f} MB/s"
     machines = f"{MANY * an_artifact / 3600:,.0f} hours of machines"
     starts = f"{shards * START / 3600:.0f} hours more for starting ({START} s each)"
-    calls = f"{math.ceil(shards / JOBS)} calls of the workflow with at most {JOBS} jobs each"
+    calls = f"{count(math.ceil(shards / JOBS), 'call')} of the workflow ({JOBS} jobs at most)"
     together = f"{MANY * kilobytes / 1e6:.0f} GB together, {MANY / shards * kilobytes / 1000:.0f} MB a shard"
     lines = [
         f"an artifact: {own:.2f} s of a processor, {network}, {transfer}: **{an_artifact:.2f} s**",
