@@ -65,7 +65,7 @@ def read_symbols(
     """
     table = dynamic.get(DT_SYMTAB)
     relocated = _relocated_indexes(image, dynamic, layout)
-    count = max(_hashed_count(image, dynamic, layout), max(relocated, default=-1) + 1)
+    count = max(hashed_count(image, dynamic, layout), max(relocated, default=-1) + 1)
     if count > MAX_SYMBOLS:
         raise ElfError(f"more than {MAX_SYMBOLS} dynamic symbols: a count in the object lies")
     if table is None or count == 0:
@@ -94,7 +94,7 @@ def read_symbols(
         return Symbols(tuple(undefined))
     names = memoryview(raw).cast("I")[:: layout.symbol.size // 4].tolist()
     if not _is_native(layout.order):
-        names = _integers("I", array("I", names).tobytes(), layout.order).tolist()
+        names = as_integers("I", array("I", names).tobytes(), layout.order).tolist()
     defined = frozenset(strings[names[index]] for index, section in enumerate(sections) if section)
     unique = frozenset(strings[names[index]] for index in _unique_indexes(raw, layout) if sections[index])
     unversioned: frozenset[str] = frozenset()
@@ -118,11 +118,11 @@ def _section_indexes(raw: bytes, layout: Layout) -> list[int]:
 
 def _version_indexes(image: Image, dynamic: Dynamic, layout: Layout, count: int) -> array[int] | None:
     start = dynamic.get(DT_VERSYM)
-    return None if start is None else _integers("H", image.read(start, 2 * count), layout.order)
+    return None if start is None else as_integers("H", image.read(start, 2 * count), layout.order)
 
 
-def _hashed_count(image: Image, dynamic: Dynamic, layout: Layout) -> int:
-    """How many entries the hash tables know of: what the object defines, and what lies before that.
+def hashed_count(image: Image, dynamic: Dynamic, layout: Layout) -> int:
+    """Return how many entries the hash tables know of: what the object defines, and what lies before that.
 
     No entry of the dynamic segment says how long the symbol table is. An empty DT_GNU_HASH (GNU ld writes one for
     programs) does not count undefined symbols, so the relocations have to be asked as well.
@@ -135,15 +135,15 @@ def _hashed_count(image: Image, dynamic: Dynamic, layout: Layout) -> int:
 
 def _count_by_hash(image: Image, table: int, layout: Layout) -> int:
     raw = image.read(table, 2 * layout.hash_word)  # nbucket, nchain; a chain entry for every symbol
-    return _integers("I" if layout.hash_word == 4 else "Q", raw, layout.order)[1]
+    return as_integers("I" if layout.hash_word == 4 else "Q", raw, layout.order)[1]
 
 
 def _count_by_gnu_hash(image: Image, table: int, layout: Layout) -> int:
-    buckets, first, bloom_words, _ = _integers("I", image.read(table, 16), layout.order)
+    buckets, first, bloom_words, _ = as_integers("I", image.read(table, 16), layout.order)
     if max(buckets, bloom_words) > MAX_SYMBOLS:
         raise ElfError("a count in the GNU hash table lies")
     bucket_table = table + 16 + bloom_words * layout.word
-    last = max(_integers("I", image.read(bucket_table, 4 * buckets), layout.order), default=0)
+    last = max(as_integers("I", image.read(bucket_table, 4 * buckets), layout.order), default=0)
     if last < first:
         return first  # nothing is defined here
     chain_table = bucket_table + 4 * buckets
@@ -156,7 +156,7 @@ def _count_by_gnu_hash(image: Image, table: int, layout: Layout) -> int:
 def _words_from(image: Image, address: int, layout: Layout) -> Iterator[tuple[int, int]]:
     index = 0
     while index < MAX_SYMBOLS and (available := image.mapped_after(address) // 4):
-        for word in _integers("I", image.read(address, 4 * min(available, CHAIN_STEP)), layout.order):
+        for word in as_integers("I", image.read(address, 4 * min(available, CHAIN_STEP)), layout.order):
             yield index, word
             index += 1
             address += 4
@@ -164,8 +164,15 @@ def _words_from(image: Image, address: int, layout: Layout) -> Iterator[tuple[in
 
 def _relocated_indexes(image: Image, dynamic: Dynamic, layout: Layout) -> frozenset[int]:
     """Return the index of every symbol that a relocation refers to: what the loader will look up."""
-    plt_has_addend = dynamic.get(DT_PLTREL) != DT_REL
     found: set[int] = set()
+    for raw, addend in relocation_tables(image, dynamic):
+        found.update(_symbol_column(raw, layout, addend=addend))
+    return frozenset(found - {0})
+
+
+def relocation_tables(image: Image, dynamic: Dynamic) -> Iterator[tuple[bytes, bool]]:
+    """Yield the bytes of each table of relocations that may refer to symbols, and whether its entries have an addend."""
+    plt_has_addend = dynamic.get(DT_PLTREL) != DT_REL
     for start_tag, size_tag, addend in (
         (DT_RELA, DT_RELASZ, True),
         (DT_REL, DT_RELSZ, False),
@@ -173,23 +180,36 @@ def _relocated_indexes(image: Image, dynamic: Dynamic, layout: Layout) -> frozen
     ):
         start, size = dynamic.get(start_tag), dynamic.get(size_tag)
         if start is not None and size:
-            raw = image.read(start, min(size, image.mapped_after(start)))
-            found.update(_symbol_column(raw, layout, addend=addend))
-    return frozenset(found - {0})
+            yield image.read(start, min(size, image.mapped_after(start))), addend
 
 
 def _symbol_column(raw: bytes, layout: Layout, *, addend: bool) -> Sequence[int]:
     # A relocation is r_offset, r_info and maybe r_addend, each a word; r_info holds the symbol above the type: in its
     # upper 32 bits (64-bit objects) or upper 24 bits. Slicing a column of 32-bit integers is done in C.
-    words = (3 if addend else 2) * layout.word // 4
-    usable = raw[: len(raw) // (4 * words) * 4 * words]
-    integers = _integers("I", usable, layout.order)
+    integers, words = _relocation_words(raw, layout, addend=addend)
     if layout.bits == 64:
         return integers[(3 if layout.order == "<" else 2) :: words]
     return [info >> 8 for info in integers[1::words]]
 
 
-def _integers(code: str, raw: bytes, order: str) -> array[int]:
+def relocation_types(raw: bytes, layout: Layout, wanted: frozenset[int], *, addend: bool) -> Iterator[tuple[int, int]]:
+    """Yield symbol and type of each relocation of the table ``raw`` that refers to a symbol in ``wanted``."""
+    integers, words = _relocation_words(raw, layout, addend=addend)
+    for number, symbol in enumerate(_symbol_column(raw, layout, addend=addend)):
+        if symbol in wanted:
+            place = number * words
+            low = place + (2 if layout.order == "<" else 3)
+            yield symbol, integers[low] if layout.bits == 64 else integers[place + 1] & 0xFF
+
+
+def _relocation_words(raw: bytes, layout: Layout, *, addend: bool) -> tuple[array[int], int]:
+    """Return a table of relocations as 32-bit integers, and how many of them are one relocation."""
+    words = (3 if addend else 2) * layout.word // 4
+    return as_integers("I", raw[: len(raw) // (4 * words) * 4 * words], layout.order), words
+
+
+def as_integers(code: str, raw: bytes, order: str) -> array[int]:
+    """Decode ``raw`` as integers of the type ``code`` of ``array``, in the byte order of the object."""
     values = array(code, raw)
     if not _is_native(order):
         values.byteswap()
