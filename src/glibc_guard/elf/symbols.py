@@ -64,7 +64,7 @@ def read_symbols(
     What the object itself defines is left out unless it is ``of_library``.
     """
     table = dynamic.get(DT_SYMTAB)
-    relocated = _relocated_indexes(image, dynamic, layout)
+    relocated = relocated_indexes(image, dynamic, layout)
     count = max(hashed_count(image, dynamic, layout), max(relocated, default=-1) + 1)
     if count > MAX_SYMBOLS:
         raise ElfError(f"more than {MAX_SYMBOLS} dynamic symbols: a count in the object lies")
@@ -162,7 +162,7 @@ def _words_from(image: Image, address: int, layout: Layout) -> Iterator[tuple[in
             address += 4
 
 
-def _relocated_indexes(image: Image, dynamic: Dynamic, layout: Layout) -> frozenset[int]:
+def relocated_indexes(image: Image, dynamic: Dynamic, layout: Layout) -> frozenset[int]:
     """Return the index of every symbol that a relocation refers to: what the loader will look up."""
     found: set[int] = set()
     for raw, addend in relocation_tables(image, dynamic):
