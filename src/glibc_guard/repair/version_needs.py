@@ -217,6 +217,9 @@ def _without_versions(anatomy: Anatomy) -> Iterator[Change]:
     yield change(anatomy.data, place, table, f"the dynamic segment without {names}")
     for number, section in enumerate(anatomy.sections):
         if section.type in types:
-            place = anatomy.section_field(number, "sh_type")
-            name = section.name or f"section {number}"
-            yield change(anatomy.data, place, anatomy.packed("I", SHT_PROGBITS), f"{name}: a section like any other")
+            # Without its name too: tools expect a certain type where the name is ".gnu.version".
+            place = anatomy.section_field(number, "sh_name")
+            header = anatomy.packed("I", 0) + anatomy.packed("I", SHT_PROGBITS)
+            yield change(anatomy.data, place, header, f"{section.name or number}: a section like any other, without name")
+            place = anatomy.section_field(number, "sh_link")
+            yield change(anatomy.data, place, bytes(8), f"{section.name or number}: sh_link and sh_info: 0")
