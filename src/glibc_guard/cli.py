@@ -18,7 +18,7 @@ from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load
 from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status
 from glibc_guard.model import Report
-from glibc_guard.output import FORMATS, OutputError, destinations, refuse_overwriting, render, write
+from glibc_guard.output import FORMATS, OutputError, destinations, refuse_overwriting, render, render_fixes, write
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import member_glob, size_glob, toolchain_text
@@ -190,6 +190,47 @@ def diff_command(  # one parameter an option
             form = name if name == "json" else f"{name} of changes"
             write(render(report, form, color=_color(no_color), width=_width()), path)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
+
+
+@cli.command("fix")
+@click.argument("path")
+@click.option("-o", "--out", metavar="OUT", help="Where the repaired copy goes: a folder, or a file that is not PATH.")
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="As of check: what cannot be met is repaired.")
+@click.option(
+    "--clear-executable-stack",
+    is_flag=True,
+    help="Take back the wish for an executable stack too, where no code on the stack is found to be made.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and write nothing.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
+@NO_COLOR
+def fix_command(  # noqa: PLR0913  # one parameter an option
+    *,
+    path: str,
+    out: str | None,
+    targets: tuple[str, ...],
+    clear_executable_stack: bool,
+    dry_run: bool,
+    config: Path | None,
+    form: str,
+    no_color: bool,
+) -> None:
+    """Repair a copy of a wheel, zip archive, folder or ELF file, where that is provably safe, and check it again."""
+    from glibc_guard.fixing import NotFixedError, Request, fix, fix_status  # noqa: PLC0415  # lazy, rarely wanted
+
+    with _exit_status_for_errors():
+        settings = load(config, _working_folder())
+        wanted = tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets
+        request = Request(path, out, clear_executable_stack=clear_executable_stack, dry_run=dry_run)
+        try:
+            with progress_bar(visible=sys.stderr.isatty()) as progress:
+                report = fix(request, dataclasses.replace(settings, targets=wanted), progress=progress)
+        except NotFixedError as error:
+            click.echo(f"glibc-guard: {plain(str(error))}", err=True)
+            sys.exit(EXIT_UNREADABLE)
+        write(render_fixes(report, form, color=_color(no_color), width=_width()), None)
+    sys.exit(fix_status(report))
 
 
 @cli.command()

@@ -8,9 +8,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from glibc_guard.model import Report
+
+if TYPE_CHECKING:
+    from glibc_guard.repair import FixReport
 
 FORMATS: Final = ("text", "json", "markdown")
 STANDARD_OUTPUT: Final = "-"
@@ -71,6 +74,17 @@ def render(report: Report, name: str, *, color: bool, width: int | None) -> byte
 
     rendered = text.render_needs if name == "needs" else text.render
     return rendered(report, color=color, width=width).encode()
+
+
+def render_fixes(report: FixReport, name: str, *, color: bool, width: int | None) -> bytes:
+    """Return the report of ``fix`` as "text" or "json"."""
+    if name == "json":
+        from glibc_guard.report import json  # noqa: PLC0415  # lazy, as above
+
+        return json.render(report)
+    from glibc_guard.report import fixes_text  # noqa: PLC0415  # lazy, as above
+
+    return fixes_text.render(report, color=color, width=width).encode()
 
 
 def write(data: bytes, path: Path | None) -> None:

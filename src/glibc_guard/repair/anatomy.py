@@ -188,7 +188,11 @@ class Anatomy:
         """Return where in the file the 32-bit field ``name`` of section ``number`` lies."""
         offset, entry_size, *_ = self.header.section_table
         wide = self.layout.bits == 64
-        return offset + number * entry_size + {"sh_name": 0, "sh_link": 40 if wide else 24, "sh_info": 44 if wide else 28}[name]
+        return (
+            offset
+            + number * entry_size
+            + {"sh_name": 0, "sh_link": 40 if wide else 24, "sh_info": 44 if wide else 28}[name]
+        )
 
     def packed(self, code: str, value: int) -> bytes:
         """Return ``value`` as an integer of the type ``code`` of ``struct``, in the byte order of the object."""

@@ -220,6 +220,8 @@ def _without_versions(anatomy: Anatomy) -> Iterator[Change]:
             # Without its name too: tools expect a certain type where the name is ".gnu.version".
             place = anatomy.section_field(number, "sh_name")
             header = anatomy.packed("I", 0) + anatomy.packed("I", SHT_PROGBITS)
-            yield change(anatomy.data, place, header, f"{section.name or number}: a section like any other, without name")
+            yield change(
+                anatomy.data, place, header, f"{section.name or number}: a section like any other, without name"
+            )
             place = anatomy.section_field(number, "sh_link")
             yield change(anatomy.data, place, bytes(8), f"{section.name or number}: sh_link and sh_info: 0")

@@ -20,7 +20,9 @@ def refuse_signed(names: Sequence[str]) -> None:
     for name in names:
         folder, _, file = name.partition("/")
         if folder.endswith(".dist-info") and file in SIGNATURES:
-            raise RepairError(f"it is signed ({name}), and a change would void the signature: repair it before it is signed")
+            raise RepairError(
+                f"it is signed ({name}), and a change would void the signature: repair it before it is signed"
+            )
 
 
 def record_name(names: Sequence[str]) -> str:

@@ -1,0 +1,327 @@
+"""The pipeline of ``fix``: check, repair a copy as far as that is provably safe, check the copy, and only then keep it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from glibc_guard import __version__
+from glibc_guard.artifacts import ArtifactError, Limits, open_artifact
+from glibc_guard.config import Settings
+from glibc_guard.guard import EXIT_CLEAN, EXIT_FINDINGS, UsageError, check
+from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool
+from glibc_guard.reading import Progress, read_artifact
+from glibc_guard.repair import FixReport, Outcome, Refusal, Repair, RepairedObject, RepairError, Wish, repaired
+from glibc_guard.repair.copies import KINDS, NewContent, write_copy
+from glibc_guard.repair.executable_stack import RULE as EXECUTABLE_STACK
+from glibc_guard.repair.version_needs import RULE as VERSION_TOO_NEW
+from glibc_guard.repair.version_needs import Need
+
+#: Findings whose message counts other findings, so that it changes with them.
+COUNTING_RULES: Final = frozenset({"wheel-tag-dishonest"})
+NOT_OF_A_FILE: Final = {
+    "tar": "tar archives are not rewritten: unpack it, repair the folder, and pack that",
+    "sdist": "a source distribution is not repaired: repair the wheel that is built of it",
+    "deb": "Debian packages are not rewritten: repair what is packed, and build the package of that",
+    "conda": "conda packages are not rewritten: repair what is packed, and build the package of that",
+}
+
+
+class NotFixedError(Exception):
+    """The artifact cannot be read in full, or its copy does not pass as it must; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of ``fix``."""
+
+    path: str
+    out: str | None  # None with dry_run alone
+    clear_executable_stack: bool = False
+    dry_run: bool = False
+
+
+def fix(
+    request: Request, settings: Settings, *, limits: Limits | None = None, progress: Progress | None = None
+) -> FixReport:
+    """Repair a copy of an artifact, and tell what was done, what was not and why, and what remains.
+
+    Raises:
+        UsageError: the request cannot be carried out on this artifact, or not to that place.
+        TargetError: as of `check`.
+        NotFixedError: something cannot be read, or the check of the copy does not agree. Nothing is left behind.
+    """
+    limits = limits or Limits()
+    settings = replace(settings, baseline=None, baseline_required=False, together=False)
+    before = check([request.path], settings, limits=limits, progress=progress)
+    judged = before.artifacts[0]
+    _refuse_unread(before)
+    if judged.kind not in KINDS:
+        raise UsageError(f"{request.path}: {NOT_OF_A_FILE.get(judged.kind, 'is of a kind that is not repaired')}")
+    place = _place(request, judged)
+    wishes, refusals = _wishes(before, request)
+    contents, results = _repaired(request.path, wishes, limits) if wishes else ({}, [])
+    repairs = tuple(repair for result in results for repair in result.repairs)
+    refusals = [*refusals, *(refusal for result in results for refusal in result.refusals)]
+    kept = place if repairs or not _failing(before, settings) else None
+    remaining = _failing(before, settings)
+    if repairs or (kept is not None and not request.dry_run):
+        with _aside(place) as folder:
+            copy = folder / (place.name if place is not None else Path(request.path).absolute().name)
+            _write(judged, request.path, copy, contents)
+            after = check([str(copy)], settings, limits=limits, progress=progress)
+            _refuse_disagreement(before, after, repairs, request.path, str(copy))
+            remaining = _failing(_renamed(after, str(copy), request.path), settings)
+            if kept is not None and not request.dry_run:
+                _keep(copy, kept)
+    return FixReport(
+        tool=Tool("glibc-guard", __version__),
+        path=judged.path,
+        output=str(kept) if kept is not None and not request.dry_run else None,
+        dry_run=request.dry_run,
+        outcome=_outcome(repairs, remaining),
+        repairs=repairs,
+        refusals=tuple(refusals),
+        remaining=remaining,
+        notes=tuple(before.notes),
+    )
+
+
+def fix_status(report: FixReport) -> int:
+    """Return 0 where nothing that fails the check remains, else 1."""
+    return EXIT_FINDINGS if report.remaining else EXIT_CLEAN
+
+
+def _outcome(repairs: Sequence[Repair], remaining: Sequence[Finding]) -> Outcome:
+    if repairs:
+        return "partly fixed" if remaining else "fixed"
+    return "not fixed" if remaining else "nothing to fix"
+
+
+# --- where it goes ----------------------------------------------------------------------------------------------------
+
+
+def _place(request: Request, judged: ArtifactReport) -> Path | None:
+    """Return the path of the copy; refuses the input itself, and whatever is there already where that is no file."""
+    if request.out is None:
+        if not request.dry_run:
+            raise UsageError("where does the repaired copy go? Add -o OUT (or --dry-run, to see what would be done)")
+        return None
+    if not request.out or "\0" in request.out:
+        raise UsageError("-o is empty or no path: is a variable not set?")
+    source, out = Path(request.path), Path(request.out)
+    if judged.kind == "folder":
+        if os.path.lexists(out):
+            raise UsageError(f"{out}: exists; the copy of a folder goes to a folder that does not exist yet")
+        if _real(out).is_relative_to(_real(source)):
+            raise UsageError(f"{out}: lies in the folder that is to be copied: name a place outside of it")
+    elif out.is_dir() or request.out.endswith("/"):
+        out /= source.name
+    if judged.kind == "wheel" and out.name != source.name:
+        raise UsageError(f"{out}: a wheel keeps its file name: name a folder, or a path that ends in {source.name}")
+    if _real(out) == _real(source) or (out.exists() and source.exists() and out.samefile(source)):
+        raise UsageError(f"{out}: is the input itself; the repaired copy goes to another place")
+    if os.path.lexists(out) and not out.is_file():
+        raise UsageError(f"{out}: exists and is no file")
+    return out
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve fails on links in a circle before Python 3.13
+
+
+@contextmanager
+def _aside(place: Path | None) -> Iterator[Path]:
+    """Give a folder beside ``place``, from where a copy can be renamed at one stroke; removed at the end."""
+    made = [] if place is None else _made(place.parent)
+    try:
+        folder = tempfile.mkdtemp(prefix=".glibc-guard.", dir=place.parent if place is not None else None)
+    except OSError as error:
+        raise UsageError(f"{place or 'the temporary folder'}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        for one in made:
+            if not any(one.iterdir()):
+                one.rmdir()
+
+
+def _made(folder: Path) -> list[Path]:
+    """Make ``folder``; return what was not there before, the innermost first."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made: {error.strerror or error}") from error
+    return missing
+
+
+def _write(judged: ArtifactReport, source: str, copy: Path, contents: Mapping[str, NewContent]) -> None:
+    try:
+        write_copy(judged.kind, Path(source), copy, contents)
+    except RepairError as error:
+        raise UsageError(f"{source}: {error}") from error
+    except (OSError, shutil.Error) as error:
+        raise UsageError(f"{source}: cannot be copied: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _keep(copy: Path, place: Path) -> None:
+    try:
+        copy.replace(place)
+    except OSError as error:
+        raise UsageError(f"{place}: cannot be written: {error.strerror or error}") from error
+
+
+# --- what is repaired -------------------------------------------------------------------------------------------------
+
+
+def _wishes(before: Report, request: Request) -> tuple[dict[str, Wish], list[Refusal]]:
+    """Return what is to be repaired by object; what lies in a wheel inside the artifact is refused."""
+    needs: dict[str, dict[Need, None]] = {}
+    stacks: dict[str, None] = {}
+    refusals: list[Refusal] = []
+    for number, artifact in enumerate(before.artifacts):
+        for finding in artifact.findings:
+            wanted = finding.rule == VERSION_TOO_NEW or (
+                finding.rule == EXECUTABLE_STACK and request.clear_executable_stack
+            )
+            if not wanted or finding.object is None:
+                continue
+            if number:
+                reason = "lies in a wheel inside the artifact: repair that wheel by itself"
+                path = f"{artifact.path}/{finding.object}"
+                refusals.append(Refusal(finding.rule, path, reason, finding.library, finding.version, finding.symbol))
+            elif finding.rule == EXECUTABLE_STACK:
+                stacks[finding.object] = None
+            elif finding.library is not None and finding.version is not None:
+                needs.setdefault(finding.object, {})[Need(finding.library, finding.version)] = None
+    objects = sorted({*needs, *stacks})
+    return {path: Wish(tuple(needs.get(path, ())), path in stacks) for path in objects}, refusals
+
+
+def _repaired(
+    path: str, wishes: Mapping[str, Wish], limits: Limits
+) -> tuple[dict[str, NewContent], list[RepairedObject]]:
+    """Repair each object that there is a wish for; objects inside archives inside are refused by the copy."""
+    with ThreadPoolExecutor(1) as pool:
+        facts = read_artifact(path, limits, pool)[0]
+    contents: dict[str, NewContent] = {}
+    results: list[RepairedObject] = []
+    defined = _definer(facts)
+    for name, data in _objects(path, wishes, limits):
+        (item,) = (one for one in facts.objects if one.path == name)
+        try:
+            result = repaired(data, item, wishes[name], lambda symbol, name=name: defined(symbol, name))  # type: ignore[misc]
+        except RepairError as error:
+            raise NotFixedError(str(error)) from error
+        results.append(result)
+        if result.repairs:
+            contents[name] = NewContent(data, result.data)
+    return contents, results
+
+
+def _objects(path: str, wishes: Mapping[str, Wish], limits: Limits) -> Iterator[tuple[str, bytes]]:
+    try:
+        with open_artifact(path, limits) as opened:
+            for member in opened.members():
+                if member.path not in wishes or member.wheel is not None:
+                    continue
+                if member.size > limits.sequential_object_bytes:
+                    raise NotFixedError(f"{member.path} is larger than the limit sequential_object_bytes")
+                content = member.open()
+                data = content.read(0, member.size)
+                content.verify()
+                content.close()
+                yield member.path, data
+    except ArtifactError as error:
+        raise NotFixedError(f"{path}: {error}") from error
+
+
+def _definer(facts: Artifact) -> Callable[[str, str], str | None]:
+    """Return what tells which object defines a symbol."""
+
+    def defined(symbol: str, user: str) -> str | None:
+        architecture = next(one.architecture for one in facts.objects if one.path == user)
+        holders = (one for one in facts.objects if one.architecture == architecture and one.kind not in NOT_LOADED)
+        return next((one.path for one in holders if symbol in one.defined), None)
+
+    return defined
+
+
+# --- whether it is right ----------------------------------------------------------------------------------------------
+
+
+def _refuse_unread(before: Report) -> None:
+    if before.verdict == "unreadable":
+        reasons = [
+            f"{finding.object or artifact.path}: {finding.message}"
+            for artifact in before.artifacts
+            for finding in artifact.findings
+            if finding.rule in {"unreadable", "nothing-to-check"}
+        ]
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        raise NotFixedError(f"{reasons[0] if reasons else before.artifacts[0].path}{more}; nothing was written")
+
+
+def _failing(report: Report, settings: Settings) -> tuple[Finding, ...]:
+    """Return the findings that fail the check, those of wheels inside too."""
+    severities = {"error", "warning"} if settings.fail_on == "warning" else {"error"}
+    return tuple(
+        finding for artifact in report.artifacts for finding in artifact.findings if finding.severity in severities
+    )
+
+
+def _refuse_disagreement(before: Report, after: Report, repairs: Sequence[Repair], source: str, copy: str) -> None:
+    """Raise NotFixedError unless the findings that were repaired are gone and no other has come."""
+    old = Counter(_identity(finding, source, source) for finding in _findings(before))
+    new = Counter(_identity(finding, copy, source) for finding in _findings(after))
+    come = [*(new - old)]
+    if come:
+        raise NotFixedError(
+            f"{source}: the check of the repaired copy finds what was not there before: {come[0][-1] or come[0][0]}"
+        )
+    left = [
+        finding.message
+        for finding in _findings(_renamed(after, copy, source))
+        for repair in repairs
+        if (finding.rule, finding.object) == (repair.rule, repair.object)
+        and (finding.library, finding.version) == (repair.library, repair.version)
+    ]
+    if left:
+        raise NotFixedError(f"{source}: the check of the repaired copy still finds: {left[0]}")
+
+
+def _findings(report: Report) -> Iterator[Finding]:
+    for artifact in report.artifacts:
+        yield from artifact.findings
+
+
+def _identity(finding: Finding, path: str, name: str) -> tuple[str | None, ...]:
+    message = None if finding.rule in COUNTING_RULES else finding.message.replace(path, name)
+    where = (finding.rule, finding.severity, _object(finding, path, name))
+    return (*where, finding.symbol, finding.version, finding.library, message)
+
+
+def _object(finding: Finding, path: str, name: str) -> str | None:
+    """Return the object of a finding as it is called in the artifact ``name``: a bare file is called like its artifact."""
+    return name if finding.object == path else finding.object
+
+
+def _renamed(report: Report, copy: str, source: str) -> Report:
+    artifacts = (
+        replace(
+            artifact,
+            findings=tuple(replace(one, object=_object(one, copy, source)) for one in artifact.findings),
+        )
+        for artifact in report.artifacts
+    )
+    return replace(report, artifacts=tuple(artifacts))
