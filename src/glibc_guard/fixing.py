@@ -1,7 +1,8 @@
-"""The pipeline of ``fix``: check, repair a copy as far as that is provably safe, check the copy, and only then keep it."""
+"""The pipeline of ``fix``: check, repair a copy as far as that is provably safe, check that, and only then keep it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -14,13 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from glibc_guard import __version__
-from glibc_guard.artifacts import ArtifactError, Limits, open_artifact
+from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact
 from glibc_guard.config import Settings
 from glibc_guard.guard import EXIT_CLEAN, EXIT_FINDINGS, UsageError, check
 from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool
 from glibc_guard.reading import Progress, read_artifact
 from glibc_guard.repair import FixReport, Outcome, Refusal, Repair, RepairedObject, RepairError, Wish, repaired
-from glibc_guard.repair.copies import KINDS, NewContent, write_copy
+from glibc_guard.repair.copies import KINDS, NewContent, Surroundings, write_copy
 from glibc_guard.repair.executable_stack import RULE as EXECUTABLE_STACK
 from glibc_guard.repair.version_needs import RULE as VERSION_TOO_NEW
 from glibc_guard.repair.version_needs import Need
@@ -68,7 +69,7 @@ def fix(
         raise UsageError(f"{request.path}: {NOT_OF_A_FILE.get(judged.kind, 'is of a kind that is not repaired')}")
     place = _place(request, judged)
     wishes, refusals = _wishes(before, request)
-    contents, results = _repaired(request.path, wishes, limits) if wishes else ({}, [])
+    contents, results = _repaired(judged, request.path, wishes, limits) if wishes else ({}, [])
     repairs = tuple(repair for result in results for repair in result.repairs)
     refusals = [*refusals, *(refusal for result in results for refusal in result.refusals)]
     kept = place if repairs or not _failing(before, settings) else None
@@ -119,18 +120,23 @@ def _place(request: Request, judged: ArtifactReport) -> Path | None:
         raise UsageError("-o is empty or no path: is a variable not set?")
     source, out = Path(request.path), Path(request.out)
     if judged.kind == "folder":
-        if os.path.lexists(out):
-            raise UsageError(f"{out}: exists; the copy of a folder goes to a folder that does not exist yet")
-        if _real(out).is_relative_to(_real(source)):
-            raise UsageError(f"{out}: lies in the folder that is to be copied: name a place outside of it")
-    elif out.is_dir() or request.out.endswith("/"):
+        return _place_of_folder(source, out)
+    if out.is_dir() or request.out.endswith("/"):
         out /= source.name
     if judged.kind == "wheel" and out.name != source.name:
         raise UsageError(f"{out}: a wheel keeps its file name: name a folder, or a path that ends in {source.name}")
-    if _real(out) == _real(source) or (out.exists() and source.exists() and out.samefile(source)):
+    if _real(out) == _real(source) or (out.exists() and out.samefile(source)):
         raise UsageError(f"{out}: is the input itself; the repaired copy goes to another place")
     if os.path.lexists(out) and not out.is_file():
         raise UsageError(f"{out}: exists and is no file")
+    return out
+
+
+def _place_of_folder(source: Path, out: Path) -> Path:
+    if os.path.lexists(out):
+        raise UsageError(f"{out}: exists; the copy of a folder goes to a folder that does not exist yet")
+    if _real(out).is_relative_to(_real(source)):
+        raise UsageError(f"{out}: lies in the folder that is to be copied: name a place outside of it")
     return out
 
 
@@ -209,15 +215,18 @@ def _wishes(before: Report, request: Request) -> tuple[dict[str, Wish], list[Ref
 
 
 def _repaired(
-    path: str, wishes: Mapping[str, Wish], limits: Limits
+    judged: ArtifactReport, path: str, wishes: Mapping[str, Wish], limits: Limits
 ) -> tuple[dict[str, NewContent], list[RepairedObject]]:
-    """Repair each object that there is a wish for; objects inside archives inside are refused by the copy."""
+    """Repair each object that there is a wish for, in memory."""
     with ThreadPoolExecutor(1) as pool:
         facts = read_artifact(path, limits, pool)[0]
     contents: dict[str, NewContent] = {}
     results: list[RepairedObject] = []
     defined = _definer(facts)
-    for name, data in _objects(path, wishes, limits):
+    for name, data in _objects(judged, path, wishes, limits):
+        if isinstance(data, str):
+            results.append(RepairedObject(b"", (), tuple(_refused(name, wishes[name], data))))
+            continue
         (item,) = (one for one in facts.objects if one.path == name)
         try:
             result = repaired(data, item, wishes[name], lambda symbol, name=name: defined(symbol, name))  # type: ignore[misc]
@@ -229,21 +238,36 @@ def _repaired(
     return contents, results
 
 
-def _objects(path: str, wishes: Mapping[str, Wish], limits: Limits) -> Iterator[tuple[str, bytes]]:
+def _refused(name: str, wish: Wish, reason: str) -> Iterator[Refusal]:
+    for need in wish.needs:
+        yield Refusal(VERSION_TOO_NEW, name, reason, need.library, need.version)
+    if wish.executable_stack:
+        yield Refusal(EXECUTABLE_STACK, name, reason)
+
+
+def _objects(
+    judged: ArtifactReport, path: str, wishes: Mapping[str, Wish], limits: Limits
+) -> Iterator[tuple[str, bytes | str]]:
+    """Yield path and content of each object that there is a wish for; in place of the content, why there is none."""
     try:
+        surroundings = Surroundings.of(judged.kind, Path(path))
         with open_artifact(path, limits) as opened:
             for member in opened.members():
                 if member.path not in wishes or member.wheel is not None:
                     continue
+                reason = surroundings.why_not(member.path, opened.archives)
                 if member.size > limits.sequential_object_bytes:
-                    raise NotFixedError(f"{member.path} is larger than the limit sequential_object_bytes")
-                content = member.open()
-                data = content.read(0, member.size)
-                content.verify()
-                content.close()
-                yield member.path, data
-    except ArtifactError as error:
+                    reason = f"is larger than the limit sequential_object_bytes ({limits.sequential_object_bytes})"
+                yield member.path, reason or _content(member)
+    except (ArtifactError, RepairError) as error:
         raise NotFixedError(f"{path}: {error}") from error
+
+
+def _content(member: Member) -> bytes:
+    with contextlib.closing(member.open()) as content:
+        data = content.read(0, member.size)
+        content.verify()
+        return data
 
 
 def _definer(facts: Artifact) -> Callable[[str, str], str | None]:
@@ -312,7 +336,7 @@ def _identity(finding: Finding, path: str, name: str) -> tuple[str | None, ...]:
 
 
 def _object(finding: Finding, path: str, name: str) -> str | None:
-    """Return the object of a finding as it is called in the artifact ``name``: a bare file is called like its artifact."""
+    """Return the object of a finding as it is called in the artifact ``name``; a bare file is called like that."""
     return name if finding.object == path else finding.object
 
 

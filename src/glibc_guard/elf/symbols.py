@@ -171,7 +171,7 @@ def relocated_indexes(image: Image, dynamic: Dynamic, layout: Layout) -> frozens
 
 
 def relocation_tables(image: Image, dynamic: Dynamic) -> Iterator[tuple[bytes, bool]]:
-    """Yield the bytes of each table of relocations that may refer to symbols, and whether its entries have an addend."""
+    """Yield each table of relocations that may refer to symbols, and whether its entries have an addend."""
     plt_has_addend = dynamic.get(DT_PLTREL) != DT_REL
     for start_tag, size_tag, addend in (
         (DT_RELA, DT_RELASZ, True),

@@ -84,7 +84,7 @@ class Anatomy:
         return int(self.layout.header.unpack_from(self.data, 16)[4])
 
     def offset(self, address: int, size: int) -> int:
-        """Return where the ``size`` bytes at ``address`` lie in the file; RepairError where they lie in several places."""
+        """Return where the ``size`` bytes at ``address`` lie in the file; raises RepairError where not in one place."""
         offset = self.image.offset_of(address)
         if offset is None or self.image.mapped_after(address) < size:
             raise RepairError("a table does not lie in one piece in the file")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -54,21 +55,45 @@ def write_copy(kind: ArtifactKind, source: Path, target: Path, contents: Mapping
         shutil.copymode(source, target)
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What stands in the way of a change to some objects of an artifact."""
+
+    kind: ArtifactKind
+    source: Path
+    installed: tuple[tuple[str, frozenset[str]], ...]  # of a folder: .dist-info folders and what their RECORD lists
+
+    @classmethod
+    def of(cls, kind: ArtifactKind, source: Path) -> Surroundings:
+        """Look around in ``source``; raises RepairError."""
+        return cls(kind, source, tuple(_installed(source)) if kind == "folder" else ())
+
+    def why_not(self, path: str, archives: Collection[str]) -> str | None:
+        """Say why the object at ``path`` is not rewritten in a copy; None where it can be.
+
+        ``archives`` are the paths of archives inside.
+        """
+        holder = next((one for one in archives if path.startswith(f"{one}/")), None)
+        if holder is not None:
+            return f"lies in {holder}, an archive inside the artifact: repair that by itself"
+        real = os.path.realpath(self.source / path)
+        if self.kind == "folder" and real != str(Path(os.path.realpath(self.source), path)):
+            return "is reached by a link that leads out of the folder: repair it where it lies"
+        owner = next((folder for folder, listed in self.installed if path in listed), None)
+        if owner is not None:
+            return f"belongs to an installed package, and {owner}/RECORD has its hash: repair the wheel, install that"
+        return None
+
+
 def _copy_folder(source: Path, target: Path, contents: Mapping[str, NewContent]) -> None:
-    _refuse_special_files(source)
-    for folder, listed in _installed(source):
-        for path in contents:
-            if path in listed:
-                raise RepairError(
-                    f"{path} belongs to an installed package, whose {folder}/RECORD has its hash: repair the wheel and "
-                    "install that"
-                )
+    for root, _, files in os.walk(source):
+        for name in files:
+            mode = Path(root, name).lstat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+                raise RepairError(f"{Path(root, name).relative_to(source)} is a pipe, a socket or a device")
     shutil.copytree(source, target, symlinks=True)
     for path, content in contents.items():
-        place = target / path
-        if not place.is_file() or place.resolve() != target.resolve() / path:
-            raise RepairError(f"{path} is not a file of its own in the folder: repair it where it lies")
-        _put(place, content)
+        _put(target / path, content)
 
 
 def _put(place: Path, content: NewContent) -> None:
@@ -80,18 +105,13 @@ def _put(place: Path, content: NewContent) -> None:
     place.chmod(mode)
 
 
-def _refuse_special_files(source: Path) -> None:
-    for root, _, files in os.walk(source):
-        for name in files:
-            mode = Path(root, name).lstat().st_mode
-            if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-                raise RepairError(f"{Path(root, name).relative_to(source)} is a pipe, a socket or a device")
-
-
 def _installed(source: Path) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield each ``.dist-info`` folder with the paths, relative to ``source``, that its RECORD lists."""
     for record in source.rglob("*.dist-info/RECORD"):
         base = record.parents[1].relative_to(source)
-        with record.open(encoding="utf-8", errors="replace", newline="") as file:
-            paths = frozenset(os.path.normpath(base / row[0]) for row in csv.reader(file) if row)
+        try:
+            rows = list(csv.reader(io.StringIO(record.read_text(encoding="utf-8", errors="replace"), newline="")))
+        except (OSError, csv.Error) as error:
+            raise RepairError(f"{record} cannot be read: {error}") from error
+        paths = frozenset(os.path.normpath(base / row[0]) for row in rows if row)
         yield record.parent.relative_to(source).as_posix(), paths

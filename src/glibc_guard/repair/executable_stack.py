@@ -1,9 +1,8 @@
 """Takes back the wish for an executable stack, on request, where nothing in the object is known to need one.
 
-The wish is the flag PF_X of PT_GNU_STACK. What really needs it is code that is written to the stack and run there: gcc's
-trampolines for nested functions (``ix86_trampoline_init``, ``gcc/config/i386/i386.cc``), which on x86_64 end in ``jmp
-*%r11`` with a REX.W prefix, stored as an immediate. No compiler or assembler writes those bytes for an ordinary jump.
-That nothing else runs code on the stack cannot be proven from the file; it is what the request says.
+The wish is the flag PF_X of PT_GNU_STACK. What really needs it is code that is written to the stack and run there:
+gcc's trampolines for nested functions (``ix86_trampoline_init``, ``gcc/config/i386/i386.cc``), which on x86_64 end in
+``jmp *%r11`` with a REX.W prefix, stored as an immediate. No compiler writes those bytes for an ordinary jump. That nothing else runs code on the stack cannot be proven from the file; it is what the request says.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ def without_executable_stack(data: bytes, facts: ElfObject) -> Repair | Refusal:
     except (RepairError, ElfError) as error:
         return Refusal(RULE, facts.path, str(error))
     message = (
-        "no executable stack is asked for any more, as requested: no trampoline for nested functions was found (that "
-        "nothing else runs code on the stack is your word)"
+        "an executable stack is not asked for any more, as requested: no trampoline of a nested function is in the "
+        "code (that nothing else runs code on the stack is taken from your word)"
     )
     return Repair(RULE, facts.path, message, changes)
 
@@ -39,8 +38,8 @@ def _changes(anatomy: Anatomy, facts: ElfObject) -> tuple[Change, ...]:
     trampoline = TRAMPOLINES.get(facts.architecture)
     if trampoline is None:
         raise RepairError(
-            f"how code on the stack is made on {facts.architecture} is not looked for, only on x86_64: link it again with "
-            "-Wl,-z,noexecstack"
+            f"what code on the stack looks like on {facts.architecture} is not known here, only on x86_64: link it "
+            "again with -Wl,-z,noexecstack"
         )
     table = anatomy.header_offset
     size = anatomy.layout.program_header.size

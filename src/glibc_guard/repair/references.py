@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from glibc_guard.repair.anatomy import Anatomy, DynamicSymbol
+from glibc_guard.repair.anatomy import DynamicSymbol
 from glibc_guard.targets import glibc_symbols
 
 STB_WEAK, STT_TLS, STV_DEFAULT = 2, 6, 0
@@ -38,7 +38,7 @@ RELOCATIONS: Final = {
 
 
 def why_not_optional(symbol: DynamicSymbol, relocations: Collection[int], architecture: str) -> str | None:
-    """Say why the code may not do without ``symbol``; None where it is weak and the code can tell that it is missing."""
+    """Say why the code may not do without ``symbol``; None where it is weak and code can tell that it is missing."""
     if symbol.section:
         return "is defined here (a copy of the library's variable, or an own version of that name)"
     if symbol.binding != STB_WEAK:
@@ -50,7 +50,10 @@ def why_not_optional(symbol: DynamicSymbol, relocations: Collection[int], archit
             "has an address in this program itself (it is not position independent), so that the code cannot tell that "
             "the symbol is missing and would call it: compile with -fPIE"
         )
-    known = RELOCATIONS[architecture]
+    return _why_not_by_relocations(relocations, RELOCATIONS[architecture])
+
+
+def _why_not_by_relocations(relocations: Collection[int], known: Relocations) -> str | None:
     strange = sorted(set(relocations) - known.addresses - {known.calls})
     if strange:
         return f"is used by a relocation of type {strange[0]}, of which it is not known what it does without the symbol"
@@ -67,7 +70,8 @@ def why_not_the_same(symbol: str, version: str, architecture: str) -> str | None
     if others:
         return f"exists as {symbol}@{others[0]} too, which a reference without a version may take"
     if not definitions:
-        return f"is in no glibc that glibc-guard knows (up to {table.releases[-1]}): what it would be bound to is not known"
+        newest = table.releases[-1]
+        return f"is in no glibc that glibc-guard knows (up to {newest}): what it would be bound to is not known"
     for release in table.releases:
         if set(table.providers(symbol, version, release)) != set(table.provides_unversioned(symbol, release)):
             return f"is hidden in glibc {release}, where only a reference with the version finds it"

@@ -1,9 +1,9 @@
 """Takes a version need out of an object all of whose references to that version are weak: the code copes without.
 
-The loader checks every version need before it looks at any symbol (``_dl_check_map_versions``, ``elf/dl-version.c``), and
-before glibc 2.30 the look-up of a missing version is fatal for weak symbols too, even where the need is marked weak. So
-the references lose their version (index 1, VER_NDX_GLOBAL, in DT_VERSYM) and the need leaves the chain. Where the symbol
-exists the reference still finds it, elsewhere it is 0, as the code was written for.
+The loader checks every version need before it looks at any symbol (``_dl_check_map_versions``, ``elf/dl-version.c``),
+and before glibc 2.30 the look-up of a missing version is fatal for weak symbols too, even where the need is marked weak.
+So the references lose their version (index 1, VER_NDX_GLOBAL, in DT_VERSYM) and the need leaves the chain. Where the
+symbol exists the reference still finds it, elsewhere it is 0, as the code was written for.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ def without_need(data: bytes, facts: ElfObject, need: Need, defined: Defined) ->
     except (RepairError, ElfError) as error:
         return Refusal(RULE, facts.path, str(error), need.library, need.version)
     names = tuple(dict.fromkeys(symbol.name for symbol in symbols))
+    are = "is" if len(names) == 1 else "are"
     message = (
-        f"{', '.join(names)} (weak) {'is' if len(names) == 1 else 'are'} asked for without a version, and {need.version} of "
-        f"{need.library} is not asked for any more"
+        f"{need.version} of {need.library} is not asked for any more: {', '.join(names)}, which the code can do "
+        f"without (weak), {are} looked up without a version"
     )
     return Repair(RULE, facts.path, message, changes, need.library, need.version, names)
 

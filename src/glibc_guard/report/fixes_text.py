@@ -28,7 +28,8 @@ def render(report: FixReport, *, color: bool, width: int | None) -> str:
     printer = Printer(color=color, width=width)
     word, style = OUTCOMES[report.outcome]
     printer.line(word, style, f"  {plain(report.path)}{_whereto(report)}")
-    for path in dict.fromkeys(one.object for one in (*report.repairs, *report.refusals)):
+    objects = [*(one.object for one in report.repairs), *(one.object for one in report.refusals)]
+    for path in dict.fromkeys(objects):
         printer.blank()
         printer.line(plain(path), "bold", indent=2)
         _repairs(printer, (one for one in report.repairs if one.object == path))
