@@ -197,14 +197,17 @@ def _wishes(before: Report, request: Request) -> tuple[dict[str, Wish], list[Ref
     refusals: list[Refusal] = []
     for number, artifact in enumerate(before.artifacts):
         for finding in artifact.findings:
-            wanted = finding.rule == VERSION_TOO_NEW or (
-                finding.rule == EXECUTABLE_STACK and request.clear_executable_stack
-            )
-            if not wanted or finding.object is None:
+            if finding.rule not in {VERSION_TOO_NEW, EXECUTABLE_STACK} or finding.object is None:
                 continue
+            reason = None
             if number:
                 reason = "lies in a wheel inside the artifact: repair that wheel by itself"
-                path = f"{artifact.path}/{finding.object}"
+            elif finding.rule == EXECUTABLE_STACK and not request.clear_executable_stack:
+                reason = (
+                    "is taken back only on request: add --clear-executable-stack, if you know that no code needs it"
+                )
+            if reason is not None:
+                path = f"{artifact.path}/{finding.object}" if number else finding.object
                 refusals.append(Refusal(finding.rule, path, reason, finding.library, finding.version, finding.symbol))
             elif finding.rule == EXECUTABLE_STACK:
                 stacks[finding.object] = None

@@ -2,7 +2,8 @@
 
 The wish is the flag PF_X of PT_GNU_STACK. What really needs it is code that is written to the stack and run there:
 gcc's trampolines for nested functions (``ix86_trampoline_init``, ``gcc/config/i386/i386.cc``), which on x86_64 end in
-``jmp *%r11`` with a REX.W prefix, stored as an immediate. No compiler writes those bytes for an ordinary jump. That nothing else runs code on the stack cannot be proven from the file; it is what the request says.
+``jmp *%r11`` with a REX.W prefix, stored as an immediate; no compiler writes those bytes for an ordinary jump. That
+nothing else runs code on the stack cannot be proven from the file; it is what the request says.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Takes a version need out of an object all of whose references to that version are weak: the code copes without.
 
 The loader checks every version need before it looks at any symbol (``_dl_check_map_versions``, ``elf/dl-version.c``),
-and before glibc 2.30 the look-up of a missing version is fatal for weak symbols too, even where the need is marked weak.
+and before glibc 2.30 the look-up of a missing version is fatal for weak symbols too, even where the need is marked so.
 So the references lose their version (index 1, VER_NDX_GLOBAL, in DT_VERSYM) and the need leaves the chain. Where the
 symbol exists the reference still finds it, elsewhere it is 0, as the code was written for.
 """
