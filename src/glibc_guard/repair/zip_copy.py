@@ -11,6 +11,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -83,16 +84,25 @@ def copy_zip(source: Path, target: Path, replaced: Mapping[str, bytes]) -> None:
 
 
 def member_names(source: Path) -> list[str]:
-    """Return the normalized path of every member that is no folder."""
-    with zipfile.ZipFile(source) as archive:
+    """Return the normalized path of every member that is no folder; raises RepairError."""
+    with _opened(source) as archive:
         return [normalized(info.filename) for info in archive.infolist() if not info.is_dir()]
 
 
 def content_of(source: Path, path: str) -> bytes:
-    """Return the content of the member with the normalized ``path``; its CRC is checked."""
-    with zipfile.ZipFile(source) as archive:
+    """Return the content of the member with the normalized ``path``, held against its CRC; raises RepairError."""
+    with _opened(source) as archive:
         (info,) = [one for one in archive.infolist() if not one.is_dir() and normalized(one.filename) == path]
         return archive.read(info)
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(source) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError) as error:
+        raise RepairError(f"it is a damaged zip archive: {error}") from error
 
 
 def _directory(file: BinaryIO) -> tuple[int, int]:

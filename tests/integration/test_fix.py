@@ -1,0 +1,294 @@
+"""The command ``fix`` on real wheels, archives, folders and objects: what it writes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from building import compile_with_gcc, compile_with_zig, make_wheel
+from integration.test_command_line import run
+
+WEAK = """
+#define _GNU_SOURCE
+#include <stdlib.h>
+extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *) __attribute__((weak));
+int at_exit(void (*f)(void *)) { return __cxa_thread_atexit_impl ? __cxa_thread_atexit_impl(f, 0, 0) : -1; }
+void *more(void *table) { return realloc(table, 16); }
+"""
+STRONG = "#include <stdlib.h>\nvoid *grow(void *table) { return reallocarray(table, 2, 3); }\n"
+
+
+def object_of(source: str, *flags: str, arch: str = "x86_64") -> bytes:
+    return compile_with_zig("#define _GNU_SOURCE\n" + source, "-shared", "-fPIC", "-s", *flags, glibc="2.28", arch=arch)
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_wheel_that_is_fixed(tmp_path: Path) -> None:
+    files = {"pkg/m.so": object_of(WEAK), "pkg/__init__.py": b""}
+    wheel = make_wheel(tmp_path, files, tag="cp312-cp312-manylinux2014_x86_64")
+    assert run("check", wheel).returncode == 1
+    done = run("fix", wheel, "-o", f"{tmp_path}/fixed/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(f"FIXED  {wheel} → {tmp_path}/fixed/{wheel.name}\n")
+    assert "GLIBC_2.18 of libc.so.6 is not asked for any more: __cxa_thread_atexit_impl" in done.stdout
+    fixed = tmp_path / "fixed" / wheel.name
+    assert run("check", fixed).returncode == 0
+    assert [path.name for path in fixed.parent.iterdir()] == [wheel.name]
+    with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(fixed) as after:
+        assert after.namelist() == before.namelist()
+        different = {name for name in after.namelist() if after.read(name) != before.read(name)}
+    assert different == {"pkg/m.so", "sample-1.0.dist-info/RECORD"}
+    again = run("fix", fixed, "-o", tmp_path / "again" / fixed.name)
+    assert again.returncode == 0
+    assert again.stdout.startswith("NOTHING TO FIX")
+    assert (tmp_path / "again" / fixed.name).read_bytes() == fixed.read_bytes()
+
+
+def test_a_fixed_wheel_is_installed_by_pip_and_read_by_auditwheel(tmp_path: Path) -> None:
+    pytest.importorskip("auditwheel", reason="auditwheel is not installed: pip install auditwheel")
+    wheel = make_wheel(tmp_path, {"pkg/m.so": object_of(WEAK)}, tag="py3-none-manylinux2014_x86_64")
+    assert run("fix", wheel, "-o", f"{tmp_path}/fixed/").returncode == 0
+    fixed = tmp_path / "fixed" / wheel.name
+    command = ["python3", "-m", "zipfile", "-t", str(fixed)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.startswith("Done testing")
+    shown = subprocess.run(
+        [sys.executable, "-m", "auditwheel", "show", str(fixed)], check=True, capture_output=True, text=True
+    ).stdout
+    assert "GLIBC_2.18" not in shown
+    into = ["-m", "uv", "pip", "install", "--quiet", "--no-index", "--target", str(tmp_path / "site"), str(fixed)]
+    subprocess.run([sys.executable, *into], check=True)
+    assert (tmp_path / "site/pkg/m.so").is_file()
+
+
+def test_what_is_strong_stays_and_fails(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"weak.so": object_of(WEAK), "strong.so": object_of(STRONG)})
+    done = run("fix", wheel, "-o", f"{tmp_path}/fixed/")
+    assert done.returncode == 1
+    assert done.stdout.startswith("PARTLY FIXED")
+    assert "refused GLIBC_2.26 of libc.so.6: reallocarray is not weak: the code cannot do without it" in done.stdout
+    assert "error strong.so: GLIBC_2.26 of libc.so.6: reallocarray" in done.stdout
+    report = json.loads(run("fix", wheel, "-o", f"{tmp_path}/fixed/", "--format", "json").stdout)
+    assert report["outcome"] == "partly fixed"
+    assert {(one["rule"], one["symbol"]) for one in report["remaining"]} == {
+        ("symbol-version-too-new", "reallocarray"),
+        ("wheel-tag-dishonest", None),
+    }
+    (repair,) = report["repairs"]
+    assert (repair["object"], repair["symbols"]) == ("weak.so", ["__cxa_thread_atexit_impl"])
+    with zipfile.ZipFile(wheel) as before, zipfile.ZipFile(tmp_path / "fixed" / wheel.name) as after:
+        old, new = bytearray(before.read("weak.so")), after.read("weak.so")
+    for change in repair["changes"]:
+        start, piece = change["offset"], bytes.fromhex(change["before"])
+        assert old[start : start + len(piece)] == piece
+        old[start : start + len(piece)] = bytes.fromhex(change["after"])
+    assert old == new
+
+
+def test_where_nothing_can_be_done_nothing_is_written(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"strong.so": object_of(STRONG)})
+    done = run("fix", wheel, "-o", f"{tmp_path}/fixed/")
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"NOT FIXED  {wheel}  (nothing is written)\n")
+    assert not (tmp_path / "fixed").exists()
+
+
+def test_a_dry_run_writes_nothing_and_tells_the_same(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"m.so": object_of(WEAK)})
+    before = snapshot(tmp_path)
+    for options in ([], ["-o", f"{tmp_path}/fixed/"]):
+        done = run("fix", wheel, "--dry-run", *options)
+        assert done.returncode == 0
+        assert "dry run: nothing is written" in done.stdout
+        assert "repaired GLIBC_2.18" in done.stdout
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "s390x", "i686"])
+def test_a_bare_object_keeps_its_mode(arch: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.so"
+    path.write_bytes(compile_with_gcc(WEAK, "-shared", "-fPIC") if arch == "x86_64" else weak_for(arch))
+    path.chmod(0o751)
+    done = run("fix", path, "-o", tmp_path / "n.so", "--target", "2.17")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "n.so").stat().st_mode & 0o777 == 0o751
+    assert run("check", tmp_path / "n.so", "--target", "2.17").returncode == 0
+    assert run("check", path, "--target", "2.17").returncode == 1
+
+
+def weak_for(arch: str) -> bytes:
+    return object_of(WEAK, arch=arch)
+
+
+def test_a_folder_and_a_zip_archive(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "lib").mkdir(parents=True)
+    (tree / "lib/m.so").write_bytes(object_of(WEAK))
+    (tree / "README").write_text("hello")
+    done = run("fix", "tree", "-o", "copy", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, after = snapshot(tree), snapshot(tmp_path / "copy")
+    assert {name for name in before if before[name] != after[name]} == {"lib/m.so"}
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tree))
+    done = run("fix", packed, "-o", tmp_path / "fixed.zip")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(tmp_path / "fixed.zip") as archive:
+        assert hashlib.sha256(archive.read("lib/m.so")).hexdigest() == after["lib/m.so"]
+
+
+def test_what_another_object_of_the_artifact_defines(tmp_path: Path) -> None:
+    other = compile_with_gcc("int __cxa_thread_atexit_impl(void) { return 0; }", "-shared", "-fPIC")
+    done = run("fix", make_wheel(tmp_path, {"m.so": object_of(WEAK), "other.so": other}), "-o", f"{tmp_path}/fixed/")
+    assert done.returncode == 1
+    assert "__cxa_thread_atexit_impl is defined by other.so too" in done.stdout
+
+
+def test_what_lies_in_an_archive_inside(tmp_path: Path) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("deep.so", object_of(WEAK))
+    nested = make_wheel(tmp_path, {"n.so": object_of(WEAK)}, name="nested")
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.writestr("inner.zip", inner.getvalue())
+        archive.writestr("own.so", object_of(WEAK))
+        archive.write(nested, nested.name)
+    done = run("fix", tmp_path / "outer.zip", "-o", tmp_path / "fixed.zip")
+    assert done.returncode == 1
+    assert "repaired GLIBC_2.18" in done.stdout
+    assert "lies in inner.zip, an archive inside the artifact" in done.stdout
+    assert "lies in a wheel inside the artifact: repair that wheel by itself" in done.stdout
+
+
+# --- executable stacks ------------------------------------------------------------------------------------------------
+
+
+def test_an_executable_stack_is_cleared_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "m.so"
+    path.write_bytes(compile_with_gcc("double half(double x) { return x / 2; }", "-shared", "-fPIC", "-z", "execstack"))
+    asked = run("fix", path, "-o", tmp_path / "n.so")
+    assert asked.returncode == 1
+    assert "only on request: add --clear-executable-stack" in asked.stdout
+    done = run("fix", path, "-o", tmp_path / "n.so", "--clear-executable-stack")
+    assert done.returncode == 0, done.stdout
+    assert "p_flags of PT_GNU_STACK: without PF_X" in done.stdout
+    assert run("check", tmp_path / "n.so").returncode == 0
+
+
+# --- wrong usage, and what cannot be read -----------------------------------------------------------------------------
+
+
+def test_the_input_is_never_written(tmp_path: Path) -> None:
+    path = tmp_path / "m.so"
+    path.write_bytes(object_of(WEAK))
+    (tmp_path / "link.so").symlink_to("m.so")
+    (tmp_path / "hard.so").hardlink_to(path)
+    before = snapshot(tmp_path)
+    for out in ("m.so", "./m.so", "link.so", "hard.so", "."):
+        done = run("fix", "m.so", "-o", out, cwd=tmp_path)
+        assert done.returncode == 2, out
+        assert "is the input itself" in done.stderr
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["m.so"], "Add -o OUT"),
+        (["m.so", "-o", ""], "-o is empty"),
+        (["gone.so", "-o", "x"], "no such file"),
+        (["m.so", "-o", "x", "--target", "2.999"], "2.999"),
+        (["tree", "-o", "tree/inside"], "lies in the folder that is to be copied"),
+        (["tree", "-o", "other"], "exists"),
+        (["m.so", "-o", "m.so/x"], "cannot be made"),
+        (["a.tar", "-o", "x"], "tar archives are not rewritten: unpack it"),
+        (["sample-1.0-cp312-cp312-manylinux_2_17_x86_64.whl", "-o", "x.whl"], "a wheel keeps its file name"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], message: str, tmp_path: Path) -> None:
+    data = object_of(WEAK)
+    (tmp_path / "m.so").write_bytes(data)
+    for name in ("tree", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "m.so").write_bytes(data)
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(tmp_path / "m.so", "m.so")
+    make_wheel(tmp_path, {"m.so": data})
+    before = snapshot(tmp_path)
+    done = run("fix", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout
+    assert message in done.stderr
+    assert snapshot(tmp_path) == before
+
+
+def test_what_cannot_be_read_in_full_is_not_fixed(tmp_path: Path) -> None:
+    truncated = object_of(WEAK)[:900]
+    wheel = make_wheel(tmp_path, {"m.so": object_of(WEAK), "broken.so": truncated})
+    done = run("fix", wheel, "-o", f"{tmp_path}/fixed/")
+    assert done.returncode == 3
+    assert done.stderr.startswith("glibc-guard: broken.so: ")
+    assert not (tmp_path / "fixed").exists()
+
+
+@pytest.mark.parametrize("name", ["../m.so", "m.so"])
+def test_hostile_names(name: str, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"m.so": object_of(WEAK)})
+    with zipfile.ZipFile(wheel, "a") as archive:
+        if name == "m.so":
+            with pytest.warns(UserWarning, match="Duplicate name"):
+                archive.writestr(name, object_of(STRONG))
+        else:
+            archive.writestr(name, object_of(STRONG))
+    before = snapshot(tmp_path)
+    done = run("fix", wheel, "-o", f"{tmp_path}/fixed/")
+    assert done.returncode == 3
+    assert snapshot(tmp_path) == before
+
+
+def test_a_record_that_does_not_fit(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"m.so": object_of(WEAK)})
+    data = wheel.read_bytes()
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    assert data
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content.replace(b"sha256=", b"sha256=A") if name.endswith("RECORD") else content)
+    done = run("fix", wheel, "-o", f"{tmp_path}/fixed/")
+    assert done.returncode == 2
+    assert "has another hash or size than RECORD says" in done.stderr
+    assert not (tmp_path / "fixed").exists()
+
+
+def test_a_hostile_name_in_the_output(tmp_path: Path) -> None:
+    evil = "m\n::error::x\x1b[31m.so"
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / evil).write_bytes(object_of(WEAK))
+    done = run("fix", tree, "-o", tmp_path / "copy")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert not any(line.lstrip().startswith("::") for line in done.stdout.splitlines())
+    assert (tmp_path / "copy" / evil).is_file()
+
+
+def test_what_is_ignored_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "glibc-guard.toml").write_text(
+        '[[ignore]]\nrule = "symbol-version-too-new"\nsymbol = "__cxa_*"\nreason = "guarded"\n'
+    )
+    (tmp_path / "m.so").write_bytes(object_of(WEAK))
+    done = run("fix", "m.so", "-o", "n.so", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("NOTHING TO FIX")
+    assert (tmp_path / "n.so").read_bytes() == (tmp_path / "m.so").read_bytes()
