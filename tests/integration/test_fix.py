@@ -292,3 +292,15 @@ def test_what_is_ignored_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("NOTHING TO FIX")
     assert (tmp_path / "n.so").read_bytes() == (tmp_path / "m.so").read_bytes()
+
+
+def test_what_the_readme_shows(tmp_path: Path) -> None:
+    (tmp_path / "dist").mkdir()
+    wheel = make_wheel(
+        tmp_path / "dist", {"threads/_core.so": object_of(WEAK)}, tag="cp312-cp312-manylinux2014_x86_64", name="threads"
+    )
+    done = run("fix", f"dist/{wheel.name}", "-o", "fixed/", cwd=tmp_path)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("      0x")]
+    shown = "\n".join([f"$ glibc-guard fix dist/{wheel.name} -o fixed/", *lines[:4], "…", *lines[4:], ""])
+    assert f"```console\n{shown}```" in readme

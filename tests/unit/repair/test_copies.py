@@ -21,7 +21,7 @@ CHANGED = {"pkg/m.so": NewContent(OLD, NEW)}
 
 
 def wheel(folder: Path, **more: bytes) -> Path:
-    files = {"pkg/__init__.py": b"import m\n" * 50, "pkg/m.so": OLD, "pkg/z, \"quoted\".txt": b"z" * 1000}
+    files = {"pkg/__init__.py": b"import m\n" * 50, "pkg/m.so": OLD, 'pkg/z, "quoted".txt': b"z" * 1000}
     return make_wheel(folder, {**files, **{name.replace("__", "/"): data for name, data in more.items()}})
 
 
@@ -49,7 +49,7 @@ def raw_members(path: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_wheel(compression: int, tmp_path: Path) -> None:
-    files = {"pkg/a.py": b"a" * 999, "pkg/m.so": OLD, "pkg/b, \"c\".txt": b"b" * 999}
+    files = {"pkg/a.py": b"a" * 999, "pkg/m.so": OLD, 'pkg/b, "c".txt': b"b" * 999}
     source = make_wheel(tmp_path, files, compression=compression)
     target = tmp_path / "out.whl"
     write_copy("wheel", source, target, CHANGED)
@@ -90,10 +90,9 @@ def test_what_zip_tools_leave_in_an_archive(tmp_path: Path) -> None:
             with archive.open(info, "w", force_zip64=True) as member:
                 member.write(content)
     streamed = tmp_path / "streamed.zip"
-    with streamed.open("wb") as file:
-        with zipfile.ZipFile(Unseekable(file), "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
-            for name, content in (("pkg/first.txt", b"first"), ("pkg/m.so", OLD), ("pkg/last", b"last")):
-                archive.writestr(name, content)
+    with streamed.open("wb") as file, zipfile.ZipFile(Unseekable(file), "w") as archive:  # type: ignore[call-overload]
+        for name, content in (("pkg/first.txt", b"first"), ("pkg/m.so", OLD), ("pkg/last", b"last")):
+            archive.writestr(name, content, zipfile.ZIP_DEFLATED)
     for one in (source, streamed):
         target.unlink(missing_ok=True)
         write_copy("zip", one, target, CHANGED)
@@ -196,7 +195,7 @@ def test_a_folder(tmp_path: Path) -> None:
     assert (source / "pkg/m.so").read_bytes() == OLD
     assert (target / "pkg/m.so").stat().st_mode & 0o777 == 0o555
     assert (target / "pkg/other").stat().st_mtime == 1
-    assert os.readlink(target / "link.so") == "pkg/m.so"
+    assert (target / "link.so").readlink() == Path("pkg/m.so")
 
 
 def test_a_folder_with_a_pipe(tmp_path: Path) -> None:

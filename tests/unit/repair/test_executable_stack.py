@@ -40,7 +40,17 @@ def test_only_the_flag_changes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "flags",
-    ["-O0", "-O1", "-O2", "-O3", "-Os", "-O2 -fcf-protection", "-O2 -mcmodel=large", "-O3 -march=x86-64-v3", "-O2 -flto"],
+    [
+        "-O0",
+        "-O1",
+        "-O2",
+        "-O3",
+        "-Os",
+        "-O2 -fcf-protection",
+        "-O2 -mcmodel=large",
+        "-O3 -march=x86-64-v3",
+        "-O2 -flto",
+    ],
 )
 def test_a_trampoline_is_found(flags: str) -> None:
     data = compile_with_gcc(NESTED, "-shared", "-fPIC", *flags.split())
