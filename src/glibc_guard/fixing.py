@@ -196,12 +196,15 @@ def _wishes(before: Report, request: Request) -> tuple[dict[str, Wish], list[Ref
     stacks: dict[str, None] = {}
     refusals: list[Refusal] = []
     for number, artifact in enumerate(before.artifacts):
+        musl = {target.name for target in artifact.targets if target.libc == "musl"}
         for finding in artifact.findings:
             if finding.rule not in {VERSION_TOO_NEW, EXECUTABLE_STACK} or finding.object is None:
                 continue
             reason = None
             if number:
                 reason = "lies in a wheel inside the artifact: repair that wheel by itself"
+            elif finding.target in musl:
+                reason = "is built for glibc, and the target is musl: build it on musl"
             elif finding.rule == EXECUTABLE_STACK and not request.clear_executable_stack:
                 reason = (
                     "is taken back only on request: add --clear-executable-stack, if you know that no code needs it"

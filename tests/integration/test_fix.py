@@ -155,6 +155,14 @@ def test_what_another_object_of_the_artifact_defines(tmp_path: Path) -> None:
     assert "__cxa_thread_atexit_impl is defined by other.so too" in done.stdout
 
 
+def test_what_is_promised_to_musl(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"m.so": object_of(WEAK)}, tag="cp312-cp312-musllinux_1_2_x86_64")
+    done = run("fix", wheel, "-o", f"{tmp_path}/fixed/")
+    assert done.returncode == 1, done.stderr
+    assert "is built for glibc, and the target is musl" in done.stdout
+    assert not (tmp_path / "fixed").exists()
+
+
 def test_what_lies_in_an_archive_inside(tmp_path: Path) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as archive:
@@ -184,6 +192,17 @@ def test_an_executable_stack_is_cleared_on_request(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "p_flags of PT_GNU_STACK: without PF_X" in done.stdout
     assert run("check", tmp_path / "n.so").returncode == 0
+
+
+def test_a_copy_that_does_not_pass_as_it_must_is_not_kept(tmp_path: Path) -> None:
+    """What the configuration says of the copy's name alone is a finding that was not there before."""
+    (tmp_path / "glibc-guard.toml").write_text('max-size = { "n.so" = 100 }\n')
+    (tmp_path / "m.so").write_bytes(object_of(WEAK))
+    before = snapshot(tmp_path)
+    done = run("fix", "m.so", "-o", "n.so", "--target", "2.17", cwd=tmp_path)
+    assert done.returncode == 3, done.stdout
+    assert "the check of the repaired copy finds what was not there before" in done.stderr
+    assert snapshot(tmp_path) == before
 
 
 # --- wrong usage, and what cannot be read -----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from elftools.elf.dynamic import DynamicSection
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from building import TRIPLES, compile_with_gcc
 from glibc_guard.elf import ElfError
 from glibc_guard.model import ElfObject
-from glibc_guard.repair import RepairError, Wish, repaired
+from glibc_guard.repair import Repair, RepairError, Wish, repaired
 from glibc_guard.repair.version_needs import Need, facts_without, without_need
 from unit.repair.objects import (
     CANONICALIZE,
@@ -62,6 +63,23 @@ def test_a_weak_need_is_taken_out_and_nothing_else_changes(arch: str, need: Need
     told = needs_by_sections(after)
     assert {(library, version) for library, versions in told for version in versions} == needs_of(after)
     assert complaints(tmp_path, after) <= complaints(tmp_path, data)
+
+
+@pytest.mark.parametrize(("arch", "order"), [("x86_64", "little"), ("i686", "little"), ("s390x", "big")])
+def test_the_bytes_that_change(arch: str, order: Literal["little", "big"]) -> None:
+    data = weak_library(arch=arch)
+    versions, needs = section(data, ".gnu.version"), section(data, ".gnu.version_r")
+    outcome = without_need(data, facts_of(data), GETTID, nobody)
+    assert isinstance(outcome, Repair)
+    index, *links, gone = outcome.changes
+    assert 0 <= index.offset - versions["sh_offset"] < versions["sh_size"]
+    assert bytes.fromhex(index.after) == (1).to_bytes(2, order)
+    count = next(change for change in links if change.what.startswith("vn_cnt"))
+    assert int.from_bytes(bytes.fromhex(count.before), order) == int.from_bytes(bytes.fromhex(count.after), order) + 1
+    assert bytes.fromhex(gone.before)[:4] == 0x069691B0.to_bytes(4, order)  # the gABI's hash of "GLIBC_2.30"
+    assert bytes.fromhex(gone.after) == bytes(16)
+    for change in (*links, gone):
+        assert 0 <= change.offset - needs["sh_offset"] < needs["sh_size"]
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "s390x", "i686"])
