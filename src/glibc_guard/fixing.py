@@ -71,26 +71,26 @@ def fix(
     wishes, refusals = _wishes(before, request)
     contents, results = _repaired(judged, request.path, wishes, limits) if wishes else ({}, [])
     repairs = tuple(repair for result in results for repair in result.repairs)
-    refusals = [*refusals, *(refusal for result in results for refusal in result.refusals)]
-    kept = place if repairs or not _failing(before, settings) else None
     remaining = _failing(before, settings)
-    if repairs or (kept is not None and not request.dry_run):
+    keep = place if not request.dry_run and (repairs or not remaining) else None
+    if repairs or keep is not None:
+        # A dry run that was given no place makes its copy in the temporary folder.
         with _aside(place) as folder:
             copy = folder / (place.name if place is not None else Path(request.path).absolute().name)
             _write(judged, request.path, copy, contents)
-            after = check([str(copy)], settings, limits=limits, progress=progress)
-            _refuse_disagreement(before, after, repairs, request.path, str(copy))
-            remaining = _failing(_renamed(after, str(copy), request.path), settings)
-            if kept is not None and not request.dry_run:
-                _keep(copy, kept)
+            after = _renamed(check([str(copy)], settings, limits=limits, progress=progress), str(copy), request.path)
+            _refuse_disagreement(before, after, repairs, request.path)
+            remaining = _failing(after, settings)
+            if keep is not None:
+                _keep(copy, keep)
     return FixReport(
         tool=Tool("glibc-guard", __version__),
         path=judged.path,
-        output=str(kept) if kept is not None and not request.dry_run else None,
+        output=str(keep) if keep is not None else None,
         dry_run=request.dry_run,
         outcome=_outcome(repairs, remaining),
         repairs=repairs,
-        refusals=tuple(refusals),
+        refusals=(*refusals, *(refusal for result in results for refusal in result.refusals)),
         remaining=remaining,
         notes=tuple(before.notes),
     )
@@ -310,24 +310,16 @@ def _failing(report: Report, settings: Settings) -> tuple[Finding, ...]:
     )
 
 
-def _refuse_disagreement(before: Report, after: Report, repairs: Sequence[Repair], source: str, copy: str) -> None:
+def _refuse_disagreement(before: Report, after: Report, repairs: Sequence[Repair], source: str) -> None:
     """Raise NotFixedError unless the findings that were repaired are gone and no other has come."""
-    old = Counter(_identity(finding, source, source) for finding in _findings(before))
-    new = Counter(_identity(finding, copy, source) for finding in _findings(after))
-    come = [*(new - old)]
+    come = [*(Counter(map(_identity, _findings(after))) - Counter(map(_identity, _findings(before))))]
     if come:
-        raise NotFixedError(
-            f"{source}: the check of the repaired copy finds what was not there before: {come[0][-1] or come[0][0]}"
-        )
-    left = [
-        finding.message
-        for finding in _findings(_renamed(after, copy, source))
-        for repair in repairs
-        if (finding.rule, finding.object) == (repair.rule, repair.object)
-        and (finding.library, finding.version) == (repair.library, repair.version)
-    ]
-    if left:
-        raise NotFixedError(f"{source}: the check of the repaired copy still finds: {left[0]}")
+        what = come[0][-1] or come[0][0]
+        raise NotFixedError(f"{source}: the check of the repaired copy finds what was not there before: {what}")
+    gone = {(repair.rule, repair.object, repair.library, repair.version) for repair in repairs}
+    for finding in _findings(after):
+        if (finding.rule, finding.object, finding.library, finding.version) in gone:
+            raise NotFixedError(f"{source}: the check of the repaired copy still finds: {finding.message}")
 
 
 def _findings(report: Report) -> Iterator[Finding]:
@@ -335,23 +327,23 @@ def _findings(report: Report) -> Iterator[Finding]:
         yield from artifact.findings
 
 
-def _identity(finding: Finding, path: str, name: str) -> tuple[str | None, ...]:
-    message = None if finding.rule in COUNTING_RULES else finding.message.replace(path, name)
-    where = (finding.rule, finding.severity, _object(finding, path, name))
-    return (*where, finding.symbol, finding.version, finding.library, message)
-
-
-def _object(finding: Finding, path: str, name: str) -> str | None:
-    """Return the object of a finding as it is called in the artifact ``name``; a bare file is called like that."""
-    return name if finding.object == path else finding.object
+def _identity(finding: Finding) -> tuple[str | None, ...]:
+    message = None if finding.rule in COUNTING_RULES else finding.message
+    return (
+        *(finding.rule, finding.severity, finding.object),
+        *(finding.symbol, finding.version, finding.library, message),
+    )
 
 
 def _renamed(report: Report, copy: str, source: str) -> Report:
-    artifacts = (
-        replace(
-            artifact,
-            findings=tuple(replace(one, object=_object(one, copy, source)) for one in artifact.findings),
+    """Return the report of ``copy`` as if it were that of ``source``: a bare file's object is called like the file."""
+
+    def renamed(finding: Finding) -> Finding:
+        return replace(
+            finding,
+            object=source if finding.object == copy else finding.object,
+            message=finding.message.replace(copy, source),
         )
-        for artifact in report.artifacts
-    )
+
+    artifacts = (replace(one, findings=tuple(map(renamed, one.findings))) for one in report.artifacts)
     return replace(report, artifacts=tuple(artifacts))
