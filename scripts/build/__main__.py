@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STEPS: Final[Mapping[str, Callable[[Mapping[str, str]], None]]] = {
     "prepare": run_build.prepare,
     "run": run_build.run,
+    "clear-up": run_build.clear_up,
     "hand-over": hand_over.hand_over,
     "result": build_result.result,
 }
@@ -33,6 +34,8 @@ def main() -> int:
         STEPS[sys.argv[1]](os.environ)
     except StepError as problem:
         return report_failure(str(problem))
+    except KeyboardInterrupt:  # the runner sends SIGINT first
+        return report_failure("The build was stopped: the job was cancelled, or ran longer than timeout-minutes")
     except OSError as problem:
         return report_failure(f"{problem.filename or 'A file'}: {problem.strerror or problem}")
     return 0

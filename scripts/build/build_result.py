@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 #: The worst first.
 _VERDICTS: Final = ("error", "unreadable", "fail", "pass")
+#: Names that nothing has: an empty ``pattern`` is all there is to actions/download-artifact.
+_NOTHING: Final = "glibc-guard-nothing-passed"
+_NO_REPORT: Final = "glibc-guard-no-report"
 
 
 def result(environment: Mapping[str, str]) -> None:
     """Set the outputs ``verdict``, ``floor``, ``artifacts`` and ``report``.
 
-    The input ``build`` is ``toJSON(needs.build)``, ``architectures`` the list that was built. Where nothing was
-    uploaded, the outputs are names that nothing has: to actions/download-artifact an empty ``pattern`` is all there is.
+    The input ``build`` is ``toJSON(needs.build)``, ``architectures`` the list that was built.
 
     Raises:
         StepError: the input ``architectures`` is no list of names.
     """
-    nothing = f"{text(environment, 'artifact-name')}-nothing-passed"
-    no_report = f"report-{nothing}"
     # What holds unless all below goes well.
-    set_outputs(environment, {"verdict": "error", "floor": "", "artifacts": nothing, "report": no_report})
+    set_outputs(environment, {"verdict": "error", "floor": "", "artifacts": _NOTHING, "report": _NO_REPORT})
     needs: dict[str, Any] = json.loads(text(environment, "build"))
     outputs = needs.get("outputs") or {}
     known = [json.loads(outputs.get(name) or "{}") for name in _architectures(environment)]
@@ -38,8 +38,8 @@ def result(environment: Mapping[str, str]) -> None:
         {
             "verdict": next((verdict for verdict in _VERDICTS if verdict in verdicts), "error"),
             "floor": max((entry.get("floor") or "" for entry in known), key=_release),
-            "artifacts": _pattern([entry.get("artifact") or "" for entry in known]) or nothing,
-            "report": _pattern([entry.get("report") or "" for entry in known]) or no_report,
+            "artifacts": _pattern([entry.get("artifact") or "" for entry in known]) or _NOTHING,
+            "report": _pattern([entry.get("report") or "" for entry in known]) or _NO_REPORT,
         },
     )
 

@@ -1,4 +1,4 @@
-"""The container engine: brings one image here and runs one build in it. ``docker`` is the program that runners have."""
+"""The container engine: brings an image here and runs scripts in it. ``docker`` is the program that runners have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from step import StepError, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 SCRIPTS: Final = "/glibc-guard/scripts"  # where the container has them
@@ -63,30 +63,39 @@ class Mounts:
     readonly: Mapping[str, Path]  # mounted after the others, and so may lie in one of them
 
 
-def run(program: str, image: str, mounts: Mounts, variables: Mapping[str, str]) -> int:
-    """Run the build in a new container and return its exit status.
+def run(
+    program: str, image: str, name: str, mounts: Mounts, command: Sequence[str], variables: Mapping[str, str]
+) -> int:
+    """Run a script in a new container and return its exit status.
 
     Args:
         program: the engine.
         image: the image to run.
-        mounts: what the build may write to, and what it may read; `SCRIPTS` among them, which has ``build.sh``.
+        name: the name of the container, by which `remove` finds it.
+        mounts: what the script may write to, and what it may read; `SCRIPTS` among them, which has the script.
+        command: the name of the script and its arguments.
         variables: all that the container gets of an environment. The values go by that of the engine's program.
     """
-    # The root and the shell that build.sh counts on, whatever USER and ENTRYPOINT the image has.
-    arguments = [program, "run", "--rm", "--user", "0:0", "--entrypoint", ""]
+    # The root and the shell that the scripts count on, whatever USER and ENTRYPOINT the image has.
+    arguments = [program, "run", "--rm", "--name", name, "--user", "0:0", "--entrypoint", ""]
     for place, folder in mounts.writable.items():
         arguments += ["--mount", _mount(folder, place)]
     for place, folder in mounts.readonly.items():
         arguments += ["--mount", _mount(folder, place, "readonly")]
-    for name in variables:
-        arguments += ["--env", name]
-    environment = {**os.environ, **variables}
+    for variable in variables:
+        arguments += ["--env", variable]
+    script, *rest = command
     return subprocess.run(
-        [*arguments, image, "sh", f"{SCRIPTS}/build.sh", SCRIPTS],
+        [*arguments, image, "sh", f"{SCRIPTS}/{script}", *rest],
         check=False,
         stdin=subprocess.DEVNULL,
-        env=environment,
+        env={**os.environ, **variables},
     ).returncode
+
+
+def remove(program: str, name: str) -> None:
+    """End the container ``name`` and remove it, where it is still there."""
+    _ask(program, "rm", "--force", "--volumes", name)
 
 
 def _mount(folder: Path, place: str, *options: str) -> str:

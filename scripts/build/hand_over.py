@@ -40,10 +40,13 @@ def hand_over(environment: Mapping[str, str]) -> None:
     # The report is uploaded also where something is refused below.
     set_outputs(environment, {"report-name": outcome["report"], architecture: json.dumps(outcome)})
     if not passed:
-        print(f"Nothing is handed over for {plain(architecture)} but the report: the build or the gate failed")
+        kept = "Only the report is" if report else "Nothing is"
+        why = f"the verdict of the gate is {plain(verdict)}" if report else "nothing was judged"
+        print(f"{kept} handed over for {architecture}: {why}")
         return
     paths = _judged(environment, Path(report))
     outcome |= {"verdict": verdict, "artifact": name}
+    print(f"Handed over as {name}: {plain(', '.join(paths))}")
     set_outputs(environment, {"name": name, "paths": "\n".join(paths), architecture: json.dumps(outcome)})
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import build_inputs
 import engine
-from step import StepError, set_outputs
+from step import StepError, plain, set_outputs, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 _INSIDE: Final = Path(__file__).with_name("inside")
 _NOTES: Final = "/glibc-guard/notes"
+_LIKE: Final = "/glibc-guard/owner"  # a folder that belongs to whom the files are given back
 #: What is kept for the next run, and where the container has it: downloads alone. No program, no configuration and no
 #: wheel that pip built itself is in there: nothing of an earlier build takes the place of what this one asks for.
 #: Sources: the Cargo book, "Cargo Home"; pip's documentation, "Caching" (``http`` before pip 23.3, ``http-v2`` since).
@@ -32,24 +36,34 @@ _DOWNLOADS: Final = {
     "pip": "/glibc-guard/pip/http",
     "pip-v2": "/glibc-guard/pip/http-v2",
 }
-#: Whatever decides which packages a build fetches.
+#: The names of files that decide which packages a build fetches.
 _LOCKS: Final = (
     "Cargo.lock",
+    "Cargo.toml",
     "rust-toolchain",
     "rust-toolchain.toml",
     "uv.lock",
     "poetry.lock",
     "pdm.lock",
-    "pylock.toml",
+    "Pipfile.lock",
+    "pylock*.toml",
     "pyproject.toml",
     "setup.py",
     "setup.cfg",
+    "requirements*.txt",  # and requirements/build.txt: the star stands for a slash as well
+    "constraints*.txt",
 )
-_MORE_LOCKS: Final = "requirements*.txt"
+_LOCK: Final = re.compile(
+    "|".join(fnmatch.translate(f"*/{name}") for name in _LOCKS)
+)  # of the last two parts of a path
+#: Where cargo leaves the cdylib of a dependency, which it builds beside what it needs of it; what was asked for goes
+#: right into the folder of the profile (cargo's ``layout.rs``: ``deps``, and ``out`` in the layout that follows).
+_OF_DEPENDENCIES: Final = frozenset({"deps", "out"})
 _DEFAULT_WHEELS: Final = "wheelhouse/*.whl"
 _LONGEST_NOTE: Final = 200  # bytes
 _LONGEST_MESSAGES: Final = 256 << 20  # bytes of what cargo says
 _INPUTS: Final = "inputs.json"  # what `prepare` leaves for `run`
+_STARTED: Final = "started.json"  # there while a container may be: its name, and the owner of the files
 
 
 def prepare(environment: Mapping[str, str]) -> None:
@@ -75,30 +89,67 @@ def run(environment: Mapping[str, str]) -> None:
         StepError: the build failed, or left something that cannot be used.
     """
     folder = _folder(environment)
-    inputs = json.loads((folder / _INPUTS).read_text(encoding="utf-8"))
-    given = build_inputs.read({**environment, **inputs})
-    notes = folder / "notes"
-    if notes.exists():
-        shutil.rmtree(notes)
-    notes.mkdir(parents=True)
-    status = _in_container(given, folder)
-    _put_git_away(given.workspace, folder)
-    told = _note(notes, "status")
+    given = _prepared(environment)
+    owner = _owner(given.workspace)
+    _empty(folder / "notes")
+    name = f"glibc-guard-build-{secrets.token_hex(8)}"
+    started = {"container": name, "image": given.image, "owner": owner}
+    (folder / _STARTED).write_text(json.dumps(started), encoding="utf-8")
+    print(f"Building in {given.image}")
+    with _nothing_printed_is_a_command():
+        try:
+            status = _build(given, folder, name)
+        finally:
+            _leave_nothing(given.workspace, folder)
+    told = _note(folder / "notes", "status")
     # podman behind docker's program loses the exit status of a container that --rm removes (podman #18889).
     if status != 0 or told != "0":
-        raise StepError(_why_it_failed(given, notes, told or str(status)))
-    refuse_files_of_root(given.workspace)
-    set_outputs(environment, {"artifacts": "\n".join(_artifacts(given, notes))})
+        raise StepError(_why_it_failed(given, folder / "notes", told or str(status)))
+    refuse_files_of_others(given.workspace, owner[0])
+    artifacts = _artifacts(given, folder / "notes")
+    print(f"Built, and next to be judged: {plain(', '.join(artifacts))}")
+    set_outputs(environment, {"artifacts": "\n".join(artifacts)})
 
 
-def _in_container(given: BuildInputs, folder: Path) -> int:
-    writable = {
-        str(given.workspace): given.workspace,  # the same path, so that paths in what is built mean something here
-        _NOTES: folder / "notes",
-    }
-    for name, place in _DOWNLOADS.items():
-        writable[place] = folder / "cache" / name
-        writable[place].mkdir(parents=True, exist_ok=True)
+def clear_up(environment: Mapping[str, str]) -> None:
+    """Do what `run` does at its end, where it was killed before: the job was cancelled, or ran out of its time."""
+    folder = _folder(environment)
+    if (folder / _STARTED).exists():
+        with _nothing_printed_is_a_command():
+            _leave_nothing(workspace(environment), folder)
+
+
+def _leave_nothing(workspace: Path, folder: Path) -> None:
+    """See that no container, no file of root's and no ``.git`` is left, whatever became of the build."""
+    started = json.loads((folder / _STARTED).read_text(encoding="utf-8"))
+    engine.remove(engine.require(), started["container"])
+    try:
+        _give_back(workspace, folder, started["image"], started["owner"])
+    finally:
+        _put_git_away(workspace, folder)
+    (folder / _STARTED).unlink()
+
+
+def _prepared(environment: Mapping[str, str]) -> BuildInputs:
+    inputs = json.loads((_folder(environment) / _INPUTS).read_text(encoding="utf-8"))
+    return build_inputs.read({**environment, **inputs})
+
+
+def _empty(folder: Path) -> Path:
+    """Return ``folder`` with nothing in it."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _owner(workspace: Path) -> tuple[int, int]:
+    """Return the user and the group that all files belong to after the build: those that run this step."""
+    found = workspace.stat()
+    return (found.st_uid, found.st_gid) if os.getuid() == 0 else (os.getuid(), os.getgid())
+
+
+def _build(given: BuildInputs, folder: Path, name: str) -> int:
     readonly = {engine.SCRIPTS: _INSIDE}
     git = given.workspace / ".git"
     if git.exists():
@@ -107,7 +158,6 @@ def _in_container(given: BuildInputs, folder: Path) -> int:
         "GLIBC_GUARD_KIND": given.kind,
         "GLIBC_GUARD_WORKSPACE": str(given.workspace),
         "GLIBC_GUARD_FOLDER": str(given.folder),
-        "GLIBC_GUARD_GIVE_BACK": "\n".join(writable),
         "GLIBC_GUARD_NOTES": _NOTES,
         "GLIBC_GUARD_BEFORE": given.before,
         "GLIBC_GUARD_COMMAND": given.build_command,
@@ -117,11 +167,41 @@ def _in_container(given: BuildInputs, folder: Path) -> int:
         "GLIBC_GUARD_TOOLCHAIN": given.toolchain,
         "GLIBC_GUARD_PROFILE": given.profile or "release",
     }
-    # What a build prints is no command to the runner, be it a compiler's `::std` or a package that means harm.
+    mounts = engine.Mounts(_writable(given.workspace, folder), readonly)
+    command = ["build.sh", engine.SCRIPTS]
+    return engine.run(engine.require(), given.image, name, mounts, command, variables)
+
+
+def _give_back(workspace: Path, folder: Path, image: str, owner: tuple[int, int]) -> None:
+    """Make every file that the build could write one of ``owner``; only the engine can, where this user is not root."""
+    writable = _writable(workspace, folder)
+    # A folder of the owner, since the engine may number users in another way: rootless podman does.
+    like = _empty(folder / "owner")
+    os.chown(like, *owner)
+    mounts = engine.Mounts(writable, {engine.SCRIPTS: _INSIDE, _LIKE: like})
+    name = f"glibc-guard-give-back-{secrets.token_hex(8)}"
+    engine.run(engine.require(), image, name, mounts, ["give_back.sh", _LIKE, *writable], {})
+
+
+def _writable(workspace: Path, folder: Path) -> dict[str, Path]:
+    """Return what the container may write to."""
+    found = {
+        str(workspace): workspace,  # the same path, so that paths in what is built mean something here
+        _NOTES: folder / "notes",
+    }
+    for name, place in _DOWNLOADS.items():
+        found[place] = folder / "cache" / name
+        found[place].mkdir(parents=True, exist_ok=True)
+    return found
+
+
+@contextlib.contextmanager
+def _nothing_printed_is_a_command() -> Iterator[None]:
+    """What a build prints is no command to the runner, be it a compiler's `::std` or a package that means harm."""
     token = secrets.token_hex(16)
     print(f"::stop-commands::{token}")
     try:
-        return engine.run(engine.require(), given.image, engine.Mounts(writable, readonly), variables)
+        yield
     finally:
         print(f"\n::{token}::")
 
@@ -167,14 +247,13 @@ def _read(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
-def refuse_files_of_root(workspace: Path) -> None:
-    """Raise StepError where the container left a file of root's in a workspace of another user."""
-    if workspace.stat().st_uid == 0:
-        return
-    for path in _tree(workspace):
-        if path.lstat().st_uid == 0:
+def refuse_files_of_others(workspace: Path, owner: int) -> None:
+    """Raise StepError where the build left a file that does not belong to the user ``owner``."""
+    for path in (workspace, *_tree(workspace)):
+        if (found := path.lstat().st_uid) != owner:
             name = path.relative_to(workspace)
-            raise StepError(f"{name} belongs to root after the build, and could not be given back: see the log above")
+            user = "root" if found == 0 else f"user {found}"
+            raise StepError(f"{name} belongs to {user} after the build, and could not be given back: see the log above")
 
 
 def _tree(folder: Path) -> Iterator[Path]:
@@ -219,23 +298,25 @@ def _files_of_message(line: bytes) -> list[Path]:
         if message.get("reason") != "compiler-artifact":
             return []
         kinds = message["target"]["kind"]
-        files = [message["executable"]] if "bin" in kinds else message["filenames"] if "cdylib" in kinds else []
-        return [path for path in map(Path, files) if path.suffix in {"", ".so"}]
+        if "bin" in kinds:
+            return [Path(message["executable"])]
+        libraries = [path for path in map(Path, message["filenames"]) if path.suffix == ".so"]
+        return [path for path in libraries if path.parent.name not in _OF_DEPENDENCIES] if "cdylib" in kinds else []
     except (ValueError, LookupError, TypeError, AttributeError):
         return []
 
 
 def _lock_key(given: BuildInputs) -> str:
-    """Return a key for whatever decides which packages are fetched."""
+    """Return a key for whatever decides which packages are fetched, wherever in the repository it is."""
     key = hashlib.sha256(repr((given.toolchain, given.pythons, given.before, given.build_command)).encode())
-    between = (given.folder, *given.folder.parents)
-    for folder in between[: between.index(given.workspace) + 1]:
-        names = [*_LOCKS, *sorted(path.name for path in folder.glob(_MORE_LOCKS))]
-        for path in (folder / name for name in names):
-            if path.is_file():
-                name = str(path.relative_to(given.workspace))
-                key.update(os.fsencode(name) + hashlib.sha256(path.read_bytes()).digest())
+    key.update(os.fsencode(given.folder.relative_to(given.workspace)) + b"\0")
+    for path in sorted(path for path in _tree(given.workspace) if _decides_what_is_fetched(path)):
+        key.update(os.fsencode(path.relative_to(given.workspace)) + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return key.hexdigest()[:16]
+
+
+def _decides_what_is_fetched(path: Path) -> bool:
+    return _LOCK.fullmatch(f"/{path.parent.name}/{path.name}") is not None and stat.S_ISREG(path.lstat().st_mode)
 
 
 def _folder(environment: Mapping[str, str]) -> Path:

@@ -61,7 +61,7 @@ def fix(
         NotFixedError: something cannot be read, or the check of the copy does not agree. Nothing is left behind.
     """
     limits = limits or Limits()
-    settings = replace(settings, baseline=None, baseline_required=False, together=False)
+    settings = replace(settings, baseline=None, baseline_required=False, together=False, explain=False)
     before = check([request.path], settings, limits=limits, progress=progress)
     judged = before.artifacts[0]
     _refuse_unread(before)

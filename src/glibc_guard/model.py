@@ -197,8 +197,8 @@ class Frame:
 class Site:
     """A place in the code that brings a requirement; None where unknown.
 
-    Of several inlined levels, function, file and line are those of the innermost one whose file is in the repository, else
-    of the innermost one.
+    Of several inlined levels, function, file and line are those of the innermost one whose file is in the repository,
+    else of the innermost one.
     """
 
     function: str | None = None
@@ -224,6 +224,7 @@ class Finding:
     target: str | None = None
     sites: tuple[Site, ...] = ()
     hint: str | None = None
+    uses: int = 0  # places that use the symbol, of which ``sites`` names some; 0 where none is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +322,7 @@ class Changes:
     distros_gained: tuple[RunsOn, ...]
     downloads_lost_before: float | None
     downloads_lost_after: float | None
+    verdict_before: Verdict | None = None  # where the baseline is a report, and so was judged
 
 
 @dataclass(frozen=True, slots=True)

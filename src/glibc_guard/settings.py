@@ -20,6 +20,7 @@ RULES_OF_INTENT: Final = frozenset({
     "conflicting-protobuf", "conflicting-malloc",
 })  # fmt: skip
 PYPI: Final = "pypi:"  # a baseline from a package index
+RUN: Final = "run:"  # a baseline from a run of a workflow, which the Action fetches
 SIZE_JUMP_RATIO: Final = 1.5
 SIZE_JUMP_BYTES: Final = 1024 * 1024
 
@@ -53,7 +54,7 @@ class Settings:
     allow_empty: bool = False
     together: bool = False  # judge all artifacts as one process
     jobs: int | None = None  # threads; None for one a processor
-    baseline: str | None = None  # what to compare with: a path, a JSON report, or "pypi:NAME[==VERSION]"
+    baseline: str | None = None  # a path, a JSON report, "pypi:NAME[==VERSION]", or "run:ARTIFACT" in the Action
     baseline_required: bool = False  # nothing compared is an error
     size_jump_ratio: float = SIZE_JUMP_RATIO  # a jump is a growth by more than this ratio …
     size_jump_bytes: int = SIZE_JUMP_BYTES  # … and by more than so many bytes
@@ -62,6 +63,10 @@ class Settings:
     max_size: tuple[tuple[str, int], ...] = ()  # glob of members, or of the artifact's name → bytes
     expect_toolchain: tuple[str, ...] = ()  # parts of compiler notes, of which each own object has one; * is any text
     severities: Mapping[str, Severity] = field(default_factory=dict)  # of RULES_OF_INTENT, where another was chosen
+    explain: bool = True  # look for the places that use the symbols of findings
+    debug_dirs: tuple[Path, ...] = ()  # folders in which split debug files are looked for
+    path_prefixes: tuple[tuple[str, str], ...] = ()  # of files in debug information: as recorded → in the repository
+    repository: Path | None = None  # its root; None where there is none
     ignores: tuple[Ignore, ...] = ()
     source: Path | None = None  # the file that these settings were read from
 
@@ -69,6 +74,11 @@ class Settings:
 def is_from_index(baseline: str) -> bool:
     """Tell whether ``baseline`` names a project on a package index, and no path."""
     return baseline[: len(PYPI)].lower() == PYPI
+
+
+def is_from_run(baseline: str) -> bool:
+    """Tell whether ``baseline`` names the report artifact of a workflow run, and no path."""
+    return baseline.startswith(RUN)
 
 
 def member_glob(text: str) -> str:

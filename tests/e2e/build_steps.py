@@ -7,12 +7,15 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import yaml
+
 from e2e.conftest import ROOT
 from e2e.runner import key_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
 
 #: The user that owns the checkout; nobody else's file may be there after a build.
 RUNNER: Final = 1001 if os.getuid() == 0 else os.getuid()
@@ -22,6 +25,17 @@ DEFAULTS: Final = {
     "working-directory": ".",
     "artifact-name": "dist",
     "rust-profile": "release",
+}
+#: The actions of the workflow by the step of `scripts/build` that each runs.
+ACTIONS: Final = {
+    step: ROOT / ".github" / "actions" / folder
+    for step, folder in (
+        ("prepare", "build"),
+        ("run", "build"),
+        ("clear-up", "clear-up"),
+        ("hand-over", "hand-over"),
+        ("result", "result"),
+    )
 }
 #: What a job has in its environment and a build must never see.
 SECRETS: Final = {
@@ -63,10 +77,17 @@ class Steps:
         return prepared if prepared.status != 0 else self.step("run")
 
     def step(self, name: str, **inputs: str) -> Done:
+        started = self.start(name, **inputs)
+        log, _ = started.communicate()
+        outputs = key_values((self.temporary / "output").read_text(encoding="utf-8"))
+        return Done(started.returncode, log.decode(errors="replace"), outputs)
+
+    def start(self, name: str, **inputs: str) -> subprocess.Popen[bytes]:
+        """Starts a step by the script that its action has for it, as the runner does."""
         given = inputs
         if name == "prepare":
             given = {**DEFAULTS, "image": self.image, **{key.replace("_", "-"): text for key, text in inputs.items()}}
-        if os.getuid() != RUNNER:
+        if name == "prepare" and os.getuid() != RUNNER:
             subprocess.run(["chown", "-hR", f"{RUNNER}:{RUNNER}", self.workspace], check=True)
         output = self.temporary / "output"
         output.write_text("", encoding="utf-8")
@@ -80,15 +101,19 @@ class Steps:
             **{f"INPUT_{key.upper().replace('-', '_')}": value for key, value in given.items()},
             **self.extra,
         }
-        done = subprocess.run(
-            ["/bin/sh", "-e", ROOT / "scripts" / "build" / "run.sh"],
-            check=False,
+        action, script = ACTIONS[name], self.temporary / "script.sh"
+        script.write_text(_script_of(action, name), encoding="utf-8")
+        return subprocess.Popen(
+            ["/bin/sh", "-e", script],
             cwd=self.workspace,
-            env=variables,
+            env={**variables, "GITHUB_ACTION_PATH": str(action)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        return Done(
-            done.returncode, done.stdout.decode(errors="replace"), key_values(output.read_text(encoding="utf-8"))
-        )
+
+
+def _script_of(action: Path, step: str) -> str:
+    manifest = yaml.safe_load((action / "action.yml").read_text(encoding="utf-8"))
+    (script,) = [entry["run"] for entry in manifest["runs"]["steps"] if entry.get("env", {}).get("STEP") == step]
+    return str(script)

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from e2e.build_steps import RUNNER, SECRETS, Steps
 from e2e.conftest import ROOT, tool
 from e2e.containers import IMAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 pytestmark = pytest.mark.e2e
 
@@ -95,7 +102,7 @@ def test_git_works_in_the_checkout_of_another_user(steps: Steps) -> None:
     assert (steps.workspace / "version").read_text(encoding="utf-8") == "v1\n"
 
 
-@pytest.mark.parametrize("ending", ["true", "exit 7", "kill -KILL $$", "rm /usr/bin/find"])
+@pytest.mark.parametrize("ending", ["true", "exit 7", "kill -KILL $$", "rm -f /usr/bin/chown /bin/chown"])
 def test_no_git_on_the_host_reads_what_a_build_wrote(steps: Steps, ending: str) -> None:
     """The last step of actions/checkout runs git in the workspace with the job's token, where ``.git/config`` is."""
     commit(steps.workspace)
@@ -111,7 +118,7 @@ umount .git && exit 95
 mkdir -p sub && echo 'gitdir: ../elsewhere' >sub/.git
 """
     done = steps.build(build_command=f"set +e\n{hostile}\n{ending}", artifacts="x")
-    assert (done.status == 0) == (ending == "true"), done.log
+    assert (done.status == 0) == (ending in {"true", "rm -f /usr/bin/chown /bin/chown"}), done.log
     assert not re.search(r"exit status 9\d", done.log), done.log
     assert not (steps.workspace / ".git").exists()
     away = steps.temporary / "glibc-guard-build" / "git" / "git"
@@ -161,18 +168,16 @@ HOSTILE = (
 def test_a_hostile_input_is_refused_before_anything_runs(steps: Steps, name: str, value: str) -> None:
     given = {"build-command": "true", "artifacts": "x", name: value}
     done = steps.step("prepare", **given)
-    if done.status == 0:  # a toolchain may be called so
-        assert name in {"python", "rust-toolchain", "rust-profile"}, done.log
-    else:
-        assert done.status == 1
-        assert done.last_line.startswith("::error title=glibc-guard build::")
-        assert done.log.count("\n") == 1, done.log
+    assert done.status == 1
+    assert done.last_line.startswith("::error title=glibc-guard build::")
+    assert done.log.count("\n") == 1, done.log
+    assert not done.outputs
     assert not list(steps.workspace.rglob("pwned"))
 
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_hostile_artifacts_and_targets_are_only_text(steps: Steps, value: str) -> None:
-    done = steps.build(build_command="true", artifacts=value, target=value, config=value, baseline=value)
+    done = steps.build(build_command="true", artifacts=value, target=value)
     assert done.status == 0, done.log
     assert done.outputs["artifacts"].splitlines() == value.splitlines()
     assert not list(steps.workspace.rglob("pwned"))
@@ -222,10 +227,102 @@ def test_a_container_that_is_stopped_is_no_success(steps: Steps) -> None:
     assert "The build failed in the container at: build-command" in done.last_line
 
 
+def test_a_build_that_takes_the_programs_of_its_container_away(steps: Steps) -> None:
+    done = steps.build(build_command="mkdir out; touch out/mine; chown 0:0 .; rm -rf /bin /usr/bin", artifacts="out")
+    assert "the container at: build-command" in done.last_line or done.status == 0, done.log
+    assert owners(steps.workspace) == {RUNNER}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can have a workspace of another user")
 def test_files_that_cannot_be_given_back(steps: Steps) -> None:
-    done = steps.build(build_command="touch mine; rm /usr/bin/find", artifacts="mine")
+    derive(steps, "no-stat", "RUN rm /usr/bin/stat")
+    done = steps.build(build_command="mkdir out; touch out/mine", artifacts="out")
     assert done.status == 1
-    assert "in the container at: giving the files back to their owner" in done.last_line
+    assert done.last_line.endswith(
+        "out belongs to root after the build, and could not be given back: see the log above"
+    )
+    assert re.search(r"stat: .*not found", done.log)
+
+
+def derive(steps: Steps, name: str, *recipe: str) -> None:
+    """Builds in an image that is made of the one of the tests."""
+    variables = {**os.environ, **steps.environment}
+    steps.image = f"localhost/glibc-guard-tests/{name}:1"
+    command = [str(tool("docker")), "build", "--quiet", "--tag", steps.image, "-"]
+    text = "\n".join((f"FROM {IMAGE}", *recipe, "")).encode()
+    subprocess.run(command, check=True, env=variables, input=text, capture_output=True)
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} does not appear"
+        time.sleep(0.1)
+
+
+def container(steps: Steps) -> str:
+    """The name of the container that the step has started."""
+    started = steps.temporary / "glibc-guard-build" / "started.json"
+    return str(json.loads(started.read_text(encoding="utf-8"))["container"])
+
+
+def is_there(steps: Steps, name: str) -> bool:
+    command = [str(tool("docker")), "ps", "--all", "--quiet", "--filter", f"name={name}"]
+    variables = {**os.environ, **steps.environment}
+    return subprocess.run(command, check=True, env=variables, capture_output=True, text=True).stdout != ""
+
+
+LONG: Final = {"build_command": "mkdir out; touch out/half; sleep 600", "artifacts": "out"}
+
+
+def test_a_job_that_is_cancelled_leaves_nothing_behind(steps: Steps) -> None:
+    """The runner sends SIGINT to the process that it started, and SIGTERM after 7.5 seconds (ProcessInvoker.cs)."""
+    commit(steps.workspace)
+    assert steps.step("prepare", **LONG).status == 0
+    step = steps.start("run")
+    wait_for(steps.workspace / "out" / "half")
+    name = container(steps)
+    assert is_there(steps, name)
+    began = time.monotonic()
+    step.send_signal(signal.SIGINT)
+    log, _ = step.communicate(timeout=60)
+    assert time.monotonic() - began < 7.5, "the runner would not have waited"
+    assert step.returncode == 1
+    last = log.decode().rstrip().splitlines()[-1]
+    assert last.endswith("The build was stopped: the job was cancelled, or ran longer than timeout-minutes")
+    assert "Traceback" not in log.decode()
+    assert not is_there(steps, name)
+    assert owners(steps.workspace) == {RUNNER}
+    assert not (steps.workspace / ".git").exists()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_what_a_killed_step_leaves_is_cleared_up(steps: Steps, ending: signal.Signals) -> None:
+    commit(steps.workspace)
+    (steps.workspace / "project").mkdir()
+    build = LONG["build_command"].replace("out", "../out")
+    assert steps.step("prepare", build_command=build, artifacts="out", working_directory="project").status == 0
+    step = steps.start("run")
+    wait_for(steps.workspace / "out" / "half")
+    step.send_signal(ending)
+    assert step.wait(timeout=60) == -ending
+    name = container(steps)
+    assert is_there(steps, name)
+    shutil.rmtree(steps.workspace / "project")  # the build may have done so, too
+    assert os.getuid() != 0 or owners(steps.workspace) == {0, RUNNER}
+    done = steps.step("clear-up")
+    assert done.status == 0, done.log
+    assert not is_there(steps, name)
+    assert owners(steps.workspace) == {RUNNER}
+    assert not (steps.workspace / ".git").exists()
+    assert steps.step("clear-up").log == ""
+
+
+def test_after_a_build_that_ended_nothing_is_cleared_up(steps: Steps) -> None:
+    assert steps.step("clear-up").status == 0  # where not even the inputs were right
+    assert steps.build(build_command="touch x", artifacts="x").status == 0
+    done = steps.step("clear-up")
+    assert (done.status, done.log) == (0, "")
 
 
 def test_an_image_that_cannot_be_pulled(steps: Steps) -> None:
@@ -236,32 +333,62 @@ def test_an_image_that_cannot_be_pulled(steps: Steps) -> None:
 
 
 def test_an_image_with_a_user_and_an_entry_point_of_its_own(steps: Steps) -> None:
-    variables = {**os.environ, **steps.environment}
-    recipe = f'FROM {IMAGE}\nUSER 65534\nENTRYPOINT ["/bin/false"]\n'.encode()
-    name = "localhost/glibc-guard-tests/own-entry-point:1"
-    command = [str(tool("docker")), "build", "--quiet", "--tag", name, "-"]
-    subprocess.run(command, check=True, env=variables, input=recipe, capture_output=True)
-    steps.image = name
+    derive(steps, "own-entry-point", "USER 65534", 'ENTRYPOINT ["/bin/false"]')
     done = steps.build(build_command="id -u >identity", artifacts="x")
     assert done.status == 0, done.log
     assert (steps.workspace / "identity").read_text(encoding="utf-8") == "0\n"
+    assert owners(steps.workspace) == {RUNNER}
 
 
-def test_an_image_without_a_shell(steps: Steps) -> None:
-    steps.image = "localhost/glibc-guard-empty:1"
-    variables = {**os.environ, **steps.environment}
-    empty = subprocess.run(["tar", "-c", "-T", "/dev/null"], check=True, capture_output=True).stdout
-    docker = tool("docker")
-    subprocess.run([docker, "import", "-", steps.image], check=True, env=variables, input=empty, capture_output=True)
+def import_image(steps: Steps, name: str, root: Path) -> None:
+    """Makes an image of what is in the folder ``root``."""
+    steps.image = f"localhost/glibc-guard-tests/{name}:1"
+    docker, variables = str(tool("docker")), {**os.environ, **steps.environment}
+    subprocess.run([docker, "rmi", "--force", steps.image], check=False, env=variables, capture_output=True)
+    archive = subprocess.run(["tar", "-C", root, "-c", "."], check=True, capture_output=True).stdout
+    subprocess.run([docker, "import", "-", steps.image], check=True, env=variables, input=archive, capture_output=True)
+
+
+def test_an_image_without_a_shell(steps: Steps, tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    import_image(steps, "empty", tmp_path / "root")
     done = steps.build(build_command="true", artifacts="x")
     assert done.status == 1
-    assert "The container did not start in localhost/glibc-guard-empty:1" in done.last_line
+    assert f"The container did not start in {steps.image}" in done.last_line
+
+
+def test_an_image_with_nothing_but_busybox(steps: Steps, tmp_path: Path) -> None:
+    """No bash, no GNU program, no user database: what Alpine has, and less."""
+    programs = tmp_path / "root" / "bin"
+    programs.mkdir(parents=True)
+    shutil.copy(tool("busybox"), programs / "busybox")
+    for name in ("sh", "mkdir", "chown", "rm", "stat", "touch", "ls", "id"):
+        (programs / name).symlink_to("busybox")
+    import_image(steps, "busybox", tmp_path / "root")
+    script = "mkdir out\ntouch 'out/a file'\nid -u >out/identity"
+    done = steps.build(before="touch /made", build_command=f"ls /made\n{script}", artifacts="out")
+    assert done.status == 0, done.log
+    assert (steps.workspace / "out" / "identity").read_text(encoding="utf-8") == "0\n"
+    assert owners(steps.workspace) == {RUNNER}
+    done = steps.build(build_command="false\ntouch went-on", artifacts="out")
+    assert "the container at: build-command (exit status 1)" in done.last_line
+    assert not (steps.workspace / "went-on").exists()
+
+
+def test_no_python(steps: Steps, tmp_path: Path) -> None:
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs" / "sh").symlink_to("/bin/sh")
+    steps.extra = {"PATH": str(tmp_path / "programs")}
+    done = steps.build(build_command="true", artifacts="x")
+    assert done.status == 1
+    assert "There is no python3 on PATH" in done.last_line
 
 
 def test_no_engine(steps: Steps, tmp_path: Path) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "python3").symlink_to("/usr/bin/python3" if Path("/usr/bin/python3").exists() else tool("python3"))
+    (programs / "sh").symlink_to("/bin/sh")
     steps.extra = {"PATH": str(programs)}
     done = steps.build(build_command="true", artifacts="x")
     assert done.status == 1
@@ -306,10 +433,17 @@ def test_the_cache_is_keyed_by_image_and_lock_file(steps: Steps) -> None:
         ("crates/Cargo.lock", "c"),
         ("requirements-build.txt", "d"),
         ("setup.cfg", "e"),
+        ("native/core/Cargo.lock", "f"),
+        ("requirements/build.txt", "g"),
+        ("other/pyproject.toml", "h"),
     ):
+        (steps.workspace / name).parent.mkdir(parents=True, exist_ok=True)
         (steps.workspace / name).write_text(content, encoding="utf-8")
         keys.append(steps.step("prepare", **given, working_directory="crates/one").outputs["key"])
-    assert len(set(keys)) == 7
+    assert len(set(keys)) == len(keys) == 10
+    (steps.workspace / "main.c").write_text("int main;", encoding="utf-8")  # nothing is fetched for it
+    (steps.workspace / "setup.py").symlink_to("/dev/zero")
+    assert steps.step("prepare", **given, working_directory="crates/one").outputs["key"] == keys[-1]
     assert "restore-keys" not in first  # no other key's cache will do
     assert Path(first["cache"]).is_dir()
 
@@ -356,6 +490,15 @@ def test_a_wheel_that_cannot_keep_the_target_fails(steps: Steps) -> None:
     assert "at: auditwheel repair of counter-1.0" in done.last_line
 
 
+def test_an_image_with_musl_is_asked_for_the_target_of_its_own(steps: Steps) -> None:
+    derive(steps, "musl", f"RUN touch /lib/ld-musl-{os.uname().machine}.so.1")
+    write_extension(steps.workspace)
+    done = steps.build(kind="wheel", python="cp39-cp39", target="manylinux2014, musllinux_1_2")
+    assert done.status == 1  # what is built there needs glibc in truth
+    assert "at: auditwheel repair of counter-1.0" in done.last_line
+    assert f"invalid choice: 'musllinux_1_2_{os.uname().machine}'" in done.log
+
+
 def test_a_python_that_the_image_does_not_have(steps: Steps) -> None:
     write_extension(steps.workspace)
     done = steps.build(kind="wheel", python="cp399")
@@ -384,6 +527,79 @@ def write_extension(folder: Path, call: str = "0", header: str = "stdlib.h") -> 
         f"PyMODINIT_FUNC PyInit_counter(void) {{ if ((long)({call})) return 0; return PyModule_Create(&module); }}\n",
         encoding="utf-8",
     )
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+
+
+#: A workspace of cargo's whose folder is not that of the call, with a dependency beside it that has a cdylib as well.
+RUST: Final = {
+    "rust-toolchain.toml": '[toolchain]\nchannel = "1.85.0"\nprofile = "minimal"\n',
+    "Cargo.toml": '[workspace]\nmembers = ["crates/*"]\nexclude = ["vendor"]\nresolver = "2"\n',
+    "Cargo.lock": """version = 3
+
+[[package]]
+name = "helper"
+version = "0.1.0"
+
+[[package]]
+name = "plugin"
+version = "0.1.0"
+
+[[package]]
+name = "tool"
+version = "0.1.0"
+dependencies = [
+ "helper",
+ "plugin",
+]
+""",
+    "vendor/helper/Cargo.toml": '[package]\nname = "helper"\nversion = "0.1.0"\nedition = "2021"\n'
+    '[lib]\ncrate-type = ["cdylib", "rlib"]\n',
+    "vendor/helper/src/lib.rs": "pub fn answer() -> i32 { 42 }\n",
+    "crates/plugin/Cargo.toml": '[package]\nname = "plugin"\nversion = "0.1.0"\nedition = "2021"\n'
+    '[lib]\ncrate-type = ["cdylib", "rlib"]\n',
+    "crates/plugin/src/lib.rs": '#[no_mangle]\npub extern "C" fn plugin() -> i32 { 1 }\n',
+    "crates/tool/Cargo.toml": '[package]\nname = "tool"\nversion = "0.1.0"\nedition = "2021"\n[dependencies]\n'
+    'helper = { path = "../../vendor/helper" }\nplugin = { path = "../plugin" }\n',
+    "crates/tool/src/main.rs": 'fn main() { println!("{}", helper::answer() + plugin::plugin()) }\n',
+}
+
+
+def test_programs_and_cdylibs_of_a_cargo_workspace(steps: Steps) -> None:
+    write(steps.workspace, RUST)
+    before = "rustup --version; rustc --version >rustc; cargo --version >cargo"
+    done = steps.build(kind="rust", working_directory="crates/tool", before=before)
+    assert done.status == 0, done.log
+    assert done.outputs["artifacts"] == "../../target/release/tool"
+    assert "rustc 1.85.0" in (steps.workspace / "crates" / "tool" / "rustc").read_text(encoding="utf-8")
+    assert done.log.index("=== installing the toolchain") < done.log.index("=== before") < done.log.index("=== cargo")
+    program = steps.workspace / "target" / "release" / "tool"
+    assert subprocess.run([program], check=True, capture_output=True, text=True).stdout == "43\n"
+
+    done = steps.build(kind="rust", rust_toolchain="1.86.0", rust_profile="dev", before="rustc --version")
+    assert done.status == 0, done.log
+    assert sorted(done.outputs["artifacts"].split()) == ["target/debug/libplugin.so", "target/debug/tool"]
+    assert "rustc 1.86.0" in done.log
+
+
+def test_where_the_image_has_no_curl_before_can_bring_it(steps: Steps) -> None:
+    derive(steps, "no-curl", "RUN mv /usr/bin/curl /opt/curl")
+    write(steps.workspace, RUST)
+    done = steps.build(kind="rust", before="mv /opt/curl /usr/bin/curl", build_command="cargo --version", artifacts="x")
+    assert done.status == 0, done.log
+    assert done.log.index("=== before") < done.log.index("=== installing rustup") < done.log.index("cargo 1.85.0")
+
+
+def test_a_rust_project_without_a_lock_file(steps: Steps) -> None:
+    write(steps.workspace, {name: text for name, text in RUST.items() if name != "Cargo.lock"})
+    done = steps.build(kind="rust")
+    assert done.status == 1
+    assert "the container at: cargo build (exit status 101)" in done.last_line
+    assert "--locked" in done.log
 
 
 def hand_over(steps: Steps, **inputs: str) -> dict[str, str]:
@@ -508,7 +724,7 @@ def outcome(verdict: str, glibc: str, architecture: str) -> str:
 
 
 #: actions/download-artifact takes an empty pattern for all there is.
-NOTHING = ("error", "", "dist-nothing-passed", "report-dist-nothing-passed")
+NOTHING = ("error", "", "glibc-guard-nothing-passed", "glibc-guard-no-report")
 
 
 @pytest.mark.parametrize(
@@ -553,8 +769,7 @@ NOTHING = ("error", "", "dist-nothing-passed", "report-dist-nothing-passed")
 def test_the_result_of_all_architectures(
     steps: Steps, architectures: list[str], build: dict[str, object], expected: tuple[str, ...]
 ) -> None:
-    given = {"build": json.dumps(build), "artifact-name": "dist"}
-    done = steps.step("result", **given, architectures=json.dumps(architectures))
+    done = steps.step("result", build=json.dumps(build), architectures=json.dumps(architectures))
     assert done.status == 0, done.log
     names = ("verdict", "floor", "artifacts", "report")
     assert tuple(done.outputs[name] for name in names) == expected
@@ -562,8 +777,7 @@ def test_the_result_of_all_architectures(
 
 @pytest.mark.parametrize("architectures", ["", "x86_64", "[]", "{}", "[1]", '["x86_64"'])
 def test_architectures_that_are_no_list(steps: Steps, architectures: str) -> None:
-    given = {"build": '{"result": "failure"}', "artifact-name": "dist"}
-    done = steps.step("result", **given, architectures=architectures)
+    done = steps.step("result", build='{"result": "failure"}', architectures=architectures)
     assert done.status == 1
     assert done.last_line.endswith('The input architectures is a JSON list, such as ["x86_64", "aarch64"]')
     assert tuple(done.outputs.values()) == NOTHING

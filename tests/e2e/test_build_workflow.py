@@ -7,6 +7,7 @@ and cache.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -41,7 +42,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(ROOT / name, folder / name)
     workflow = folder / ".github" / "workflows" / "build.yml"
     text, count = re.subn(r"uses: \$/(\S+)", rf"uses: {PUBLISHED}/\1@v1", workflow.read_text(encoding="utf-8"))
-    assert count == 4
+    assert count == 5
     workflow.write_text(text, encoding="utf-8")
     return folder
 
@@ -75,7 +76,7 @@ class Project:
         before, call, after = text.partition("    with:\n")
         given = {key.replace("_", "-"): value for key, value in inputs.items()}
         for key in given:
-            after = re.sub(rf"^      {key}:.*\n", "", after, flags=re.MULTILINE)
+            after = re.sub(rf"^      {key}:.*\n(        .*\n)*", "", after, flags=re.MULTILINE)
         lines = "".join(f"      {key}: {json.dumps(value)}\n" for key, value in given.items())
         (self.folder / WORKFLOW).write_text(before + call + lines + after, encoding="utf-8")
 
@@ -147,11 +148,15 @@ def test_the_rust_program(tmp_path: Path, published: Path, variables: dict[str, 
     done = project.run()
     assert done.returncode == 0, done.stdout
     name = f"visits-{os.uname().machine}"
-    assert project.uploaded() == {f"report-{name}": ["glibc-guard-report.json"], name: ["visits"]}
+    archive = f"visits-linux-{os.uname().machine}.tar.gz"
+    assert project.uploaded() == {f"report-{name}": ["glibc-guard-report.json"], name: [archive]}
     (judged,) = project.report(f"report-{name}")["artifacts"]
-    assert judged["path"] == "target/release/visits"
+    assert judged["path"] == archive
+    uploaded = project.uploads / name / archive
+    assert judged["sha256"] == hashlib.sha256(uploaded.read_bytes()).hexdigest()  # what is attested is what was judged
     assert release(judged["floor"]["GLIBC"]) <= release(IMAGE_GLIBC)
-    ran = subprocess.run([project.uploads / name / "visits"], check=True, capture_output=True, text=True)
+    shutil.unpack_archive(uploaded, tmp_path / "unpacked")
+    ran = subprocess.run([tmp_path / "unpacked" / "visits"], check=True, capture_output=True, text=True)
     assert sorted(ran.stdout.split()) == ["1", "2", "3", "visits", "visits", "visits"]
 
     # The image is newer than 2.18, and so the linker has written down the version of a symbol that is only weak.
@@ -159,7 +164,7 @@ def test_the_rust_program(tmp_path: Path, published: Path, variables: dict[str, 
     shutil.rmtree(project.uploads)
     done = project.run()
     assert done.returncode != 0
-    assert "=== cargo build" in done.stdout
+    assert "=== build-command" in done.stdout
     assert "=== installing rustup" in done.stdout  # no program is kept from one run to the next
     assert "__cxa_thread_atexit_impl (weak)" in done.stdout
     assert list(project.uploaded()) == [f"report-{name}"]
@@ -189,6 +194,21 @@ def test_the_python_extension(tmp_path: Path, published: Path, variables: dict[s
     assert_built_here_fails(project, "here/*.whl", "symbol-version-too-new")
 
 
+def test_a_path_with_spaces(tmp_path: Path, published: Path, variables: dict[str, str]) -> None:
+    project = example("c-program", tmp_path, published, variables)
+    (project.folder / "sub dir").mkdir()
+    (project.folder / "src").rename(project.folder / "sub dir" / "src")
+    (project.folder / "Makefile").rename(project.folder / "sub dir" / "Makefile")
+    project.give(
+        working_directory="sub dir",
+        build_command="make; mv build 'the build'; cp 'the build/table' 'the build/a table'",
+    )
+    project.give(artifacts="the build/a*")
+    done = project.run()
+    assert done.returncode == 0, done.stdout
+    assert project.uploaded()[f"table-{os.uname().machine}"] == ["a table"]
+
+
 def test_where_the_gate_fails_only_the_report_is_uploaded(
     tmp_path: Path, published: Path, variables: dict[str, str]
 ) -> None:
@@ -201,8 +221,13 @@ def test_where_the_gate_fails_only_the_report_is_uploaded(
     report = project.report(name)
     assert report["verdict"] == "fail"
     assert {finding["symbol"] for finding in report["artifacts"][0]["findings"]} == {"reallocarray"}
-    assert "Nothing is handed over for" in done.stdout
-    assert outputs(done) == {"verdict": "fail", "floor": "2.26", "artifacts": "table-nothing-passed", "report": name}
+    assert f"Only the report is handed over for {os.uname().machine}: the verdict of the gate is fail" in done.stdout
+    assert outputs(done) == {
+        "verdict": "fail",
+        "floor": "2.26",
+        "artifacts": "glibc-guard-nothing-passed",
+        "report": name,
+    }
 
 
 def test_a_gate_that_is_never_to_fail_releases_nothing_that_does(
@@ -214,7 +239,7 @@ def test_a_gate_that_is_never_to_fail_releases_nothing_that_does(
     assert done.returncode == 0, done.stdout
     name = f"report-table-{os.uname().machine}"
     assert list(project.uploaded()) == [name]
-    assert outputs(done)["artifacts"] == "table-nothing-passed"
+    assert outputs(done)["artifacts"] == "glibc-guard-nothing-passed"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +258,7 @@ def test_where_nothing_can_be_judged_nothing_is_uploaded(
     assert done.returncode != 0
     assert message in done.stdout, done.stdout
     assert project.uploaded() == {}
-    nothing = {"artifacts": "table-nothing-passed", "report": "report-table-nothing-passed"}
+    nothing = {"artifacts": "glibc-guard-nothing-passed", "report": "glibc-guard-no-report"}
     assert outputs(done) == {"verdict": "error", "floor": "", **nothing}
 
 
@@ -251,19 +276,32 @@ def test_one_architecture_fails_and_the_other_is_handed_over(
     assert outputs(done)["verdict"] == "error"
 
 
-HOSTILE = "\"; touch pwned; \" '; touch pwned; ' $(touch pwned) `touch pwned`\\n touch pwned"
+HOSTILE = "\"; touch pwned; \" '; touch pwned; ' $(touch pwned) `touch pwned`\ntouch pwned"
 
 
 @pytest.mark.parametrize(
     "name",
-    ["python", "config", "baseline", "working-directory", "rust-toolchain", "artifacts", "target", "artifact-name"],
+    [
+        "kind",
+        "image",
+        "python",
+        "config",
+        "baseline",
+        "fail-on",
+        "working-directory",
+        "rust-toolchain",
+        "rust-profile",
+        "artifacts",
+        "target",
+        "artifact-name",
+    ],
 )
 def test_hostile_inputs_do_nothing(tmp_path: Path, published: Path, variables: dict[str, str], name: str) -> None:
     project = example("c-program", tmp_path, published, variables)
     project.give(**{name: HOSTILE})
     done = project.run()
-    assert done.returncode != 0 or name == "baseline", done.stdout
-    assert list(project.uploaded()) == [] or name == "baseline"
+    assert done.returncode != 0, done.stdout
+    assert not [folder for folder in project.uploaded() if not folder.startswith("report-")]
     assert not list(tmp_path.rglob("pwned"))
 
 

@@ -103,17 +103,19 @@ def test_the_steps_of_the_reusable_workflow_take_inputs_by_the_environment_alone
     handed_over: set[str] = set()
     for step in manifest["runs"]["steps"]:
         if "run" in step:
-            assert re.fullmatch(r'sh "\$GITHUB_ACTION_PATH/\.\./\.\./\.\./scripts/\w+/run\.sh"', step["run"]), step
+            assert re.fullmatch(r'(exec )?sh "\$GITHUB_ACTION_PATH/\.\./\.\./\.\./scripts/\w+/run\.sh"', step["run"]), (
+                step
+            )
             assert (path.parent / "../../.." / step["run"].split("../../../")[1].rstrip('"')).is_file()
             handed_over |= {match for value in step["env"].values() for match in re.findall(r"inputs\.([\w-]+)", value)}
         else:
             assert step["uses"].startswith("actions/cache/")
-    assert handed_over | {"cache"} == set(manifest["inputs"]) | {"cache"}
+    assert handed_over | {"cache"} == set(manifest.get("inputs", {})) | {"cache"}
 
 
 def test_the_gate_of_the_reusable_workflow_is_the_action() -> None:
-    gate, action = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ACTIONS[2], ACTIONS[0]))
-    assert ACTIONS[2].parent.name == "gate"
+    (own,) = (path for path in ACTIONS if path.parent.name == "gate")
+    gate, action = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (own, ACTIONS[0]))
     assert {name: output["value"] for name, output in gate["outputs"].items()} == {
         name: output["value"] for name, output in action["outputs"].items()
     }
@@ -127,11 +129,24 @@ def test_the_reusable_workflow_has_no_secret_and_no_right_but_to_read() -> None:
     assert "secrets" not in call
     assert workflow["permissions"] == {"contents": "read"}
     names = "image architectures kind python build-command before working-directory artifacts target config"
-    assert {*names.split(), "fail-on", "baseline", "artifact-name", "cache"} <= set(call["inputs"])
+    assert {*names.split(), "fail-on", "baseline", "artifact-name", "cache", "timeout-minutes"} <= set(call["inputs"])
     assert set(call["outputs"]) == {"verdict", "floor", "artifacts", "report"}
     for job in workflow["jobs"].values():
         assert "permissions" not in job
         assert all("run" not in step for step in job["steps"])  # all logic is in scripts
+
+
+def test_a_job_has_an_end_and_a_stopped_build_is_cleared_up() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+    steps = workflow["jobs"]["build"]["steps"]
+    names = [step["name"] for step in steps]
+    assert names.index("Clear up") == names.index("Build") + 1
+    assert steps[names.index("Clear up")]["if"] == "always()"
+    manifest = yaml.safe_load((ROOT / ".github" / "actions" / "build" / "action.yml").read_text(encoding="utf-8"))
+    scripts = [step["run"] for step in manifest["runs"]["steps"] if "run" in step]
+    # The runner signals the shell that it started, and no process behind it (ProcessInvoker.SendSignal).
+    assert all(script.startswith("exec ") for script in scripts)
 
 
 def test_the_page_has_the_inputs_and_outputs_of_the_reusable_workflow() -> None:

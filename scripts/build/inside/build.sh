@@ -1,33 +1,18 @@
 #!/bin/sh
-# Runs in the container, as its root, since images and `before` expect that: prepares, builds by kind, and gives every new file back
-# to the owner of the workspace. All values arrive as GLIBC_GUARD_* variables. $1 is the folder of the scripts.
+# Runs in the container, as its root, since images and `before` expect that: prepares, and builds by kind. All values arrive as
+# GLIBC_GUARD_* variables. $1 is the folder of the scripts.
 set -eu
 scripts=$1
 
-# The owner as this container sees it: under a rootless engine that is root itself, and nothing has to be given back.
-owner=$(stat -c %u "$GLIBC_GUARD_WORKSPACE")
-group=$(stat -c %g "$GLIBC_GUARD_WORKSPACE")
-
-give_back() {
+# The last thing: without it the build did not come to its end, whatever the engine says of the container.
+note_status() {
     status=$?
     trap - EXIT
     rm -rf "$GLIBC_GUARD_NOTES/status"
-    : >"$GLIBC_GUARD_NOTES/status"
-    # Each line of it is a folder.
-    IFS='
-'
-    set -f
-    for folder in $GLIBC_GUARD_GIVE_BACK; do
-        find "$folder" -xdev ! -user "$owner" -exec chown -h "$owner:$group" {} + || {
-            [ "$status" -ne 0 ] || stage 'giving the files back to their owner'
-            status=1
-        }
-    done
-    # The last thing: without it the build did not come to its end, whatever the engine says of the container.
     printf '%s\n' "$status" >"$GLIBC_GUARD_NOTES/status"
     exit "$status"
 }
-trap give_back EXIT
+trap note_status EXIT
 trap 'exit 143' INT TERM
 
 # Notes what is done next; where it fails, the step says so.
@@ -53,6 +38,14 @@ run_script() {
     fi
 }
 
+# Runs the script `before`, where there is one.
+prepare() {
+    if [ -n "$GLIBC_GUARD_BEFORE" ]; then
+        stage 'before'
+        run_script "$GLIBC_GUARD_BEFORE"
+    fi
+}
+
 # These go with the container, but for the downloads that are mounted in the first two. pip takes a cache only from its own user.
 mkdir -p /glibc-guard/pip /glibc-guard/cargo /glibc-guard/rustup
 chown 0:0 /glibc-guard/pip
@@ -60,15 +53,13 @@ export PIP_CACHE_DIR=/glibc-guard/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_U
 export CARGO_HOME=/glibc-guard/cargo RUSTUP_HOME=/glibc-guard/rustup
 export PATH="$CARGO_HOME/bin:$PATH"
 # git refuses a checkout that belongs to another user (CVE-2022-24765); in here there is only this one.
-printf '[safe]\n\tdirectory = *\n' >>"${HOME:-/root}/.gitconfig"
+mkdir -p "${HOME:=/root}"
+printf '[safe]\n\tdirectory = *\n' >>"$HOME/.gitconfig"
 
 cd "$GLIBC_GUARD_FOLDER"
-if [ -n "$GLIBC_GUARD_BEFORE" ]; then
-    stage 'before'
-    run_script "$GLIBC_GUARD_BEFORE"
-fi
 case $GLIBC_GUARD_KIND in
     wheel)
+        prepare
         # shellcheck source=scripts/build/inside/wheel.sh
         . "$scripts/wheel.sh"
         ;;
@@ -77,6 +68,7 @@ case $GLIBC_GUARD_KIND in
         . "$scripts/rust.sh"
         ;;
     command)
+        prepare
         stage 'build-command'
         run_script "$GLIBC_GUARD_COMMAND"
         ;;

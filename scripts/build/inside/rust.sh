@@ -1,5 +1,6 @@
 #!/bin/sh
-# Brings rustup and the toolchain, and builds with cargo; read by build.sh. What was built is in the notes, in cargo's own words.
+# Brings rustup and the toolchain, runs `before`, and builds with cargo; read by build.sh. What was built is in the notes, in cargo's own
+# words.
 
 # Prints the sha256 of rustup-init 1.29.0 for the platform $1; the sums are those that static.rust-lang.org has beside the files.
 checksum_of() {
@@ -23,29 +24,41 @@ has_toolchain_file() {
     done
 }
 
-if [ ! -x "$CARGO_HOME/bin/rustup" ]; then
-    stage 'installing rustup'
-    libc=gnu
-    has_musl && libc=musl
-    platform=$(uname -m)-unknown-linux-$libc
-    curl --proto '=https' --tlsv1.2 --fail --silent --show-error --location --retry 3 --output /tmp/rustup-init \
-        "https://static.rust-lang.org/rustup/archive/1.29.0/$platform/rustup-init"
-    echo "$(checksum_of "$platform")  /tmp/rustup-init" | sha256sum -c -
-    chmod +x /tmp/rustup-init
-    /tmp/rustup-init -y --no-modify-path --profile minimal --default-toolchain none
-fi
+# Installs rustup, unless the image has it, and the toolchain.
+bring_rust() {
+    if ! command -v rustup >/dev/null; then
+        stage 'installing rustup'
+        libc=gnu
+        has_musl && libc=musl
+        platform=$(uname -m)-unknown-linux-$libc
+        curl --proto '=https' --tlsv1.2 --fail --silent --show-error --location --retry 3 --output /tmp/rustup-init \
+            "https://static.rust-lang.org/rustup/archive/1.29.0/$platform/rustup-init"
+        echo "$(checksum_of "$platform")  /tmp/rustup-init" | sha256sum -c -
+        chmod +x /tmp/rustup-init
+        # Without what it says to people, of profiles and shells. What goes wrong it says on the other stream.
+        /tmp/rustup-init -y --quiet --no-modify-path --profile minimal --default-toolchain none >/dev/null
+    fi
+    stage 'installing the toolchain'
+    if [ -n "$GLIBC_GUARD_TOOLCHAIN" ]; then
+        rustup toolchain install --no-self-update --profile minimal "$GLIBC_GUARD_TOOLCHAIN"
+        export RUSTUP_TOOLCHAIN="$GLIBC_GUARD_TOOLCHAIN"
+    elif has_toolchain_file; then
+        rustup toolchain install --no-self-update
+    else
+        rustup toolchain install --no-self-update --profile minimal stable
+        export RUSTUP_TOOLCHAIN=stable
+    fi
+    rustc --version
+}
 
-stage 'installing the toolchain'
-if [ -n "$GLIBC_GUARD_TOOLCHAIN" ]; then
-    rustup toolchain install --no-self-update --profile minimal "$GLIBC_GUARD_TOOLCHAIN"
-    export RUSTUP_TOOLCHAIN="$GLIBC_GUARD_TOOLCHAIN"
-elif has_toolchain_file; then
-    rustup toolchain install --no-self-update
+# `before` may want rustup, to add a target say. It comes first only where it has to bring what fetches rustup.
+if command -v rustup >/dev/null || command -v curl >/dev/null; then
+    bring_rust
+    prepare
 else
-    rustup toolchain install --no-self-update --profile minimal stable
-    export RUSTUP_TOOLCHAIN=stable
+    prepare
+    bring_rust
 fi
-rustc --version
 
 if [ -n "$GLIBC_GUARD_COMMAND" ]; then
     stage 'build-command'

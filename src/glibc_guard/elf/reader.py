@@ -176,7 +176,7 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
 
 
 def read_header(data: Bytes) -> Header:
-    """Read the ELF header and the program headers; raises ElfError where the loader refuses them."""
+    """Read the ELF header and the program headers; raises ElfError."""
     ident = data.read(0, 16)
     layout = LAYOUTS.get((ident[4], ident[5])) if len(ident) == 16 else None
     if layout is None:
@@ -194,11 +194,12 @@ def read_header(data: Bytes) -> Header:
     if kind in {ET_EXEC, ET_DYN} and count:
         if entry_size != layout.program_header.size or count > MAX_PROGRAM_HEADERS:
             raise ElfError("damaged ELF header: the loader refuses program headers of this size or number")
-        segments = _read_program_headers(data, layout, offset, count)
+        segments = read_program_headers(data, layout, offset, count)
     return Header(layout, kind, machine, architecture, ident[7], segments, (sections, *section_sizes))
 
 
-def _read_program_headers(data: Bytes, layout: Layout, offset: int, count: int) -> tuple[ProgramHeader, ...]:
+def read_program_headers(data: Bytes, layout: Layout, offset: int, count: int) -> tuple[ProgramHeader, ...]:
+    """Return ``count`` program headers from ``offset`` on; raises ElfError where the file ends before."""
     raw = data.read(offset, count * layout.program_header.size)
     if len(raw) < count * layout.program_header.size:
         raise ElfError("truncated: the program headers reach beyond the end of the file")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
-#: Control, format (bidirectional marks, zero-width), surrogate, private and unassigned characters, line separators.
-UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 LONGEST: Final = 1000  # characters of one name; a C++ name may be long, a hostile one longer
 MARKDOWN_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:$])")
 
@@ -18,7 +15,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
     The runner obeys ``::command::`` at the start of a line, after white space too, and ``##[command]`` anywhere in it
     (actions/runner, ActionCommand.cs).
     """
-    shown = "".join(_visible(character) for character in text)
+    shown = text if text.isprintable() else "".join(_visible(character) for character in text)
     if len(shown) > longest:
         shown = f"{shown[: longest - 1]}…"
     shown = re.sub(r"(?<![^\s])::", ": :", shown)
@@ -26,9 +23,10 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 
 def markdown(text: str, longest: int = LONGEST) -> str:
-    """Return ``text`` for GitHub's Markdown outside code: no markup, no link, no HTML and no mention comes of it."""
-    escaped = MARKDOWN_SPECIAL.sub(r"\\\1", plain(text, longest))
-    return re.sub(r"(?<!\w)@", "@\u200b", escaped)  # a mention is made of the rendered text, where escapes are gone
+    """Return ``text`` for GitHub's Markdown outside code: no markup, link, HTML, mention or reference comes of it."""
+    # Mentions and references to issues (#1, GH-1) are made of the rendered text, where escapes are gone.
+    shown = re.sub(r"(?<!\w)@|#(?=\d)|\b[Gg][Hh]-(?=\d)", "\\g<0>\u200b", plain(text, longest))
+    return MARKDOWN_SPECIAL.sub(r"\\\1", shown)
 
 
 def markdown_code(text: str, longest: int = LONGEST, *, in_table: bool = False) -> str:
@@ -42,9 +40,9 @@ def markdown_code(text: str, longest: int = LONGEST, *, in_table: bool = False) 
 
 
 def _visible(character: str) -> str:
-    if character.isascii() and character.isprintable():
-        return character
-    if unicodedata.category(character) not in UNSAFE_CATEGORIES and character != "\u00a0":
+    # Not printable are all control, format (bidirectional marks, zero-width), surrogate, private and unassigned
+    # characters, line separators, and every space but the ordinary one.
+    if character.isprintable():
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

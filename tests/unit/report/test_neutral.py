@@ -21,6 +21,7 @@ HOSTILE = [
     "\u2028::error::forged",
     "\x00\x7f\x9b",
     "#\u200b#[error]",
+    "\u1680\u3000\u00a0::error::forged",
 ]
 
 
@@ -52,6 +53,7 @@ def test_long_names_are_cut() -> None:
 
 def test_what_is_not_visible_is_made_visible() -> None:
     assert plain("a\x1bb\u202ec\U000e0001") == "a\\x1bb\\u202ec\\U000e0001"
+    assert plain("a\u1680b\u3000c d") == "a\\u1680b\\u3000c d"  # spaces other than the one
 
 
 @pytest.mark.parametrize(
