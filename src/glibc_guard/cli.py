@@ -228,7 +228,12 @@ def diff_command(  # one parameter an option
 
 @cli.command("fix")
 @click.argument("path")
-@click.option("-o", "--out", metavar="OUT", help="Where the repaired copy goes: a folder, or a file that is not PATH.")
+@click.option(
+    "-o",
+    "--out",
+    metavar="OUT",
+    help="Where the copy goes: a folder (fixed/), or a file. PATH itself is never written.",
+)
 @click.option("--target", "targets", multiple=True, metavar="NAME", help="As of check: what cannot be met is repaired.")
 @click.option(
     "--clear-executable-stack",
@@ -250,9 +255,20 @@ def fix_command(  # noqa: PLR0913  # one parameter an option
     form: str,
     no_color: bool,
 ) -> None:
-    """Repair a copy of a wheel, zip archive, folder or ELF file, where that is provably safe, and check it again."""
+    """Repair a copy of a wheel, zip archive, folder or ELF file, where that is provably safe, and check it again.
+
+    Taken out are needs for symbol versions that are only asked for by weak symbols. All else is refused, with its
+    reason: see docs/fixing.md.
+
+    Exit status: 0 nothing is left that fails the check, 1 something is, 2 wrong usage, 3 something could not be read,
+    or the copy does not pass as it must.
+    """
+    import signal  # noqa: PLC0415  # lazy, for this alone
+
     from glibc_guard.fixing import NotFixedError, Request, fix, fix_status  # noqa: PLC0415  # lazy, rarely wanted
 
+    # Ended from outside (a cancelled job), it still takes away the copy that it was writing.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with _exit_status_for_errors():
         settings = load(config, _working_folder())
         wanted = tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets

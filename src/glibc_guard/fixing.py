@@ -18,10 +18,10 @@ from glibc_guard import __version__
 from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact
 from glibc_guard.config import Settings
 from glibc_guard.guard import EXIT_CLEAN, EXIT_FINDINGS, UsageError, check
-from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool
+from glibc_guard.model import FIXABLE_KINDS, NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool
 from glibc_guard.reading import Progress, read_artifact
 from glibc_guard.repair import FixReport, Outcome, Refusal, Repair, RepairedObject, RepairError, Wish, repaired
-from glibc_guard.repair.copies import KINDS, NewContent, Surroundings, write_copy
+from glibc_guard.repair.copies import NewContent, Surroundings, write_copy
 from glibc_guard.repair.executable_stack import RULE as EXECUTABLE_STACK
 from glibc_guard.repair.version_needs import RULE as VERSION_TOO_NEW
 from glibc_guard.repair.version_needs import Need
@@ -65,7 +65,7 @@ def fix(
     before = check([request.path], settings, limits=limits, progress=progress)
     judged = before.artifacts[0]
     _refuse_unread(before)
-    if judged.kind not in KINDS:
+    if judged.kind not in FIXABLE_KINDS:
         raise UsageError(f"{request.path}: {NOT_OF_A_FILE.get(judged.kind, 'is of a kind that is not repaired')}")
     place = _place(request, judged)
     wishes, refusals = _wishes(before, request)
@@ -124,7 +124,9 @@ def _place(request: Request, judged: ArtifactReport) -> Path | None:
     if out.is_dir() or request.out.endswith("/"):
         out /= source.name
     if judged.kind == "wheel" and out.name != source.name:
-        raise UsageError(f"{out}: a wheel keeps its file name: name a folder, or a path that ends in {source.name}")
+        raise UsageError(
+            f"{out}: a wheel keeps its file name: name a folder ({out}/), or a path that ends in {source.name}"
+        )
     if _real(out) == _real(source) or (out.exists() and out.samefile(source)):
         raise UsageError(f"{out}: is the input itself; the repaired copy goes to another place")
     if os.path.lexists(out) and not out.is_file():
@@ -147,28 +149,32 @@ def _real(path: Path) -> Path:
 @contextmanager
 def _aside(place: Path | None) -> Iterator[Path]:
     """Give a folder beside ``place``, from where a copy can be renamed at one stroke; removed at the end."""
-    made = [] if place is None else _made(place.parent)
-    try:
-        folder = tempfile.mkdtemp(prefix=".glibc-guard.", dir=place.parent if place is not None else None)
-    except OSError as error:
-        raise UsageError(f"{place or 'the temporary folder'}: cannot be written: {error.strerror or error}") from error
-    try:
+    with contextlib.ExitStack() as cleaning:
+        if place is not None:
+            _make(place.parent, cleaning)
+        try:
+            folder = tempfile.mkdtemp(prefix=".glibc-guard.", dir=place.parent if place is not None else None)
+        except OSError as error:
+            raise UsageError(
+                f"{place or 'the temporary folder'}: cannot be written: {error.strerror or error}"
+            ) from error
+        cleaning.callback(shutil.rmtree, folder, ignore_errors=True)
         yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        for one in made:
-            if not any(one.iterdir()):
-                one.rmdir()
 
 
-def _made(folder: Path) -> list[Path]:
-    """Make ``folder``; return what was not there before, the innermost first."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be made: {error.strerror or error}") from error
-    return missing
+def _make(folder: Path, cleaning: contextlib.ExitStack) -> None:
+    """Make ``folder``; what was not there before and is empty at the end goes again."""
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        try:
+            missing.mkdir(exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{missing}: cannot be made: {error.strerror or error}") from error
+        cleaning.callback(_remove_empty, missing)
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # something was put there
+        folder.rmdir()
 
 
 def _write(judged: ArtifactReport, source: str, copy: Path, contents: Mapping[str, NewContent]) -> None:

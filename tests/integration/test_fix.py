@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -179,6 +183,56 @@ def test_what_lies_in_an_archive_inside(tmp_path: Path) -> None:
     assert "lies in a wheel inside the artifact: repair that wheel by itself" in done.stdout
 
 
+# --- what check advises -----------------------------------------------------------------------------------------------
+
+
+def advised_commands(path: Path, *options: str) -> set[str]:
+    report = json.loads(run("check", path, "--format", "json", *options).stdout)
+    hints = [finding["hint"] or "" for artifact in report["artifacts"] for finding in artifact["findings"]]
+    return {match[0] for hint in hints if (match := re.search("glibc-guard fix .*", hint))}
+
+
+@pytest.mark.parametrize(
+    ("tag", "target", "arch"),
+    [
+        ("manylinux2014_x86_64", None, "x86_64"),
+        ("manylinux2014_s390x", None, "s390x"),
+        ("manylinux_2_28_aarch64", "2.17", "aarch64"),
+        ("linux_x86_64", "manylinux2014", "x86_64"),
+        ("linux_x86_64", "rhel7", "x86_64"),
+    ],
+)
+def test_the_command_that_check_advises_does_it(tag: str, target: str | None, arch: str, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"m.so": object_of(WEAK, arch=arch)}, tag=f"cp312-cp312-{tag}")
+    options = [] if target is None else ["--target", target]
+    (command,) = advised_commands(wheel, *options)
+    assert ("--target" in command) == (target is not None)
+    words = [str(wheel) if word == "PATH" else word for word in shlex.split(command)[1:]]
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run("check", tmp_path / "fixed" / wheel.name, *options).returncode == 0
+
+
+def test_the_command_that_is_advised_for_an_executable_stack(tmp_path: Path) -> None:
+    path = tmp_path / "m.so"
+    path.write_bytes(compile_with_gcc("double half(double x) { return x / 2; }", "-shared", "-fPIC", "-z", "execstack"))
+    (command,) = advised_commands(path)
+    assert command == "glibc-guard fix PATH -o fixed/ --clear-executable-stack"
+    done = run(*command.replace("PATH", "m.so").split()[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run("check", tmp_path / "fixed/m.so").returncode == 0
+
+
+def test_nothing_is_advised_that_fix_refuses(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        (tmp_path / "m.so").write_bytes(object_of(WEAK))
+        archive.add(tmp_path / "m.so", "m.so")
+    assert advised_commands(tmp_path / "a.tar", "--target", "2.17") == set()
+    assert advised_commands(tmp_path / "m.so", "--target", "2.17") != set()
+    (tmp_path / "s.so").write_bytes(object_of(STRONG))
+    assert advised_commands(tmp_path / "s.so", "--target", "2.17") == set()
+
+
 # --- executable stacks ------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +260,26 @@ def test_a_copy_that_does_not_pass_as_it_must_is_not_kept(tmp_path: Path) -> Non
 
 
 # --- wrong usage, and what cannot be read -----------------------------------------------------------------------------
+
+
+def test_an_input_that_is_a_link_gives_a_copy_of_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "m.so").write_bytes(object_of(WEAK))
+    (tmp_path / "link.so").symlink_to("m.so")
+    before = snapshot(tmp_path)
+    assert run("fix", "link.so", "-o", "fixed/", "--target", "2.17", cwd=tmp_path).returncode == 0
+    fixed = tmp_path / "fixed/link.so"
+    assert fixed.is_file()
+    assert not fixed.is_symlink()
+    assert {name: value for name, value in snapshot(tmp_path).items() if not name.startswith("fixed")} == before
+
+
+def test_an_output_that_is_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "m.so").write_bytes(object_of(WEAK))
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "out.so").symlink_to("precious")
+    assert run("fix", "m.so", "-o", "out.so", "--target", "2.17", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert not (tmp_path / "out.so").is_symlink()
 
 
 def test_the_input_is_never_written(tmp_path: Path) -> None:
@@ -249,6 +323,34 @@ def test_wrong_usage(arguments: list[str], message: str, tmp_path: Path) -> None
     assert done.returncode == 2, done.stdout
     assert message in done.stderr
     assert snapshot(tmp_path) == before
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A limit on the size of files fails a write as a full disk does."""
+    (tmp_path / "m.so").write_bytes(object_of(WEAK) + bytes(65536))
+    before = snapshot(tmp_path)
+    command = f"ulimit -f 16; exec {shlex.quote(sys.executable)} -m glibc_guard fix m.so -o fixed/ --target 2.17"
+    done = subprocess.run(["bash", "-c", command], check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr == "glibc-guard: m.so: cannot be copied: File too large\n"
+    assert snapshot(tmp_path) == before
+    assert not (tmp_path / "fixed").exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_nothing_behind(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {**{f"m{i}.so": object_of(WEAK) for i in range(40)}, "data": bytes(300 << 20)})
+    before = snapshot(tmp_path)
+    command = [sys.executable, "-m", "glibc_guard", "fix", str(wheel), "-o", f"{tmp_path}/fixed/"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not any(tmp_path.glob("fixed/.glibc-guard.*")):
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == status, complaint
+    assert "Traceback" not in complaint
+    assert snapshot(tmp_path) == before
+    assert not (tmp_path / "fixed").exists()
 
 
 def test_what_cannot_be_read_in_full_is_not_fixed(tmp_path: Path) -> None:

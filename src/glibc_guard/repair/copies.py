@@ -10,13 +10,10 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from glibc_guard.model import ArtifactKind
 from glibc_guard.repair import wheel_record, zip_copy
 from glibc_guard.repair.changes import RepairError
-
-KINDS: Final[tuple[ArtifactKind, ...]] = ("elf", "wheel", "zip", "folder")
 
 
 @dataclass(frozen=True, slots=True)
