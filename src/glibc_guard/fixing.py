@@ -182,8 +182,15 @@ def _write(judged: ArtifactReport, source: str, copy: Path, contents: Mapping[st
         write_copy(judged.kind, Path(source), copy, contents)
     except RepairError as error:
         raise UsageError(f"{source}: {error}") from error
-    except (OSError, shutil.Error) as error:
-        raise UsageError(f"{source}: cannot be copied: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise UsageError(f"{source}: cannot be copied to {copy.parents[1]}: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    """Return why a file cannot be copied; of a folder (``shutil.Error``) the first of the reasons."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)
 
 
 def _keep(copy: Path, place: Path) -> None:

@@ -304,7 +304,7 @@ def test_the_input_is_never_written(tmp_path: Path) -> None:
         (["m.so", "-o", "x", "--target", "2.999"], "2.999"),
         (["tree", "-o", "tree/inside"], "lies in the folder that is to be copied"),
         (["tree", "-o", "other"], "exists"),
-        (["m.so", "-o", "m.so/x"], "cannot be made"),
+        (["m.so", "-o", "m.so/x"], "cannot be written: Not a directory"),
         (["a.tar", "-o", "x"], "tar archives are not rewritten: unpack it"),
         (["sample-1.0-cp312-cp312-manylinux_2_17_x86_64.whl", "-o", "x.whl"], "a wheel keeps its file name"),
     ],
@@ -325,16 +325,21 @@ def test_wrong_usage(arguments: list[str], message: str, tmp_path: Path) -> None
     assert snapshot(tmp_path) == before
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["m.so", "tree"])
+def test_a_full_disk_leaves_nothing_behind(path: str, tmp_path: Path) -> None:
     """A limit on the size of files fails a write as a full disk does."""
     (tmp_path / "m.so").write_bytes(object_of(WEAK) + bytes(65536))
+    (tmp_path / "tree").mkdir()
+    shutil.copy(tmp_path / "m.so", tmp_path / "tree")
     before = snapshot(tmp_path)
-    command = f"ulimit -f 16; exec {shlex.quote(sys.executable)} -m glibc_guard fix m.so -o fixed/ --target 2.17"
+    command = f"ulimit -f 16; exec {shlex.quote(sys.executable)} -m glibc_guard fix {path} -o new/fixed --target 2.17"
     done = subprocess.run(["bash", "-c", command], check=False, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stderr == "glibc-guard: m.so: cannot be copied: File too large\n"
+    assert done.stderr.startswith(f"glibc-guard: {path}: cannot be copied to new: ")
+    assert "File too large" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert snapshot(tmp_path) == before
-    assert not (tmp_path / "fixed").exists()
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
