@@ -26,8 +26,8 @@ from glibc_guard.repair.executable_stack import RULE as EXECUTABLE_STACK
 from glibc_guard.repair.version_needs import RULE as VERSION_TOO_NEW
 from glibc_guard.repair.version_needs import Need
 
-#: Findings whose message counts other findings, so that it changes with them.
-COUNTING_RULES: Final = frozenset({"wheel-tag-dishonest"})
+#: Rules whose message tells a number that a repair may change: of findings, or of the bytes of the artifact.
+COUNTING_RULES: Final = frozenset({"wheel-tag-dishonest", "member-too-large", "forbidden-member"})
 NOT_OF_A_FILE: Final = {
     "tar": "tar archives are not rewritten: unpack it, repair the folder, and pack that",
     "sdist": "a source distribution is not repaired: repair the wheel that is built of it",

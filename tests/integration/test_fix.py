@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -15,10 +16,12 @@ import tarfile
 import time
 import zipfile
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from building import compile_with_gcc, compile_with_zig, make_wheel
+from glibc_guard.repair import Change, FixReport, Outcome, Refusal, Repair
 from integration.test_command_line import run
 
 WEAK = """
@@ -259,6 +262,22 @@ def test_a_copy_that_does_not_pass_as_it_must_is_not_kept(tmp_path: Path) -> Non
     assert snapshot(tmp_path) == before
 
 
+def test_a_wheel_that_is_too_large_before_and_after(tmp_path: Path) -> None:
+    """Compressed again it has another size, which the finding tells; that is no new finding."""
+    (tmp_path / "made").mkdir()
+    made = make_wheel(tmp_path / "made", {"m.so": object_of(WEAK, "-g"), "text": b"0123456789" * 9999})
+    wheel = tmp_path / made.name
+    with zipfile.ZipFile(made) as before, zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as after:
+        for info in before.infolist():
+            after.writestr(info.filename, before.read(info))
+    (tmp_path / "glibc-guard.toml").write_text('max-size = { "*.whl" = "1kB" }\n')
+    done = run("fix", wheel.name, "-o", "fixed/", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    (left,) = json.loads(done.stdout)["remaining"]
+    assert left["rule"] == "member-too-large"
+    assert left["message"] not in run("check", wheel.name, cwd=tmp_path).stdout
+
+
 # --- wrong usage, and what cannot be read -----------------------------------------------------------------------------
 
 
@@ -418,6 +437,14 @@ def test_what_is_ignored_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("NOTHING TO FIX")
     assert (tmp_path / "n.so").read_bytes() == (tmp_path / "m.so").read_bytes()
+
+
+def test_the_page_names_all_of_the_json_report() -> None:
+    page = (Path(__file__).parents[2] / "docs/fixing.md").read_text(encoding="utf-8")
+    table = page.partition("## The JSON report")[2].partition("\n## ")[0]
+    for one in (FixReport, Repair, Refusal, Change):
+        assert {field.name for field in dataclasses.fields(one)} <= set(re.findall(r"`([a-z_]+)`", table))
+    assert all(f"`{outcome}`" in table for outcome in get_args(Outcome))
 
 
 def test_what_the_readme_shows(tmp_path: Path) -> None:

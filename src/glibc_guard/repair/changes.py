@@ -52,7 +52,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class FixReport:
-    """What came of ``fix``; ``output`` is None where nothing was written."""
+    """What came of ``fix``, schema 1; ``output`` is None where nothing was written."""
 
     tool: Tool
     path: str
@@ -62,6 +62,7 @@ class FixReport:
     repairs: tuple[Repair, ...]
     refusals: tuple[Refusal, ...]
     remaining: tuple[Finding, ...]  # of the repaired copy: what still fails the check
+    schema_version: Literal[1] = 1
     notes: tuple[str, ...] = ()
 
 
