@@ -42,6 +42,7 @@ def write_copy(kind: ArtifactKind, source: Path, target: Path, contents: Mapping
         names = zip_copy.member_names(source)
         if kind == "wheel" and contents:
             wheel_record.refuse_signed(names)
+            zip_copy.refuse_damaged(source)
             name = wheel_record.record_name(names)
             pairs = {path: (content.before, content.after) for path, content in contents.items()}
             replaced[name] = wheel_record.rewritten(zip_copy.content_of(source, name), pairs)

@@ -96,12 +96,20 @@ def content_of(source: Path, path: str) -> bytes:
         return archive.read(info)
 
 
+def refuse_damaged(source: Path) -> None:
+    """Raise RepairError where a member does not fit its CRC: the check reads none but those that matter to it."""
+    with _opened(source) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise RepairError(f"{damaged} does not fit its checksum, so that no installer takes the wheel: build it again")
+
+
 @contextmanager
 def _opened(source: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(source) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
         raise RepairError(f"it is a damaged zip archive: {error}") from error
 
 

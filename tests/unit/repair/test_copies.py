@@ -157,6 +157,19 @@ def row(path: str, data: bytes) -> str:
     return f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}"
 
 
+def test_a_wheel_with_a_damaged_member_that_no_check_reads(tmp_path: Path) -> None:
+    source = wheel(tmp_path)
+    with zipfile.ZipFile(source) as archive:
+        place = archive.getinfo("pkg/__init__.py").header_offset
+    data = bytearray(source.read_bytes())
+    directory = data.rindex(b"PK\x01\x02", 0, data.rindex(b"pkg/__init__.py"))
+    for offset in (place + 14, directory + 16):  # the CRC, in both places
+        data[offset] ^= 1
+    source.write_bytes(data)
+    with pytest.raises(RepairError, match=r"pkg/__init__\.py does not fit its checksum"):
+        write_copy("wheel", source, tmp_path / "out.whl", CHANGED)
+
+
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_record_keeps_its_form(ending: str) -> None:
     lines = ['"a, b.so",,', row('"pkg/x,y.so"', OLD), row("./pkg/m.so", OLD), "\udcff,sha256=abc,1", "s/RECORD,,"]
