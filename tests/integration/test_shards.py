@@ -114,3 +114,11 @@ def test_urls_in_a_list(store: Path) -> None:
     assert done.returncode == 1
     assert "1 of 5 artifacts failed" in done.stdout
     assert "hidden" not in done.stdout + done.stderr
+
+
+def test_what_is_on_a_server_is_not_repaired(tmp_path: Path) -> None:
+    done = run(tmp_path, "fix", "https://example.org/x.whl?signature=hidden", "-o", "out/")
+    assert done.returncode == 2
+    assert (
+        done.stderr == "glibc-guard: https://example.org/x.whl: is not on this machine: download it and repair that\n"
+    )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from glibc_guard.model import ArtifactReport, Report
 
+if TYPE_CHECKING:
+    from glibc_guard.repair import FixReport
 
-def render(report: Report) -> bytes:
+
+def render(report: Report | FixReport) -> bytes:
     """Return ``report`` as UTF-8 JSON, indented, with a line feed at the end.
 
     It may be printed in a job, whose runner obeys ``##[command]`` anywhere in a line; JSON has that in texts alone.
@@ -29,7 +33,7 @@ def one_artifact(artifact: ArtifactReport, *, first: bool) -> bytes:
     return (b"\n    " if first else b",\n    ") + written
 
 
-def _written(part: Report | ArtifactReport) -> bytes:
+def _written(part: Report | ArtifactReport | FixReport) -> bytes:
     written = msgspec.json.format(msgspec.json.encode(part, order="deterministic"), indent=2)
     return written.replace(b"##[", b"#\\u0023[")
 
