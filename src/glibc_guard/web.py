@@ -7,6 +7,7 @@ import contextlib
 import email.message
 import http.client
 import socket
+import ssl
 import threading
 import time
 import urllib.parse
@@ -124,6 +125,9 @@ class Web:
     def _tried(self, url: str, headers: Mapping[str, str], take: Callable[[Answer], T]) -> T:
         try:
             return self._followed(url, headers, take)
+        except ssl.SSLCertVerificationError as error:
+            self.close()
+            raise WebError(f"{shown(url)}: its certificate is not to be trusted: {error.verify_message}") from error
         except (_AgainError, OSError, http.client.HTTPException) as error:
             self.close()
             if isinstance(error, _AgainError):
