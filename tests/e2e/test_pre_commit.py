@@ -78,7 +78,7 @@ def test_what_is_committed_is_judged(user: User, old_enough: bytes, too_new: byt
     done = user.run()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no files to check" in done.stdout
-    assert "on dist/" not in done.stdout  # that is for a push
+    assert "on dist/" not in done.stdout  # nothing is built yet
     (user.folder / "vendored" / "libx.so.1").write_bytes(old_enough)
     done = user.run()
     assert done.returncode == 0, done.stdout + done.stderr
@@ -90,14 +90,14 @@ def test_what_is_committed_is_judged(user: User, old_enough: bytes, too_new: byt
     assert "reallocarray" in done.stdout
 
 
-def test_what_was_built_is_judged_before_a_push(user: User, old_enough: bytes, too_new: bytes) -> None:
-    push = ("--hook-stage", "pre-push", "--all-files")
+def test_what_was_built_is_judged_by_hand(user: User, old_enough: bytes, too_new: bytes) -> None:
+    by_hand = ("--hook-stage", "manual", "glibc-guard-dist")
     (user.folder / "dist").mkdir()
     make_wheel(user.folder / "dist", {"m.so": old_enough})
-    done = user.run(*push)
+    done = user.run(*by_hand)
     assert done.returncode == 0, done.stdout + done.stderr
     make_wheel(user.folder / "dist", {"m.so": too_new}, name="other")
-    done = user.run(*push)
+    done = user.run(*by_hand)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "reallocarray" in done.stdout
 
