@@ -23,7 +23,8 @@ from glibc_guard.report.grouping import count, percent
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "scale.md"
 MANY: Final = 1_000_000
-ROUND_TRIP: Final = 0.03  # seconds of a request to a server on the same continent
+ROUND_TRIP: Final = 0.03  # seconds to a server on the same continent and back
+CONNECT: Final = 2  # round trips of a connection, one an artifact: TCP and TLS 1.3
 BANDWIDTH: Final = 50e6  # bytes a second of one connection
 START: Final = 30  # seconds until a job of GitHub comes to the check: runner, checkout, pip
 SHARD: Final = 3600  # seconds that a shard is to take
@@ -149,11 +150,12 @@ def model(way: Way, number: int, report: int) -> list[str]:
     Seconds of processors do not tell of what else this machine did; a shard with several processors takes less.
     """
     own, requests, fetched_bytes = (figure / number for figure in (way.run.processor, way.requests, way.bytes))
-    an_artifact = own + requests * ROUND_TRIP + fetched_bytes / BANDWIDTH
+    trips = requests + CONNECT
+    an_artifact = own + trips * ROUND_TRIP + fetched_bytes / BANDWIDTH
     shards = math.ceil(MANY * an_artifact / SHARD)
     elapsed = math.ceil(shards / CONCURRENT) * (SHARD + START) / 3600
     kilobytes = report / number / 1000
-    network = f"{requests:.1f} requests of {ROUND_TRIP * 1000:.0f} ms"
+    network = f"{trips:.1f} round trips of {ROUND_TRIP * 1000:.0f} ms"
     transfer = f"{fetched_bytes / 1e6:.1f} MB at {BANDWIDTH / 1e6:.0f} MB/s"
     machines = f"{MANY * an_artifact / 3600:,.0f} hours of machines"
     starts = f"{shards * START / 3600:.0f} hours more for starting ({START} s each)"
