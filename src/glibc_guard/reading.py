@@ -136,7 +136,7 @@ def _unreadable(path: str, sha256: str | None, reason: str) -> Artifact:
 
 
 def _filled(artifact: Artifact, found: _Found) -> Artifact:
-    unread = [*found.unread]
+    unread = [*found.unread, *_carried(found.objects)]
     if artifact.wheel is None:
         unread.extend(_not_judged(found.objects))
     if artifact.kind != "sdist" and (artifact.wheel is None or _is_for_linux(artifact.wheel)):
@@ -240,6 +240,13 @@ def _not_judged(objects: list[ElfObject]) -> Iterator[Unread]:
     for item in objects:
         if item.architecture.startswith("EM_") and item.kind not in NOT_LOADED:
             yield Unread(item.path, f"built for {item.architecture}, an architecture that glibc-guard does not know")
+
+
+def _carried(objects: Iterable[ElfObject]) -> Iterator[Unread]:
+    for item in objects:
+        if item.payload is not None:
+            reason = f"carries what was not judged: {item.payload}; check the folder that it was packed from"
+            yield Unread(item.path, reason)
 
 
 def _size(path: str) -> int | None:

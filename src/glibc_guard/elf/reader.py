@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,7 +12,8 @@ from glibc_guard.elf.dynamic import Dynamic, read_dynamic
 from glibc_guard.elf.hearsay import keep_comments, with_hearsay
 from glibc_guard.elf.image import PAGE_SIZE, Bytes, ElfError, Image, ProgramHeader, decode, to_page_end
 from glibc_guard.elf.layout import ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, LAYOUTS, Layout
-from glibc_guard.elf.sections import read_sections
+from glibc_guard.elf.payload import payload
+from glibc_guard.elf.sections import Section, read_sections
 from glibc_guard.elf.symbols import read_symbols
 from glibc_guard.elf.versions import read_definitions, read_needs
 from glibc_guard.model import ElfObject, ObjectKind
@@ -25,6 +27,7 @@ DF_STATIC_TLS, DF_1_PIE = 0x10, 0x08000000
 ELFOSABI_NONE, ELFOSABI_GNU = 0, 3
 MODULE_FUNCTIONS: Final = ("PyInit_", "PyInitU_")  # what an import calls in a module of CPython (PEP 489)
 MAX_PROGRAM_HEADERS: Final = 4096
+APPIMAGE: Final = b"AI"  # in e_ident, where the kernel does not look (AppImage specification, "Image format")
 NEWEST_ABI: Final = 4  # LIBC_ABI_MAX - 1 of glibc's libc-abis
 
 #: (e_machine, class, byte order) → the name that platform tags use.
@@ -91,15 +94,22 @@ def read_object(path: str, size: int, data: Bytes) -> ElfObject:
     read = _with_dynamic(facts, header, image, dynamic)
     sections = read_sections(data, header.layout, header.section_table)
     told = inconsistencies(image, dynamic, header.layout, address, sections)
-    return with_hearsay(replace(read, inconsistencies=told), data, sections, header.layout)
+    read = replace(read, inconsistencies=told, payload=_payload(data, size, header, sections))
+    return with_hearsay(read, data, sections, header.layout)
 
 
 def _with_sections(facts: ElfObject, header: Header, data: Bytes) -> ElfObject:
-    """Add what the sections of a static program tell, where that costs no second pass."""
+    """Add what the sections of a static program tell, where that costs no second pass, and what it carries."""
     offset, size, count, _ = header.section_table
-    if not data.at_hand(offset, size * count):
-        return facts
-    return with_hearsay(facts, data, read_sections(data, header.layout, header.section_table), header.layout)
+    at_hand = data.at_hand(offset, size * count)
+    sections = read_sections(data, header.layout, header.section_table) if at_hand else ()
+    facts = replace(facts, payload=_payload(data, facts.size, header, sections))
+    return with_hearsay(facts, data, sections, header.layout)
+
+
+def _payload(data: Bytes, size: int, header: Header, sections: Sequence[Section]) -> str | None:
+    offset, entry_size, count, _ = header.section_table
+    return payload(data, size, header.segments, offset + entry_size * count, sections)
 
 
 def _check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
@@ -184,6 +194,8 @@ def read_header(data: Bytes) -> Header:
     raw = data.read(16, layout.header.size)
     if len(raw) < layout.header.size:
         raise ElfError("truncated ELF header")
+    if ident[8:10] == APPIMAGE:
+        raise ElfError("an AppImage: unpack it by --appimage-extract, and check the folder squashfs-root")
     if ident[6] != 1 or any(ident[9:]):
         raise ElfError("damaged ELF header: the loader refuses its version or padding")
     kind, machine, version, _, offset, sections, _, _, entry_size, count, *section_sizes = layout.header.unpack(raw)
