@@ -33,7 +33,7 @@ TAR_MAGIC: Final = slice(257, 262)  # "ustar" in the first header
 START_BYTES: Final = 512
 # No ".jar": it carries libraries for many systems, and the Java program takes the one that fits.
 ARCHIVE_SUFFIXES: Final = (
-    ".whl", ".zip", ".egg", ".conda", ".deb",
+    ".whl", ".zip", ".egg", ".conda", ".deb", ".pyz", ".pex",
     ".tar", ".tgz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst",
 )  # fmt: skip
 OTHER_FORMATS: Final = {
@@ -146,13 +146,19 @@ def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenA
 
 def _opener(start: bytes) -> Opener | None:
     """Return what opens an archive that begins with ``start``; None if it is no archive that is known."""
-    if start.startswith(ZIP_MAGICS):
+    if start.startswith(ZIP_MAGICS) or _is_zip_application(start):
         return _zip_members
     if is_deb(start):
         return deb_members
     if start.startswith(COMPRESSION_MAGICS) or start[TAR_MAGIC] == b"ustar" or _is_old_tar(start):
         return _tar_members
     return None
+
+
+def _is_zip_application(start: bytes) -> bool:
+    """Recognise what ``zipapp`` and pex make: a line for the kernel, and a zip archive behind it (PEP 441)."""
+    line, _, rest = start.partition(b"\n")
+    return line.startswith(b"#!") and rest.startswith(ZIP_MAGICS)
 
 
 def _is_old_tar(start: bytes) -> bool:
