@@ -124,7 +124,7 @@ def _open_folder(path: str, limits: Limits) -> OpenArtifact:
 
 
 def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenArtifact:
-    opener = _opener(start)
+    opener = _opener(start, path)
     if path.lower().endswith(".whl") and opener is not _zip_members:
         raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")
     if start.startswith(ELF_MAGIC):
@@ -144,9 +144,9 @@ def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenA
     return OpenArtifact(path, kind, file.size, _with_nested(opener(file, limits), limits, depth))
 
 
-def _opener(start: bytes) -> Opener | None:
-    """Return what opens an archive that begins with ``start``; None if it is no archive that is known."""
-    if start.startswith(ZIP_MAGICS) or _is_zip_application(start):
+def _opener(start: bytes, path: str) -> Opener | None:
+    """Return what opens an archive at ``path`` that begins with ``start``; None if it is no archive that is known."""
+    if start.startswith(ZIP_MAGICS) or (_is_zip_application(start) and not path.lower().endswith(".whl")):
         return _zip_members
     if is_deb(start):
         return deb_members
@@ -204,7 +204,7 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
             continue
         try:
             content = member.open()
-            opener = _opener(content.read(0, START_BYTES))
+            opener = _opener(content.read(0, START_BYTES), member.path)
             if opener is None and _claims_to_be_an_archive(content.read(0, START_BYTES)):
                 reason = "named like an archive, but it is none that can be opened: check what it holds by itself"
                 yield unreadable(member.path, member.size, reason)
