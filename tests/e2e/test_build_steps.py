@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import yaml
 
 from e2e.build_steps import RUNNER, SECRETS, Steps
 from e2e.conftest import ROOT, tool
@@ -410,6 +411,28 @@ def test_an_engine_that_does_not_answer(steps: Steps, tmp_path: Path) -> None:
     done = steps.build(build_command="true", artifacts="x")
     assert done.status == 1
     assert "The container engine does not answer: " in done.last_line
+
+
+WORKFLOW: Final = ROOT / ".github" / "workflows" / "build.yml"
+CALLS: Final = [
+    (path.parents[2].name, job["with"])
+    for path in sorted(ROOT.glob("examples/*/.github/workflows/*.yml"))
+    for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+    if job.get("uses", "").endswith("/build.yml@v1")
+]
+
+
+@pytest.mark.parametrize(("name", "given"), CALLS, ids=[name for name, _ in CALLS])
+def test_the_inputs_that_an_example_gives_are_right(steps: Steps, name: str, given: dict[str, str]) -> None:
+    """Those that ask for more than the image of the tests has are not built by the workflow itself: nanobind-abi3."""
+    declared = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))[True]["workflow_call"]["inputs"]
+    assert set(given) <= set(declared)
+    architectures = json.loads(given.get("architectures", declared["architectures"]["default"]))
+    assert set(architectures) <= {"x86_64", "aarch64"}
+    assert (ROOT / "examples" / name / given.get("working-directory", ".")).is_dir()
+    assert "image" not in given  # another one would have to be there
+    done = steps.step("prepare", **given)
+    assert done.status == 0, done.log
 
 
 @pytest.mark.parametrize(
