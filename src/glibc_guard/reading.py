@@ -155,6 +155,13 @@ def _filled(artifact: Artifact, found: _Found) -> Artifact:
     )
 
 
+def _carried(objects: Iterable[ElfObject]) -> Iterator[Unread]:
+    for item in objects:
+        if item.payload is not None:
+            reason = f"carries what was not judged: {item.payload}; check the folder that it was packed from"
+            yield Unread(item.path, reason)
+
+
 def _owning(wheels: Iterable[InstalledWheel], native: set[str]) -> tuple[InstalledWheel, ...]:
     from glibc_guard.artifacts.site_packages import owned  # noqa: PLC0415  # lazy, for few folders
 
@@ -244,13 +251,6 @@ def _not_judged(objects: list[ElfObject]) -> Iterator[Unread]:
     for item in objects:
         if item.architecture.startswith("EM_") and item.kind not in NOT_LOADED:
             yield Unread(item.path, f"built for {item.architecture}, an architecture that glibc-guard does not know")
-
-
-def _carried(objects: Iterable[ElfObject]) -> Iterator[Unread]:
-    for item in objects:
-        if item.payload is not None:
-            reason = f"carries what was not judged: {item.payload}; check the folder that it was packed from"
-            yield Unread(item.path, reason)
 
 
 def _size(path: str) -> int | None:

@@ -27,7 +27,6 @@ DF_STATIC_TLS, DF_1_PIE = 0x10, 0x08000000
 ELFOSABI_NONE, ELFOSABI_GNU = 0, 3
 MODULE_FUNCTIONS: Final = ("PyInit_", "PyInitU_")  # what an import calls in a module of CPython (PEP 489)
 MAX_PROGRAM_HEADERS: Final = 4096
-APPIMAGE: Final = b"AI"  # in e_ident, where the kernel does not look (AppImage specification, "Image format")
 NEWEST_ABI: Final = 4  # LIBC_ABI_MAX - 1 of glibc's libc-abis
 
 #: (e_machine, class, byte order) → the name that platform tags use.
@@ -43,6 +42,7 @@ ARCHITECTURES: Final = {
 }
 #: Processors that no Linux loader runs on: EM_QDSP6, EM_CUDA, EM_INTELGT, EM_AMDGPU, EM_BPF, EM_AVR, EM_XTENSA, …
 DEVICE_MACHINES: Final = frozenset({83, 94, 105, 164, 190, 205, 224, 247})
+APPIMAGE: Final = b"AI"  # in e_ident, where the kernel does not look (AppImage specification, "Image format")
 
 
 @dataclass(frozen=True, slots=True)
