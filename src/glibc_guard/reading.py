@@ -158,7 +158,7 @@ def _filled(artifact: Artifact, found: _Found) -> Artifact:
 def _carried(objects: Iterable[ElfObject]) -> Iterator[Unread]:
     for item in objects:
         if item.payload is not None:
-            reason = f"carries what was not judged: {item.payload}; check the folder that it was packed from"
+            reason = f"carries what was not judged: {item.payload}; check what it was packed from"
             yield Unread(item.path, reason)
 
 

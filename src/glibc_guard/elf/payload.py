@@ -2,7 +2,7 @@
 
 Looked for is what is known to hold programs or libraries, behind the end of the object and in PyInstaller's section:
 a signature or padding is none. Sources: the AppImage specification; PyInstaller's ``archive/readers.py``; Nuitka's
-``OnefileBootstrap.c``.
+``OnefileBootstrap.c``; UPX's ``struct l_info``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _BEGINNINGS: Final = {
     b"KAY\x28\xb5\x2f\xfd": "a one-file archive of Nuitka's",
 }
 _ELF: Final = b"\x7fELF"
+_UPX: Final = b"UPX!"  # behind a checksum of four bytes
 _STEP: Final = 1 << 20  # bytes of one piece
 _SECTION: Final = "pydata"
 _COOKIE: Final = struct.Struct("!8sIIII64s")  # magic, length of all, place and length of the table, Python, its library
@@ -57,6 +58,12 @@ def payload(
         return found
     found = _behind(data, end, size)
     return None if found is None else f"{size - end} bytes behind its end, {found}"
+
+
+def packed_by_upx(data: Bytes, headers_end: int) -> str | None:
+    """Tell of a program that UPX packed; ``headers_end`` is the end of the program headers. It only looks static."""
+    packed = data.read(headers_end + 4, len(_UPX)) == _UPX
+    return "the program itself, packed by UPX (upx -d unpacks it)" if packed else None
 
 
 def _behind(data: Bytes, start: int, end: int) -> str | None:

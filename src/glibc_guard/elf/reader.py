@@ -12,7 +12,7 @@ from glibc_guard.elf.dynamic import Dynamic, read_dynamic
 from glibc_guard.elf.hearsay import keep_comments, with_hearsay
 from glibc_guard.elf.image import PAGE_SIZE, Bytes, ElfError, Image, ProgramHeader, decode, to_page_end
 from glibc_guard.elf.layout import ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, LAYOUTS, Layout
-from glibc_guard.elf.payload import payload
+from glibc_guard.elf.payload import packed_by_upx, payload
 from glibc_guard.elf.sections import Section, read_sections
 from glibc_guard.elf.symbols import read_symbols
 from glibc_guard.elf.versions import read_definitions, read_needs
@@ -103,8 +103,14 @@ def _with_sections(facts: ElfObject, header: Header, data: Bytes) -> ElfObject:
     offset, size, count, _ = header.section_table
     at_hand = data.at_hand(offset, size * count)
     sections = read_sections(data, header.layout, header.section_table) if at_hand else ()
-    facts = replace(facts, payload=_payload(data, facts.size, header, sections))
+    carried = _payload(data, facts.size, header, sections) or packed_by_upx(data, _headers_end(header))
+    facts = replace(facts, payload=carried)
     return with_hearsay(facts, data, sections, header.layout)
+
+
+def _headers_end(header: Header) -> int:
+    """Return where the program headers end, right behind the ELF header as every linker puts them."""
+    return 16 + header.layout.header.size + len(header.segments) * header.layout.program_header.size
 
 
 def _payload(data: Bytes, size: int, header: Header, sections: Sequence[Section]) -> str | None:

@@ -147,6 +147,17 @@ def test_a_section_that_claims_more_than_the_file_hides_nothing() -> None:
     assert payload(bytes(program) + b"hsqs" + bytes(92))
 
 
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_a_program_that_upx_packed_only_looks_static(arch: str) -> None:
+    """Behind its program headers it has checksum and magic (``struct l_info``), and no dynamic segment."""
+    program = bytearray(compile_with_zig("void _start(void) {}", "-static", "-nostdlib", "-s", arch=arch, glibc=None))
+    assert payload(bytes(program)) is None
+    (count,) = struct.unpack_from("<H" if arch != "s390x" else ">H", program, 0x38)
+    end = 0x40 + 0x38 * count
+    program[end + 4 : end + 8] = b"UPX!"
+    assert payload(bytes(program)) == "the program itself, packed by UPX (upx -d unpacks it)"
+
+
 def test_the_mark_of_an_appimage_is_told_by_its_name() -> None:
     """Its runtime has ``AI`` where the loader refuses a library for it, but the kernel takes a program."""
     program = bytearray(compile_with_zig(PROGRAM, "-s"))
@@ -165,6 +176,5 @@ def test_it_makes_the_object_unreadable_and_the_rest_is_judged(tmp_path: Path) -
         rules = {finding.rule: finding for finding in report.artifacts[0].findings}
         assert {"unreadable", "symbol-version-too-new"} <= set(rules)
         assert rules["unreadable"].message == (
-            "carries what was not judged: 96 bytes behind its end, a squashfs image; check the folder that it was "
-            "packed from"
+            "carries what was not judged: 96 bytes behind its end, a squashfs image; check what it was packed from"
         )
