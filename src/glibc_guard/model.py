@@ -198,7 +198,7 @@ class Site:
     """A place in the code that brings a requirement; None where unknown.
 
     Of several inlined levels, function, file and line are those of the innermost one whose file is in the repository,
-    else of the innermost one.
+    else of the innermost one that is no system header and not of the Rust library, else of the innermost one.
     """
 
     function: str | None = None
