@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from debug_building import needed
 from glibc_guard.guard import check
 from glibc_guard.model import Finding
 from glibc_guard.settings import Settings
@@ -87,8 +87,7 @@ def test_there_are_enough_cases() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_function_and_line_of_every_place(case: Case, tmp_path: Path) -> None:
-    if shutil.which("objcopy") is None:
-        pytest.skip("objcopy is not installed: apt-get install binutils")
+    needed("objcopy", "apt-get install binutils")
     flags = (case.optimisation, case.dwarf, *case.linkage, "-Wl,--build-id")
     path = build(tmp_path, compiler(case.compiler, case.arch), *flags)
     folders: tuple[Path, ...] = ()

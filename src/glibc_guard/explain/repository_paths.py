@@ -149,7 +149,7 @@ class RepositoryPaths:
             return False
 
     def _existing(self, path: str) -> str | None:
-        """Return ``path`` from the root on, if it is a regular file inside, and none that ``cargo vendor`` put there."""
+        """Return ``path`` from the root on, if it is a regular file inside, and none of ``cargo vendor``."""
         whole = Path(os.path.normpath(self._root / path))
         vendored = _VENDORED.match(path)
         try:

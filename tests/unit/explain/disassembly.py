@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from debug_building import needed
 
 
 def slots(path: Path, symbol: str) -> set[int]:
@@ -28,14 +27,15 @@ def stub(path: Path, symbol: str) -> int | None:
 
 def uses(path: Path, symbol: str, arch: str = "x86_64") -> set[int]:
     """Return the addresses of all instructions outside of the PLT that use ``symbol``."""
-    tool = "llvm-objdump" if arch == "aarch64" else "objdump"
-    if shutil.which(tool) is None:
-        pytest.skip(f"{tool} is not installed: apt-get install llvm binutils")
+    packages = {"llvm-objdump": "llvm", "objdump": "binutils"}
+    name = "llvm-objdump" if arch == "aarch64" else "objdump"
+    tool = needed(name, f"apt-get install {packages[name]}")
     text = subprocess.run([tool, "-d", path], check=True, capture_output=True, text=True).stdout
     found: set[int] = set()
     wanted = slots(path, symbol)
     canonical = stub(path, symbol)
     in_plt, pages = False, dict[str, int]()
+    offsets = global_offset_table(path) if arch == "i686" else None
     for line in text.splitlines():
         if line.startswith("Disassembly of section"):
             in_plt = ".plt" in line
@@ -48,12 +48,27 @@ def uses(path: Path, symbol: str, arch: str = "x86_64") -> set[int]:
         named = re.search(rf"<{symbol}@plt>", words) or (canonical and re.search(rf"\$0x{canonical:x}\b", words))
         comment = re.search(r"# (?:0x)?([0-9a-f]+)", words)
         absolute = re.search(r"(?:ds:|\*|[\s,$])0x([0-9a-f]{5,})(?:,|$)", words)
-        of_page = _of_page(words, pages)
+        relative = _of_page(words, pages) if offsets is None else _of_table(line, offsets)
         if named or any(
-            one in wanted for one in (comment and int(comment[1], 16), absolute and int(absolute[1], 16), of_page)
+            one in wanted for one in (comment and int(comment[1], 16), absolute and int(absolute[1], 16), relative)
         ):
             found.add(address)
     return found
+
+
+def global_offset_table(path: Path) -> int:
+    """Return the address that code of i686 keeps in a register, by readelf."""
+    text = subprocess.run(["readelf", "-dW", path], check=True, capture_output=True, text=True).stdout
+    found = re.search(r"\(PLTGOT\)\s+0x([0-9a-f]+)", text)
+    assert found, text
+    return int(found[1], 16)
+
+
+def _of_table(line: str, table: int) -> int | None:
+    """Return the address in the global offset table that an instruction of i686 names by its distance of 32 bits."""
+    used = re.search(r"(-?)0x([0-9a-f]+)\(%e(?:ax|bx|cx|dx|si|di)\)", line)
+    distance = int(used[1] + used[2], 16) if used else 0
+    return table + distance if distance.to_bytes(4, "little", signed=True).hex(" ") in line else None
 
 
 def _of_page(words: str, pages: dict[str, int]) -> int | None:
