@@ -239,6 +239,27 @@ def test_rust_gets_no_assembler() -> None:
     assert ".symver" in hint(finding("pow", "GLIBC_2.29", library="libm.so.6", sites=(Site("f", "a.c", 3),)))
 
 
+def test_rust_is_known_by_its_names_where_nothing_tells_of_files() -> None:
+    spawn = finding("posix_spawnp", "GLIBC_2.15")
+    rust, cxx = Site("<std::process::Command>::output", package="std"), Site("std::run(int)", package="std")
+    assert ".symver" not in hint(replace(spawn, sites=(rust,)), release="2.12")
+    assert ".symver" in hint(replace(spawn, sites=(cxx,)), release="2.12")
+
+
+def test_rust_is_not_told_to_build_for_less_than_it_runs_on() -> None:
+    rust = Site("f", "src/main.rs", 3, in_repository=True)
+    text = hint(finding("posix_spawnp", "GLIBC_2.15", sites=(rust,)), release="2.12")
+    assert text.endswith(": promise glibc 2.17, which Rust itself needs since 1.64, or build with Rust 1.63")
+    assert hint(finding("statx", "GLIBC_2.28", sites=(rust,)), release="2.20").count("cargo zigbuild") == 1
+
+
+def test_each_symbol_is_told_what_replaces_it() -> None:
+    assert hint(finding("aligned_alloc", "GLIBC_2.16"), release="2.12").endswith("or call posix_memalign")
+    assert hint(finding("timespec_get", "GLIBC_2.16"), release="2.12").endswith("or call clock_gettime")
+    robust = finding("pthread_mutex_consistent", "GLIBC_2.12", library="libpthread.so.0")
+    assert hint(robust, release="2.11").endswith("or call pthread_mutex_consistent_np")
+
+
 def test_std_of_rust_is_not_the_namespace_of_cxx() -> None:
     weak = finding("statx", "GLIBC_2.28", binding="weak")
     rust = Site("std::sys::fs::try_statx", "library/std/src/sys/fs/unix.rs", 1, "std")
