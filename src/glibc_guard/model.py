@@ -207,6 +207,7 @@ class Site:
     package: str | None = None  # the Rust crate, or the outermost C++ namespace, of the function
     in_repository: bool = False
     frames: tuple[Frame, ...] = ()  # all levels, innermost first, where there are more than one
+    through: str | None = None  # the Rust crate whose code, inlined there, is what asks
 
 
 @dataclass(frozen=True, slots=True)

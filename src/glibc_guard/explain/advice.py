@@ -10,6 +10,7 @@ from typing import Final
 from glibc_guard.explain import history
 from glibc_guard.explain.demangle import is_rust
 from glibc_guard.explain.knowledge import Crate, Family, families_of, filled, gcc_of, image, knowledge, numbers
+from glibc_guard.explain.repository_paths import crate_of
 from glibc_guard.model import ArtifactReport, Finding, Site, Target
 from glibc_guard.rules.symbol_versions import WEAK_HINT
 from glibc_guard.targets import glibc_symbols
@@ -244,7 +245,8 @@ _ADVICE: Final[Mapping[str, Callable[[Finding, Target], str | None]]] = {
 
 def _crate(finding: Finding) -> Crate | None:
     """Return the Rust crate that asks, where it is one that something is known of."""
-    packages = {site.package for site in finding.sites if site.package}
+    # A path has the name of the package ("aws-lc-sys"), a symbol that of the crate ("aws_lc_sys").
+    packages = {(name or "").replace("-", "_") for site in finding.sites for name in (site.package, site.through)}
     for crate in knowledge().crates:
         fits = crate.name in packages and any(fnmatchcase(finding.symbol or "", glob) for glob in crate.symbols)
         if fits and crate.binding in {None, finding.binding} and (crate.name != "std" or _is_rust(finding)):
@@ -258,7 +260,8 @@ def _is_rust(finding: Finding) -> bool:
 
 
 def _is_of_rust(site: Site) -> bool:
+    """Tell whether cargo built the code: Rust, or what a crate has of C."""
     files = [file for file in (site.file, *(frame.file for frame in site.frames)) if file]
     if files:
-        return any(file.endswith(".rs") for file in files)
+        return any(file.endswith(".rs") or crate_of(file) is not None for file in files)
     return site.function is not None and is_rust(site.function, site.package)

@@ -172,11 +172,26 @@ def site_of(function: str | None, frames: Sequence[Frame], paths: RepositoryPath
     for number, frame in enumerate(frames):
         found = paths.find(frame.file) if frame.file is not None else None
         if found is not None:
-            return Site(_function(function, frames, number), found, frame.line, in_repository=True, frames=levels)
+            name, through = _function(function, frames, number), _crate_of(frames[:number])
+            return Site(name, found, frame.line, in_repository=True, frames=levels, through=through)
     if not frames:
         return Site(function)
     number = next((number for number, frame in enumerate(frames) if not _is_of_a_library(frame)), 0)
-    return Site(_function(function, frames, number), frames[number].file, frames[number].line, frames=levels)
+    name, through = _function(function, frames, number), _crate_of(frames[:number])
+    return Site(name, frames[number].file, frames[number].line, frames=levels, through=through)
+
+
+def crate_of(file: str | None) -> str | None:
+    """Return the crate that a file was unpacked from, which C code in a crate is of as well."""
+    found = origin(file) if file is not None else None
+    return found.name if found is not None and found.kind in {"crate", "rust std"} else None
+
+
+def _crate_of(frames: Sequence[Frame]) -> str | None:
+    """Return the innermost crate of ``frames``, one of the Rust library where there is no other."""
+    origins = [found for frame in frames if frame.file is not None and (found := origin(frame.file)) is not None]
+    names = [found.name for kind in ("crate", "rust std") for found in origins if found.kind == kind]
+    return next(iter(names), None)
 
 
 def _function(function: str | None, frames: Sequence[Frame], number: int) -> str | None:

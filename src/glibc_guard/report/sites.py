@@ -58,9 +58,11 @@ def where(site: Site) -> str | None:
 
 
 def package_in_words(site: Site) -> str:
-    """Return " in PACKAGE" where the name of the function does not begin with it, else nothing."""
+    """Return " in PACKAGE through CRATE": the one where function and file do not begin with it, the other if any."""
     begins = (site.function or "").lstrip("<&").startswith(f"{site.package}::")
-    return f" in {site.package}" if site.package and not begins else ""
+    tells = begins or (where(site) or "").startswith(f"{site.package}-")
+    package = f" in {site.package}" if site.package and not tells else ""
+    return f"{package} through {site.through}" if site.through else package
 
 
 def in_words(site: Site) -> str:

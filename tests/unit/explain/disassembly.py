@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 
 from debug_building import needed
@@ -25,26 +26,25 @@ def stub(path: Path, symbol: str) -> int | None:
     return int(found[1], 16) if found else None
 
 
-def uses(path: Path, symbol: str, arch: str = "x86_64") -> set[int]:
-    """Return the addresses of all instructions outside of the PLT that use ``symbol``."""
+def uses(path: Path, symbol: str, arch: str = "x86_64") -> set[range]:
+    """Return the addresses, from the first byte to the last, of all instructions outside of the PLT that use it."""
     packages = {"llvm-objdump": "llvm", "objdump": "binutils"}
     name = "llvm-objdump" if arch == "aarch64" else "objdump"
     tool = needed(name, f"apt-get install {packages[name]}")
-    text = subprocess.run([tool, "-d", path], check=True, capture_output=True, text=True).stdout
-    found: set[int] = set()
+    found: set[range] = set()
     wanted = slots(path, symbol)
     canonical = stub(path, symbol)
     in_plt, pages = False, dict[str, int]()
     offsets = global_offset_table(path) if arch == "i686" else None
-    for line in text.splitlines():
+    for line in _disassembled(tool, path, path.stat().st_mtime_ns):
         if line.startswith("Disassembly of section"):
             in_plt = ".plt" in line
         if re.match(r"^[0-9a-f]+ <", line):
             pages = {}
-        instruction = re.match(r"\s*([0-9a-f]+):\s(?:[0-9a-f]{2,8} )+\s*(\S.*)$", line)
+        instruction = re.match(r"\s*([0-9a-f]+):\s((?:[0-9a-f]{2,8} )+)\s*(\S.*)$", line)
         if in_plt or instruction is None:
             continue
-        address, words = int(instruction[1], 16), instruction[2]
+        address, words = int(instruction[1], 16), instruction[3]
         named = re.search(rf"<{symbol}@plt>", words) or (canonical and re.search(rf"\$0x{canonical:x}\b", words))
         comment = re.search(r"# (?:0x)?([0-9a-f]+)", words)
         absolute = re.search(r"(?:ds:|\*|[\s,$])0x([0-9a-f]{5,})(?:,|$)", words)
@@ -52,8 +52,14 @@ def uses(path: Path, symbol: str, arch: str = "x86_64") -> set[int]:
         if named or any(
             one in wanted for one in (comment and int(comment[1], 16), absolute and int(absolute[1], 16), relative)
         ):
-            found.add(address)
+            found.add(range(address, address + len(instruction[2].replace(" ", "")) // 2))
     return found
+
+
+@lru_cache(maxsize=1)
+def _disassembled(tool: str, path: Path, _: int) -> list[str]:
+    wide = [] if "llvm" in tool else ["--insn-width=16"]
+    return subprocess.run([tool, "-d", *wide, path], check=True, capture_output=True, text=True).stdout.splitlines()
 
 
 def global_offset_table(path: Path) -> int:

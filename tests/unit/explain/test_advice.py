@@ -229,6 +229,10 @@ def test_a_crate_that_is_known_is_told() -> None:
     site = Site("aws_lc_sys::rand", "src/rand.rs", 1, "aws_lc_sys")
     text = hint(finding("getentropy", "GLIBC_2.25", sites=(site,)))
     assert "rustls can use ring" in text
+    c = Site("CRYPTO_sysrand", "/c/registry/src/x/aws-lc-sys-0.20.1/aws-lc/rand.c", 1, "aws-lc-sys")
+    inlined = Site("mine::run", "src/main.rs", 1, "mine", in_repository=True, through="aws-lc-sys")
+    for other in (c, inlined):
+        assert hint(finding("getentropy", "GLIBC_2.25", sites=(other,))) == text
     assert "cargo zigbuild --target x86_64-unknown-linux-gnu.2.17" in text
     assert ".symver" not in text
 

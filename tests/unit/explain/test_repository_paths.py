@@ -181,7 +181,9 @@ def test_the_site_is_the_innermost_frame_in_the_repository(root: Path) -> None:
         Frame("mine::main", "/io/src/main.rs", 9),
     )
     paths = RepositoryPaths(root)
-    assert site_of("f", frames, paths) == Site("mine::score", "src/lib.rs", 7, in_repository=True, frames=frames)
+    assert site_of("f", frames, paths) == Site(
+        "mine::score", "src/lib.rs", 7, in_repository=True, frames=frames, through="std"
+    )
     assert site_of("f", frames[:1], paths) == Site("powf", frames[0].file, 3)
     assert site_of("f", (), paths) == Site("f")
 
@@ -189,7 +191,18 @@ def test_the_site_is_the_innermost_frame_in_the_repository(root: Path) -> None:
 def test_outside_of_the_repository_a_crate_is_told_before_the_standard_library(root: Path) -> None:
     crate = Frame("grow::growth", f"{REGISTRY}/grow-1.0.0/src/lib.rs", 3)
     frames = (Frame("powf", f"{RUSTC}/library/std/src/f64.rs", 3), Frame("g", None, None), crate)
-    assert site_of("f", frames, RepositoryPaths(root)) == Site(crate.function, crate.file, 3, frames=frames)
+    assert site_of("f", frames, RepositoryPaths(root)) == Site(
+        crate.function, crate.file, 3, frames=frames, through="std"
+    )
+
+
+def test_the_crate_whose_inlined_code_asks_is_named(root: Path) -> None:
+    std, own = Frame("powf", f"{RUSTC}/library/std/src/f64.rs", 3), Frame("mine::score", "/io/src/lib.rs", 7)
+    crate, caller = (Frame("f", f"{REGISTRY}/{name}-1.0.0/src/lib.rs", 3) for name in ("grow", "run"))
+    paths = RepositoryPaths(root)
+    assert site_of("f", (std, crate, own), paths).through == "grow"
+    assert site_of("f", (own, caller), paths).through is None  # what it was inlined into asks for nothing
+    assert site_of("f", (Frame("inner", "/io/src/lib.rs", 5), own), paths).through is None
 
 
 def test_the_function_of_the_site_is_that_of_its_frame(root: Path) -> None:
