@@ -196,9 +196,19 @@ def _crate_of(frames: Sequence[Frame]) -> str | None:
 
 def _function(function: str | None, frames: Sequence[Frame], number: int) -> str | None:
     """Return the function of a frame: the outermost one is that whose code it is."""
-    name = frames[number].function or (function if number == len(frames) - 1 else None)
+    name = frames[number].function
+    if number == len(frames) - 1 and function is not None and (name is None or _is_short_for(name, function)):
+        return function
     # Short debug information has no more of the name of a lambda, which says nothing without what is around it.
     return f"{name} in {function}" if name == CALL_OPERATOR and function not in {None, name} else name
+
+
+def _is_short_for(name: str, function: str) -> bool:
+    """Tell whether ``function``, from the symbol table, is ``name`` with what it lies in.
+
+    gcc writes only "room" of ``growth::(anonymous namespace)::room``, and rustc where lines alone are asked for.
+    """
+    return re.search(rf"::{re.escape(name.partition('<')[0])}(?!\w)", function) is not None
 
 
 def _is_of_a_library(frame: Frame) -> bool:

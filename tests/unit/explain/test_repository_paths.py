@@ -213,6 +213,16 @@ def test_the_function_of_the_site_is_that_of_its_frame(root: Path) -> None:
     assert site_of("f", (outer, inner), paths) == Site("f", "src/lib.rs", 7, in_repository=True, frames=(outer, inner))
 
 
+def test_a_short_name_is_completed_by_that_of_the_symbol(root: Path) -> None:
+    frames = (Frame("at<int>", "/io/a/b.c", 7), Frame("room", "/io/a/b.c", 9))
+    paths = RepositoryPaths(root)
+    whole = "growth::(anonymous namespace)::room(unsigned long)"
+    assert site_of(whole, frames[1:], paths).function == whole
+    assert site_of(whole, frames, paths).function == "at<int>"  # which was inlined there
+    assert site_of("mine::Of<T>::at", frames[:1], paths).function == "mine::Of<T>::at"
+    assert site_of("growth::roomy()", frames[1:], paths).function == "room"
+
+
 def test_a_lambda_is_named_by_what_is_around_it(root: Path) -> None:
     frames = (Frame("operator()", "/io/a/b.c", 7), Frame("total", "/io/a/b.c", 9))
     paths = RepositoryPaths(root)
