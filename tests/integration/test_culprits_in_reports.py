@@ -88,7 +88,7 @@ def test_names_and_lines_of_cxx(name: str, flags: str, dwarf: str, tmp_path: Pat
         assert (site.file, site.line, site.in_repository) == ("src/growth.cc", line_of(mark, SOURCE), True), symbol
         if SPELLED:
             assert (site.function or "").startswith(function.partition("<")[0] if symbol == "pow" else function)
-        assert site.package == "growth"
+            assert site.package == "growth"
     outer = found["pow"].frames[-1:] if flags != "-O0" else ()
     assert [frame.line for frame in outer] == [line_of("caller", SOURCE)] * len(outer)
 
