@@ -94,6 +94,7 @@ class ElfObject:
     ] = ()  # absolute folders of RUNPATH or RPATH, and of the first units of DWARF; hearsay
     glibc_sections: bool = False  # sections that only the stdio of glibc has: it was linked in
     inconsistencies: tuple[str, ...] = ()  # where sections or counts tell another story than the loader's view
+    payload: str | None = None  # what it carries for itself to unpack, which no loader sees and nothing here reads
 
 
 @dataclass(frozen=True, slots=True)
