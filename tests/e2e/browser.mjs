@@ -11,11 +11,9 @@ const { chromium } = require("playwright-core");
 const axe = readFileSync(`${modules}/axe-core/axe.min.js`, "utf8");
 
 const steps = {
-  // axe runs in a world of its own, so the policy of the page does not hold it. Where scripts are off they are let run now: those
-  // of the page had their time when it was loaded.
+  // axe runs in a world of its own, so the policy of the page does not hold it. It needs scripts.
   async axe(page) {
     const session = await page.context().newCDPSession(page);
-    await session.send("Emulation.setScriptExecutionDisabled", { value: false });
     const { frameTree } = await session.send("Page.getFrameTree");
     const { executionContextId } = await session.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id });
     const run = `${axe}; axe.run(document, { resultTypes: ["violations", "incomplete"] })`;
@@ -39,7 +37,7 @@ const steps = {
   async click(page, selector) { await page.locator(selector).first().click(); },
   async fill(page, { selector, text }) { await page.locator(selector).first().fill(text); },
   async media(page, media) { await page.emulateMedia(media); },
-  async screenshot(page, path) { await page.screenshot({ path, fullPage: true }); },
+  async screenshot(page, options) { await page.screenshot({ fullPage: true, ...options }); },
   async pdf(page, path) { await page.pdf({ path, format: "A4", margin: { top: "15mm", bottom: "15mm", left: "12mm", right: "12mm" } }); },
 };
 
