@@ -57,6 +57,7 @@ data: $(VENV)/.ready ## regenerate the tables in src/glibc_guard/data and the JS
 	$(RUN) scripts/update_report_schema.py
 	$(RUN) scripts/update_symbol_guide.py
 	$(RUN) scripts/update_rule_help.py
+	$(RUN) scripts/update_picture.py
 	$(RUN) scripts/update_manylinux_policies.py
 	$(RUN) scripts/update_glibc_symbols.py
 	$(RUN) scripts/update_build_images.py
