@@ -1,4 +1,4 @@
-// Looks at a page of the disk in a real headless Chromium and prints what was seen as JSON.
+// Looks at a page, of the disk or by its address, in a real headless Chromium and prints what was seen as JSON.
 // usage: node browser.mjs NODE_MODULES CHROMIUM < tasks.json > seen.json
 // A task: {page, script, scheme, media, width, height, steps: [STEP, …]}; see the functions of `steps` for the steps.
 import { createRequire } from "node:module";
@@ -50,7 +50,7 @@ async function seen(browser, { page: path, script = true, scheme = "light", widt
   page.on("pageerror", (error) => messages.push(String(error)));
   page.on("dialog", (dialog) => { dialogs.push(dialog.message()); dialog.dismiss(); });
   const began = performance.now();
-  await page.goto(pathToFileURL(path).href, { waitUntil: "load" });
+  await page.goto(path.includes("://") ? path : pathToFileURL(path).href, { waitUntil: "load" });
   const results = [];
   const milliseconds = performance.now() - began;
   for (const [name, argument] of wanted) results.push((await steps[name](page, argument)) ?? null);

@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from building import compile_with_gcc, library, make_wheel
 from debug_building import build
-from e2e.conftest import tool
+from e2e.browser import look
 from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.report import html
-from node_tools import node_modules
 
 pytestmark = pytest.mark.e2e
 
-DRIVER: Final = Path(__file__).with_name("browser.mjs")
 HOSTILE: Final = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)><style>*{display:none}"
 NEW: Final = library("pow(x, 2.5)", "reallocarray(0, 1, 2)", glibc="2.29")
 OLD: Final = library("malloc(1)", glibc="2.17")
 #: What is shown of the table of findings, row by row.
 ROWS: Final = "[...document.querySelectorAll('.findings tbody tr')].filter((row) => row.checkVisibility())"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the browser saw of one page."""
-
-    requests: list[str]
-    messages: list[str]
-    dialogs: list[str]
-    results: list[Any]
-
-
-def look(page: Path, *steps: tuple[str, object], **how: object) -> Seen:
-    """Open ``page`` and take ``steps`` (see browser.mjs), by default with scripts, in light, 1280 pixels wide."""
-    task = {"page": str(page), "steps": steps, **how}
-    done = subprocess.run(
-        [tool("node"), DRIVER, node_modules(), tool("chromium")],
-        input=json.dumps([task]),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (seen,) = json.loads(done.stdout)
-    return Seen(seen["requests"], seen["messages"], seen["dialogs"], seen["results"])
 
 
 def write(folder: Path, *artifacts: Path, targets: tuple[str, ...] = ("auto",)) -> Path:
