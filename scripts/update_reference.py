@@ -54,7 +54,7 @@ def action() -> str:
     lines += ["Written by `scripts/update_reference.py` from `action.yml` and the workflows.", ""]
     lines += _declared(ROOT / "action.yml", "org/glibc-guard@v1")
     for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
-        if "workflow_call" in _triggers(_read(path)):
+        if "inputs" in (_triggers(_read(path)).get("workflow_call") or {}):  # else it is for this repository alone
             lines += _declared(path, f"{WORKFLOW_PREFIX}{path.relative_to(ROOT)}@v1")
     publish = ROOT / ".github" / "actions" / "publish" / "action.yml"
     lines += _declared(publish, f"{WORKFLOW_PREFIX}{publish.parent.relative_to(ROOT)}@v1")

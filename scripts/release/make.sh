@@ -17,5 +17,8 @@ mkdir dist
 "$environment/bin/python" scripts/build_release.py dist/packages
 mkdir dist/release
 cp dist/packages/* dist/release/
-"$environment/bin/python" scripts/make_sbom.py --output dist/release/glibc-guard.cdx.json
+# What the Action installs is what the program runs with. The version is in the package, where this tool does not look.
+sed "s/^dynamic = .*/version = \"${tag#v}\"/" pyproject.toml >"${environment%/*}/pyproject.toml"
+PYTHONWARNINGS=ignore "$environment/bin/cyclonedx-py" requirements scripts/action/requirements.txt --pyproject "${environment%/*}/pyproject.toml" \
+    --output-reproducible --validate --output-file dist/release/glibc-guard.cdx.json
 scripts/release/checksums.sh dist/release

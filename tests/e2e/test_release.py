@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -77,6 +78,19 @@ def test_it_holds_two_packages_the_bill_and_the_checksums(made: Path) -> None:
     assert re.findall(r"^[0-9a-f]{64}  (.*)$", checksums, re.MULTILINE) == names[1:]
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=made / "release", check=True)
     assert "### Added" in (made / "notes.md").read_text(encoding="utf-8")
+
+
+def test_the_bill_of_materials_names_what_the_action_installs(made: Path) -> None:
+    bill = json.loads((made / "release" / "glibc-guard.cdx.json").read_text(encoding="utf-8"))
+    assert bill["bomFormat"] == "CycloneDX"
+    assert (bill["metadata"]["component"]["name"], bill["metadata"]["component"]["version"]) == (
+        "glibc-guard",
+        __version__,
+    )
+    lock = (ROOT / "scripts" / "action" / "requirements.txt").read_text(encoding="utf-8")
+    locked = set(re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE))
+    assert {(item["name"], item["version"]) for item in bill["components"]} == locked
+    assert all(item["externalReferences"][0]["hashes"] for item in bill["components"])
 
 
 def test_the_wheel_is_the_sources_and_nothing_else(made: Path) -> None:
