@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +45,8 @@ class ObjectFile:
         """
         if member.file is not None:
             return cls.of_path(member.file)
+        import tempfile  # noqa: PLC0415  # lazy, costs 5 ms
+
         file = tempfile.TemporaryFile(prefix="glibc-guard-")  # noqa: SIM115  # owned by the result
         with contextlib.closing(member.open()) as content:
             offset = 0
