@@ -83,7 +83,7 @@ def test_no_other_host_is_asked_and_the_search_works(address: str) -> None:
         f"{address}/errors.html",
         ("click", ".md-search__input"),
         ("fill", {"selector": ".md-search__input", "text": "static TLS block"}),
-        ("evaluate", "new Promise((done) => setTimeout(done, 1500))"),
+        ("wait", ".md-search-result__item"),
         ("evaluate", "document.querySelector('.md-search-result__list').innerText"),
     )
     assert "static TLS" in seen.results[-1]

@@ -13,7 +13,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, ObjectSummary, Report, Site, Verdict
+from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, ObjectSummary, Report, Verdict
 from glibc_guard.report import matrix
 from glibc_guard.report.changes import alike, baseline_name, distributions, headline, rows
 from glibc_guard.report.grouping import (
@@ -27,6 +27,8 @@ from glibc_guard.report.grouping import (
     summary_line,
 )
 from glibc_guard.report.neutral import plain
+from glibc_guard.report.sites import SHOWN, Use, in_words, package_in_words, places_in_all, uses_of, where
+from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
 from glibc_guard.report.svg import CLASSES
 from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import at_most, parse
@@ -42,7 +44,6 @@ MARKS: Final[dict[matrix.Cell, tuple[str, str]]] = {
 }
 RULE_PAGES: Final = "https://github.com/org/glibc-guard/blob/main/docs/rules/"
 SYMBOLS_SHOWN: Final = 40  # of a group, and of a version of an object; the JSON report has all
-SITES_SHOWN: Final = 5
 OTHER: Final = "without a version"
 MUCH: Final = 25  # artifacts: more are folded
 
@@ -130,8 +131,9 @@ def _groups(artifact: ArtifactReport) -> Iterator[tuple[str | None, Group]]:
             yield path, group
 
 
-def _sites(group: Group) -> list[Site]:
-    return list(dict.fromkeys(site for finding in group.findings for site in finding.sites))
+def _uses(group: Group) -> list[Use]:
+    """Return the places of ``group`` that read differently: several may differ in their callers alone."""
+    return list({(use.symbols, in_words(use.site)): use for use in reversed(uses_of(group.findings))}.values())[::-1]
 
 
 def _messages(group: Group) -> list[str]:
@@ -173,7 +175,7 @@ def _template() -> Template:
         VERDICTS=VERDICTS,
         RULE_PAGES=RULE_PAGES,
         SYMBOLS_SHOWN=SYMBOLS_SHOWN,
-        SITES_SHOWN=SITES_SHOWN,
+        SITES_SHOWN=SHOWN,
         alike=alike,
         baseline_name=baseline_name,
         changed_distributions=distributions,
@@ -187,7 +189,11 @@ def _template() -> Template:
         needs=needs,
         promise=promise_in_words,
         rows=rows,
-        sites=_sites,
+        uses=_uses,
+        package_in_words=package_in_words,
+        places_in_all=places_in_all,
+        where=where,
+        SYMBOLS_AT_A_PLACE=SYMBOLS_AT_A_PLACE,
         summary_line=summary_line,
         symbols=_symbols,
     )

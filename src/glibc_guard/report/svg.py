@@ -27,12 +27,12 @@ CLASSES: Final[dict[Cell, str]] = {
 STYLE: Final = """
 text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 13px }
-.quiet { fill: #59636e }
+.quiet { fill: #59636e } .bad { fill: #cf222e }
 .yes { fill: #1a7f37 } .no { fill: #cf222e } .beyond { fill: #d1d9e0 } .none { fill: none; stroke: #d1d9e0 }
 .mark { stroke: #fff; fill: none; stroke-width: 1.8; stroke-linecap: round }
 .mark.beyond { stroke: #59636e; fill: none }
 @media (prefers-color-scheme: dark) {
-  text { fill: #f0f6fc } .quiet { fill: #9198a1 }
+  text { fill: #f0f6fc } .quiet { fill: #9198a1 } .bad { fill: #ff7b72 }
   .yes { fill: #2ea043 } .no { fill: #da3633 } .beyond { fill: #3d444d } .none { stroke: #3d444d }
   .mark.beyond { stroke: #9198a1 }
 }
@@ -78,7 +78,8 @@ def _drawn(matrix: Matrix, label: float) -> Iterator[str]:
 
 
 def _row(row: Row, label: float, y: float) -> Iterator[str]:
-    yield f'<text x="8" y="{y + 13}"><title>{escape(plain(row.name))}</title>{escape(_label(row))}</text>'
+    kind = ' class="bad"' if row.errors else ""
+    yield f'<text{kind} x="8" y="{y + 13}"><title>{escape(plain(row.name))}</title>{escape(_label(row))}</text>'
     for place, cell in enumerate(row.cells):
         yield _cell(cell, label + place * CELL, y)
     if row.reach is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from building import compile_with_zig, library, make_wheel
+from building import compile_with_gcc, compile_with_zig, library, make_wheel
 from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Report
@@ -121,3 +121,18 @@ def test_names_lose_the_folders_that_all_share() -> None:
     assert matrix.short_names(["one.whl", "dist/two.whl"]) == ["one.whl", "dist/two.whl"]
     assert matrix.short_names(["/one.whl", "two.whl"]) == ["/one.whl", "two.whl"]
     assert matrix.short_names([]) == []
+
+
+def test_an_error_that_no_distribution_shows_is_still_seen(tmp_path: Path) -> None:
+    """The table has no system as old as glibc 2.5: all is green in it, and the check fails."""
+    found = matrix.of_report(check([str(make_wheel(tmp_path, {"a.so": OLD, "b.so": NEW}))], Settings(targets=("2.5",))))
+    assert [(row.name, row.errors) for row in found.rows] == [("b.so", 1), ("a.so", 0)]
+    stack = compile_with_gcc("int f(void) { return 0; }", "-shared", "-fPIC", "-nostdlib", "-Wl,-z,execstack")
+    files = {"a.so": OLD, "c.so": stack, "d.so": OLD}
+    other = matrix.of_report(judged(make_wheel(tmp_path, files, tag="cp312-cp312-manylinux2014_x86_64", name="other")))
+    assert [(row.name, row.errors, row.loads_everywhere) for row in other.rows] == [
+        ("c.so", 1, True),
+        ("all others", 0, True),
+    ]
+    assert other.fails_otherwise
+    assert not found.fails_otherwise
