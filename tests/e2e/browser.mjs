@@ -36,7 +36,6 @@ const steps = {
   async type(page, text) { await page.keyboard.type(text); },
   async click(page, selector) { await page.locator(selector).first().click(); },
   async fill(page, { selector, text }) { await page.locator(selector).first().fill(text); },
-  async wait(page, selector) { await page.locator(selector).first().waitFor(); },
   async media(page, media) { await page.emulateMedia(media); },
   async screenshot(page, options) { await page.screenshot({ fullPage: true, ...options }); },
   async pdf(page, path) { await page.pdf({ path, format: "A4", margin: { top: "15mm", bottom: "15mm", left: "12mm", right: "12mm" } }); },
