@@ -17,8 +17,5 @@ mkdir dist
 "$environment/bin/python" scripts/build_release.py dist/packages
 mkdir dist/release
 cp dist/packages/* dist/release/
-# What the Action installs is what the program runs with. The version is in the package, where this tool does not look.
-sed "s/^dynamic = .*/version = \"${tag#v}\"/" pyproject.toml >"${environment%/*}/pyproject.toml"
-PYTHONWARNINGS=ignore "$environment/bin/cyclonedx-py" requirements scripts/action/requirements.txt --pyproject "${environment%/*}/pyproject.toml" \
-    --output-reproducible --validate --output-file dist/release/glibc-guard.cdx.json
+"$environment/bin/python" scripts/make_sbom.py >dist/release/glibc-guard.cdx.json
 scripts/release/checksums.sh dist/release

@@ -27,8 +27,9 @@ from glibc_guard.report.grouping import (
     summary_line,
 )
 from glibc_guard.report.neutral import plain
-from glibc_guard.report.sites import SHOWN, Use, in_words, package_in_words, places_in_all, uses_of, where
+from glibc_guard.report.sites import SHOWN as SITES_SHOWN
 from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
+from glibc_guard.report.sites import package_in_words, places_in_all, uses_of, where
 from glibc_guard.report.svg import CLASSES
 from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import at_most, parse
@@ -131,11 +132,6 @@ def _groups(artifact: ArtifactReport) -> Iterator[tuple[str | None, Group]]:
             yield path, group
 
 
-def _uses(group: Group) -> list[Use]:
-    """Return the places of ``group`` that read differently: several may differ in their callers alone."""
-    return list({(use.symbols, in_words(use.site)): use for use in reversed(uses_of(group.findings))}.values())[::-1]
-
-
 def _messages(group: Group) -> list[str]:
     return list(dict.fromkeys(finding.message for finding in group.in_full))
 
@@ -175,7 +171,8 @@ def _template() -> Template:
         VERDICTS=VERDICTS,
         RULE_PAGES=RULE_PAGES,
         SYMBOLS_SHOWN=SYMBOLS_SHOWN,
-        SITES_SHOWN=SHOWN,
+        SITES_SHOWN=SITES_SHOWN,
+        SYMBOLS_AT_A_PLACE=SYMBOLS_AT_A_PLACE,
         alike=alike,
         baseline_name=baseline_name,
         changed_distributions=distributions,
@@ -187,14 +184,13 @@ def _template() -> Template:
         matrix_of=matrix.of_artifact,
         messages=_messages,
         needs=needs,
-        promise=promise_in_words,
-        rows=rows,
-        uses=_uses,
         package_in_words=package_in_words,
         places_in_all=places_in_all,
-        where=where,
-        SYMBOLS_AT_A_PLACE=SYMBOLS_AT_A_PLACE,
+        promise=promise_in_words,
+        rows=rows,
         summary_line=summary_line,
         symbols=_symbols,
+        uses_of=uses_of,
+        where=where,
     )
     return environment.get_template("report.html.jinja")
