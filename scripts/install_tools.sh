@@ -46,12 +46,12 @@ done
 # GitHub's own description of its REST API, its recorded events, and Prism, which judges by the description; Playwright's core,
 # which steers Debian's Chromium (--ignore-scripts: it brings no browser of its own), and axe, which judges pages: what
 # package-lock.json names, by hash.
-packages=$(dirname "$0")/../tests/node
-node=$tools/node-$(sha256sum "$packages/package-lock.json" | cut -c 1-16)
+from=$(dirname "$0")/../tests/node
+node=$tools/node-$(sha256sum "$from/package-lock.json" | cut -c 1-16)
 if [ ! -d "$node" ]; then
     echo "installing Prism, the description of GitHub's API, Playwright's core and axe"
     aside=$(mktemp -d "$tools/node-XXXXXX")
-    cp "$packages"/package.json "$packages"/package-lock.json "$aside"
+    cp "$from"/package.json "$from"/package-lock.json "$aside"
     npm ci --prefix "$aside" --ignore-scripts --no-audit --no-fund --silent
     # Of the descriptions one is read; the others are 370 MB.
     find "$aside/node_modules/@octokit/openapi/generated" -name '*.json' ! -name api.github.com.json -delete
