@@ -65,12 +65,17 @@ data: $(VENV)/.ready ## regenerate the tables in src/glibc_guard/data and the JS
 	$(RUN) scripts/update_symbol_guide.py
 	$(RUN) scripts/update_rule_help.py
 	$(RUN) scripts/update_man_page.py
+	$(RUN) scripts/update_picture.py
+	$(RUN) scripts/update_reference.py
 	$(RUN) scripts/update_manylinux_policies.py
 	$(RUN) scripts/update_glibc_symbols.py
 	$(RUN) scripts/update_build_images.py
 
+docs: .venv-docs/.ready ## the documentation as a site in site/; a broken link is an error
+	.venv-docs/bin/python -m mkdocs build --strict --quiet
+
 clean: ## remove what the other targets made
-	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv-* site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(VENV)/.ready: tests/requirements.txt pyproject.toml
 	scripts/make_environment.sh $(PYTHON) $(VENV) tests/requirements.txt
@@ -78,4 +83,7 @@ $(VENV)/.ready: tests/requirements.txt pyproject.toml
 $(DEMO_VENV)/.ready: scripts/action/requirements.txt pyproject.toml
 	scripts/make_environment.sh $(PYTHON) $(DEMO_VENV) scripts/action/requirements.txt
 
-.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench bench-scale survey zipapp lock data clean
+.venv-docs/.ready: scripts/docs/requirements.txt
+	scripts/make_environment.sh $(PYTHON) .venv-docs scripts/docs/requirements.txt
+
+.PHONY: help demo test test-pythons test-python test-loader test-e2e lint docs bench bench-scale survey zipapp lock data clean

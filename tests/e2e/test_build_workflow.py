@@ -35,7 +35,7 @@ class Project(Caller):
     """An example as a repository of its own."""
 
     def report(self, name: str) -> dict[str, Any]:
-        (path,) = (self.uploads / name).iterdir()
+        (path,) = (self.uploads / name).glob("*.json")
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return report
 
@@ -70,7 +70,10 @@ def test_the_c_program(tmp_path: Path, published: Path, variables: dict[str, str
     assert done.returncode == 0, done.stdout
     name = f"table-{os.uname().machine}"
     assert f"{name}, pass, needs glibc 2.26 or newer" in done.stdout
-    assert project.uploaded() == {f"report-{name}": ["glibc-guard-report.json"], name: ["table"]}
+    assert project.uploaded() == {
+        f"report-{name}": ["glibc-guard-report.html", "glibc-guard-report.json"],
+        name: ["table"],
+    }
     assert project.report(f"report-{name}")["artifacts"][0]["floor"]["GLIBC"] == "2.26"
 
     subprocess.run(["make", "--always-make"], cwd=project.folder, check=True, capture_output=True)
@@ -83,7 +86,10 @@ def test_the_rust_program(tmp_path: Path, published: Path, variables: dict[str, 
     assert done.returncode == 0, done.stdout
     name = f"visits-{os.uname().machine}"
     archive = f"visits-linux-{os.uname().machine}.tar.gz"
-    assert project.uploaded() == {f"report-{name}": ["glibc-guard-report.json"], name: [archive]}
+    assert project.uploaded() == {
+        f"report-{name}": ["glibc-guard-report.html", "glibc-guard-report.json"],
+        name: [archive],
+    }
     (judged,) = project.report(f"report-{name}")["artifacts"]
     assert judged["path"] == archive
     uploaded = project.uploads / name / archive

@@ -22,7 +22,7 @@ from glibc_guard.github.annotations import annotate, problem_of
 from glibc_guard.github.event import payload_of, run_of
 from glibc_guard.github.job import job_of
 from glibc_guard.output import OutputError, refuse_overwriting
-from glibc_guard.report import json, sarif, text
+from glibc_guard.report import json, text
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import is_from_run
@@ -81,15 +81,17 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     settings = replace(_settings(given), repository=workspace)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
-    sarif_file = _writable(given.sarif, "sarif") if given.sarif else None
+    others = {
+        name: _writable(path, name) for name, path in (("sarif", given.sarif), ("html", given.html)) if path is not None
+    }
     read = [*paths, settings.baseline] if settings.baseline else paths
-    refuse_overwriting(read, [report_file, *([sarif_file] if sarif_file else [])], given.working_folder)
+    refuse_overwriting(read, [report_file, *others.values()], given.working_folder)
     os.chdir(given.working_folder)  # paths are reported as they were given
     report = guard.check(paths, settings)
     place = repository.find(workspace, given.working_folder, os.environ.get("GITHUB_WORKFLOW_REF", ""))
     report_file.write_bytes(json.render(report))
-    if sarif_file is not None:
-        sarif_file.write_bytes(sarif.render(report, manifest=place.fallback))
+    for name, path in others.items():
+        path.write_bytes(_rendered(report, name, place))
     set_outputs(
         {
             "verdict": report.verdict,
@@ -114,6 +116,17 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         f"glibc-guard: {report.verdict}, {count(_findings(report), 'finding')}; JSON report: {plain(str(report_file))}"
     )
     return status
+
+
+def _rendered(report: Report, name: str, place: Repository) -> bytes:
+    """Return the report that the input ``name`` asks for; imported then, since each format costs its time."""
+    if name == "sarif":
+        from glibc_guard.report import sarif  # noqa: PLC0415
+
+        return sarif.render(report, manifest=place.fallback)
+    from glibc_guard.report import html  # noqa: PLC0415
+
+    return html.render(report).encode()
 
 
 def _settings(given: inputs.Inputs) -> Settings:

@@ -38,6 +38,7 @@ class Inputs:
     summary: bool
     report: Path | None
     sarif: Path | None
+    html: Path | None
     wishes: Wishes
     working_folder: Path
 
@@ -51,7 +52,7 @@ def read(workspace: Path) -> Inputs:
     folder = workspace / core.get_input("working_directory")
     if not folder.is_dir():
         raise InputError(f"The input working-directory: {folder} is no folder")
-    configuration, report, sarif = map(core.get_input, ("config", "report", "sarif"))
+    configuration, report, sarif, html = map(core.get_input, ("config", "report", "sarif", "html"))
     return Inputs(
         artifacts=lines("artifacts"),
         targets=tuple(target for line in lines("target") for target in re.split(r"\s*,\s*", line) if target),
@@ -64,6 +65,7 @@ def read(workspace: Path) -> Inputs:
         summary=_boolean("summary"),
         report=folder / report if report else None,
         sarif=folder / sarif if sarif else None,
+        html=folder / html if html else None,
         wishes=wishes(),
         working_folder=folder,
     )

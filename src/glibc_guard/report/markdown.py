@@ -8,13 +8,13 @@ from typing import Final
 from glibc_guard.model import ArtifactReport, Finding, Report, Verdict
 from glibc_guard.report.changes import baseline_name, headline
 from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
-from glibc_guard.report.matrix import Matrix, by_release, of_report
+from glibc_guard.report.matrix import Cell, Matrix, by_release, of_report
 from glibc_guard.report.neutral import markdown, markdown_code
 from glibc_guard.report.sites import SHOWN, Use, package_in_words, places_in_all, uses_of, where
 from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
 
 ICONS: Final[dict[Verdict, str]] = {"pass": "✅", "fail": "❌", "unreadable": "⚠️"}
-SQUARES: Final[dict[bool | None, str]] = {True: "🟩", False: "🟥", None: "⬜"}
+SQUARES: Final[dict[Cell, str]] = {"loads": "🟩", "refused": "🟥", "not promised": "⬜", "no such architecture": "·"}
 SYMBOLS_SHOWN: Final = 20
 LONGEST_SITE: Final = 240  # characters
 CUT: Final = "\n*The report is cut here, since GitHub shows no more; the rest is in the log and in the JSON report.*\n"
