@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from github_api.conftest import client
 from github_api.runs import REPOSITORY, add_run, upload
-from github_api.server import Answer, GitHubApi
+from github_api.server import TOKEN, Answer, GitHubApi
 from glibc_guard.baseline.errors import UnavailableError
 from glibc_guard.baseline.report_file import MAXIMUM, read_report
 from glibc_guard.github import run_baseline
@@ -163,3 +164,61 @@ def test_where_the_baseline_is() -> None:
     assert origin(environment, json.loads(json.dumps(PULL))) == Origin("octo/sample", "build.yml", "release/1.x", 12)
     with pytest.raises(UnavailableError, match="no run of a workflow"):
         origin({}, PULL)
+
+
+ENVIRONMENT = {
+    "GITHUB_WORKFLOW_REF": f"{REPOSITORY}/.github/workflows/build.yml@refs/pull/7/merge",
+    "GITHUB_REPOSITORY": REPOSITORY,
+    "GITHUB_RUN_ID": "1",
+    "GITHUB_REF_TYPE": "branch",
+    "GITHUB_REF_NAME": "main",
+}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, raw=b"<html>a proxy's page</html>"),
+        Answer(200, {}),
+        Answer(200, None),
+        Answer(200, {"total_count": 1, "workflow_runs": None}),
+        Answer(200, {"total_count": 1, "workflow_runs": [{"id": "x"}]}),
+        Answer(
+            200, {"total_count": 0, "workflow_runs": []}, {"X-RateLimit-Limit": "abc", "X-RateLimit-Remaining": "b"}
+        ),
+        Answer(429, {"message": "slow"}, {"Retry-After": "9" * 5000}),
+        Answer(503, {"message": "slow"}, {"Retry-After": "Fri, 31 Dec 99999 23:59:59 GMT"}),
+    ],
+    ids=["HTML", "empty", "null", "no list", "no run", "limits", "digits", "year"],
+)
+def test_no_answer_is_more_than_a_reason(api: GitHubApi, tmp_path: Path, answer: Answer) -> None:
+    api.fail("GET", "/runs", answer, times=9)
+    with pytest.raises(UnavailableError):
+        run_baseline.fetched("run:report", TOKEN, {**ENVIRONMENT, "GITHUB_API_URL": api.url}, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://example.invalid", "https://[", "http://127.0.0.1:9"])
+def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UnavailableError):
+        run_baseline.fetched("run:report", TOKEN, {**ENVIRONMENT, "GITHUB_API_URL": url}, tmp_path)
+
+
+@pytest.mark.parametrize("place", ["https://[", "", "ftp://example.invalid/x", "https://127.0.0.1:9/x"])
+def test_a_place_to_download_from_that_is_none(api: GitHubApi, tmp_path: Path, place: str) -> None:
+    upload(api, add_run(api), "report", {"report.json": written("x.whl")})
+    api.fail("GET", "/zip", Answer(302, raw=b"", headers={"Location": place}))
+    with pytest.raises(UnavailableError):
+        fetched(api, tmp_path)
+
+
+def test_a_member_whose_lzma_properties_are_none(api: GitHubApi, tmp_path: Path) -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("report.json", written("x.whl"))
+    content = bytearray(data.getvalue())
+    begin = 30 + len("report.json") + 4
+    content[begin : begin + 5] = b"\xff" * 5
+    upload(api, add_run(api), "report", bytes(content))
+    with pytest.raises(UnavailableError, match="is a damaged archive"):
+        fetched(api, tmp_path)

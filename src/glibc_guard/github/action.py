@@ -121,17 +121,25 @@ def _settings(given: inputs.Inputs) -> Settings:
     settings = inputs.settings(given)
     if settings.baseline is None or not is_from_run(settings.baseline):
         return settings
-    from glibc_guard.github import run_baseline  # noqa: PLC0415 - brings PyGithub: 0.2 s
-
-    folder = Path(tempfile.mkdtemp(prefix="glibc-guard-", dir=os.environ.get("RUNNER_TEMP") or None))
     try:
-        path = run_baseline.fetched(settings.baseline, given.wishes.token, os.environ, folder)
+        path = _fetched(settings.baseline, given.wishes.token)
     except UnavailableError as problem:
         if settings.baseline_required:
             raise
         core.notice(plain(f"Nothing is compared with {settings.baseline}: {problem}"), title="glibc-guard")
         return replace(settings, baseline=None)
     return replace(settings, baseline=str(path))
+
+
+def _fetched(baseline: str, token: str) -> Path:
+    """Return the path of the report of a former run; whatever goes wrong is UnavailableError."""
+    from glibc_guard.github import deadline, run_baseline  # noqa: PLC0415 - brings PyGithub: 0.2 s
+
+    folder = Path(tempfile.mkdtemp(prefix="glibc-guard-", dir=os.environ.get("RUNNER_TEMP") or None))
+    try:
+        return deadline.within(deadline.LONGEST, lambda: run_baseline.fetched(baseline, token, os.environ, folder))
+    except deadline.DeadlineError as problem:
+        raise UnavailableError(str(problem)) from problem
 
 
 def stop(message: str, status: int, place: Repository) -> int:
@@ -153,8 +161,12 @@ def tell(wishes: feedback.Wishes, report: Report, place: Repository, *, passes: 
     run = run_of(os.environ, payload_of(os.environ))
     told = feedback.Told(report, passes, run, job_of(os.environ, wishes.variant), place)
     api_url = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
+    from glibc_guard.github import deadline  # noqa: PLC0415 - only where GitHub is asked
+
     try:
-        problem = feedback.give(wishes, told, api_url)
+        problem = deadline.within(deadline.LONGEST, lambda: feedback.give(wishes, told, api_url))
+    except deadline.DeadlineError as late:
+        problem = f"The pull request could not be told all of it: {late}. The verdict does not depend on it."
     except Exception as fault:  # noqa: BLE001 - an answer nobody thought of: a build does not fail for its comment
         problem = f"The pull request could not be told: glibc-guard met a fault of its own, {type(fault).__name__}."
         for line in traceback.format_exc().splitlines():

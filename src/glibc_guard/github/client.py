@@ -23,6 +23,7 @@ from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
 from glibc_guard import __version__
+from glibc_guard.baseline.errors import UnavailableError
 from glibc_guard.report.neutral import plain
 
 API_URL: Final = "https://api.github.com"
@@ -40,13 +41,15 @@ class ApiError(Exception):
     """GitHub did not do what it was asked for; the message says what it answered.
 
     Attributes:
-        status: The HTTP status of the answer; None where there was none, or a rate limit stood in the way.
+        status: The HTTP status of the answer; None where there was none, a rate limit stood in the way, or it made no sense.
+        is_everywhere: Whether every other request would fare the same: GitHub is out of reach, or the rate limit reached.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, is_everywhere: bool = False) -> None:
         """See the class."""
         super().__init__(message)
         self.status = status
+        self.is_everywhere = is_everywhere
 
     @property
     def is_refusal(self) -> bool:
@@ -95,17 +98,22 @@ def connect(token: str, api_url: str = API_URL, patience: Patience = Patience())
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Raise what goes wrong inside as ApiError, in words that may be printed in a log."""
+    """Raise whatever goes wrong inside as ApiError, in words that may be printed in a log."""
     try:
         yield
+    except (ApiError, UnavailableError):
+        raise
     except RateLimitExceededException as problem:
-        raise ApiError(_rate_limit(problem)) from problem
+        raise ApiError(_rate_limit(problem), is_everywhere=True) from problem
     except GithubException as problem:
         if problem.status == 429:
-            raise ApiError(f"{LIMIT}: {_message(problem)}") from problem
+            raise ApiError(f"{LIMIT}: {_message(problem)}", is_everywhere=True) from problem
         raise ApiError(f"GitHub answered {problem.status}: {_message(problem)}", problem.status) from problem
     except requests.RequestException as problem:
-        raise ApiError(_unreachable(problem)) from problem
+        raise ApiError(_unreachable(problem), is_everywhere=True) from problem
+    except Exception as problem:  # a proxy's page, a header that is no number: PyGithub believes every answer
+        what = plain(f"{type(problem).__name__}: {problem}", 300)
+        raise ApiError(f"the answer of GitHub is none that can be understood ({what})") from problem
 
 
 def insist(operation: Callable[[], T], patience: Patience = Patience()) -> T:

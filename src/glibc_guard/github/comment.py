@@ -107,6 +107,8 @@ def _myself(client: Github) -> str:
 
 def _is_by(found: IssueComment, author: str) -> bool:
     user = found.user
+    if user is None:  # an account that is gone
+        return False
     is_bot = user.type == "Bot"
     return user.login.removesuffix(BOT) == author.removesuffix(BOT) and is_bot == author.endswith(BOT)
 

@@ -48,7 +48,7 @@ def run_of(environment: Mapping[str, str], payload: Payload) -> Run:
         is_closed=is_closed,
         is_fork=source is not None and source.lower() != repository.lower(),
         is_dependabot=environment.get("GITHUB_ACTOR") == DEPENDABOT,
-        number=(_natural(run), _natural(environment.get("GITHUB_RUN_ATTEMPT", ""))),
+        number=(natural(run), natural(environment.get("GITHUB_RUN_ATTEMPT", ""))),
         url=f"{server}/{repository}/actions/runs/{run}" if run and repository else None,
     )
 
@@ -97,5 +97,6 @@ def _commit(value: object) -> str | None:
     return value if isinstance(value, str) and _COMMIT.fullmatch(value) else None
 
 
-def _natural(text: str) -> int:
+def natural(text: str) -> int:
+    """Return the number in ``text``, 0 for none."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0

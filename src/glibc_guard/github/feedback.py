@@ -57,8 +57,8 @@ def give(wishes: Wishes, told: Told, api_url: str) -> str | None:
         problem = _problem_of(write)
         if problem is not None:
             failed[name] = problem
-            if problem.status is None:
-                break  # GitHub is out of reach: the other would wait as long
+            if problem.is_everywhere:
+                break  # the other would wait as long
     return _notice(failed, told.run) if failed else None
 
 
@@ -75,13 +75,20 @@ def _problem_of(write: Callable[[], None]) -> ApiError | None:
 def _surfaces(connection: Github, wishes: Wishes, told: Told) -> Iterator[tuple[str, Callable[[], None]]]:
     run = told.run
     if wishes.check_run and run.head is not None:
-        check = _check(wishes.check_run, run.head, told)
-        yield "check run", partial(check_run.publish, connection.get_repo(run.repository), check)
+        yield "check run", partial(_write_check, connection, wishes.check_run, run.head, told)
     if wishes.comment != "never" and run.pull_request is not None:
-        key = told.job.key(wishes.check_run)
-        said = comment.compose(told.report, key, run.number, head=run.head, url=run.url, when=wishes.comment)
-        issue = connection.get_repo(run.repository).get_issue(run.pull_request)
-        yield "comment", partial(comment.publish, connection, issue, said, is_closed=run.is_closed)
+        yield "comment", partial(_write_comment, connection, wishes, run.pull_request, told)
+
+
+def _write_check(connection: Github, name: str, head: str, told: Told) -> None:
+    check_run.publish(connection.get_repo(told.run.repository), _check(name, head, told))
+
+
+def _write_comment(connection: Github, wishes: Wishes, pull_request: int, told: Told) -> None:
+    run, key = told.run, told.job.key(wishes.check_run)
+    said = comment.compose(told.report, key, run.number, head=run.head, url=run.url, when=wishes.comment)
+    issue = connection.get_repo(run.repository).get_issue(pull_request)
+    comment.publish(connection, issue, said, is_closed=run.is_closed)
 
 
 def _check(name: str, head: str, told: Told) -> check_run.Check:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -77,10 +77,19 @@ def run() -> int:
     )
     action.set_outputs({"verdict": report.verdict})
     api_url = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
-    failure = _told(wishes, report, judged, api_url) if wishes else None
+    failure = _in_time(lambda: _told(wishes, report, judged, api_url)) if wishes else None
     if failure is not None:
         core.error(plain(failure), title="glibc-guard")
     return 0 if failure is None else guard.EXIT_UNREADABLE
+
+
+def _in_time(tell: Callable[[], str | None]) -> str | None:
+    from glibc_guard.github import deadline  # noqa: PLC0415 - as below
+
+    try:
+        return deadline.within(deadline.LONGEST, tell)
+    except deadline.DeadlineError as problem:
+        return f"The pull request could not be told all of it: {problem}."
 
 
 def judged_run(payload: Mapping[str, Any], environment: Mapping[str, str]) -> Judged:

@@ -6,10 +6,12 @@ What a run uploaded was written by whatever ran in it, so it is read like any ot
 from __future__ import annotations
 
 import io
+import lzma
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -22,7 +24,7 @@ import requests
 from glibc_guard.baseline.errors import BaselineError, UnavailableError
 from glibc_guard.baseline.report_file import MAXIMUM, parsed
 from glibc_guard.github.client import API_URL, ApiError, connect, plain_errors
-from glibc_guard.github.event import payload_of
+from glibc_guard.github.event import natural, payload_of
 from glibc_guard.model import Report
 from glibc_guard.report import json
 from glibc_guard.settings import RUN
@@ -48,6 +50,7 @@ _DAMAGED: Final = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
     NotImplementedError,  # a method of compression that Python does not know
     RuntimeError,  # it is encrypted
@@ -78,7 +81,20 @@ def fetched(baseline: str, token: str, environment: Mapping[str, str], folder: P
     if not token:
         raise UnavailableError("the input token is empty")
     where = origin(environment, payload_of(environment))
-    return fetch(connect(token, environment.get("GITHUB_API_URL") or API_URL), name, where, folder)
+    with _unavailable():
+        client = connect(token, environment.get("GITHUB_API_URL") or API_URL)
+    return fetch(client, name, where, folder)
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """Raise whatever goes wrong inside as UnavailableError: no answer of the network fails a build."""
+    try:
+        with plain_errors():
+            yield
+    except ApiError as problem:
+        advice = ": the job needs the permission actions: read" if problem.is_refusal else ""
+        raise UnavailableError(f"{problem}{advice}") from problem
 
 
 def origin(environment: Mapping[str, str], payload: Mapping[str, Any]) -> Origin:
@@ -91,7 +107,7 @@ def origin(environment: Mapping[str, str], payload: Mapping[str, Any]) -> Origin
     branch, repository = base_branch(environment, payload), environment.get("GITHUB_REPOSITORY", "")
     if not workflow or not branch or not repository:
         raise UnavailableError("this is no run of a workflow whose branch is known")
-    return Origin(repository, workflow, branch, int(environment.get("GITHUB_RUN_ID", "") or 0))
+    return Origin(repository, workflow, branch, natural(environment.get("GITHUB_RUN_ID", "")))
 
 
 def base_branch(environment: Mapping[str, str], payload: Mapping[str, Any]) -> str | None:
@@ -109,18 +125,14 @@ def fetch(client: Github, name: str, where: Origin, folder: Path) -> Path:
     Raises:
         UnavailableError: it is not to be had; the message says why, and what to do about it.
     """
-    try:
-        with plain_errors():
-            repository = client.get_repo(where.repository)
-            reports = [report for one in _artifacts(repository, name, where) for report in _reports(repository, one)]
-    except ApiError as problem:
-        advice = ": the job needs the permission actions: read" if problem.is_refusal else ""
-        raise UnavailableError(f"{problem}{advice}") from problem
-    artifacts = tuple(artifact for report in reports for artifact in report.artifacts)
-    verdict = worst([artifact.verdict for artifact in artifacts])
-    path = folder / f"{re.sub(r'[^A-Za-z0-9._-]', '-', name)}.json"
-    path.write_bytes(json.render(Report(reports[0].tool, verdict, artifacts)))
-    return path
+    with _unavailable():
+        repository = client.get_repo(where.repository)
+        reports = [report for one in _artifacts(repository, name, where) for report in _reports(repository, one)]
+        artifacts = tuple(artifact for report in reports for artifact in report.artifacts)
+        verdict = worst([artifact.verdict for artifact in artifacts])
+        path = folder / f"{re.sub(r'[^A-Za-z0-9._-]', '-', name)}.json"
+        path.write_bytes(json.render(Report(reports[0].tool, verdict, artifacts)))
+        return path
 
 
 def _artifacts(repository: Repository, name: str, where: Origin) -> Sequence[Artifact]:
