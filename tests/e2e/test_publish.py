@@ -126,6 +126,22 @@ def test_a_report_that_tells_of_no_fault_passes_no_run_that_failed(publisher: Pa
     result = told(publisher, job, api, report(artifact()), comment="always")
     assert result.outputs["verdict"] == "pass"
     assert [one["conclusion"] for one in api.check_runs.values()] == ["failure"]
+    assert [one["output"]["title"] for one in api.check_runs.values()] == [
+        "The run failed; its report names no finding"
+    ]
+    (comment,) = api.comments.values()
+    assert "⚠️ glibc-guard: the run failed; its report names no finding" in comment["body"]
+
+
+def test_a_report_that_is_forged_makes_no_red_comment_green(publisher: Path, job: Job, api: GitHubApi) -> None:
+    told(publisher, job, api, bad())
+    told(publisher, job, api, report(artifact()), event(id=7002))
+    (comment,) = api.comments.values()
+    assert "fixed" not in comment["body"]
+    assert "⚠️ glibc-guard: the run failed; its report names no finding" in comment["body"]
+    assert "a report that the code of the pull request could write" in comment["body"]
+    told(publisher, job, api, report(artifact()), event(id=7003, conclusion="success"))
+    assert "✅ glibc-guard: fixed, 1 artifact passed" in api.comments[comment["id"]]["body"]
 
 
 @pytest.mark.parametrize(

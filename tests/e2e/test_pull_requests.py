@@ -264,7 +264,9 @@ def test_two_jobs_of_a_matrix(workflow: Workflow, too_new: bytes, old_enough: by
         "glibc-guard (x86_64, 3.12)": "failure",
         "glibc-guard (aarch64, 3.12)": "success",
     }
-    assert len(workflow.api.comments) == 2
+    failed, passed = (text_of(comment).partition("\n")[0] for comment in workflow.api.comments.values())
+    assert failed == "### ❌ glibc-guard (x86\\_64, 3\\.12): 1 of 1 artifact failed"
+    assert passed == "### ✅ glibc-guard (aarch64, 3\\.12): 1 artifact passed"
 
 
 def test_two_uses_in_one_job(workflow: Workflow, too_new: bytes) -> None:

@@ -101,7 +101,8 @@ PAGES: Final[dict[str, Callable[[Report], str]]] = {
 
 
 def said(report: Report) -> comment.Comment:
-    return comment.compose(report, "0" * 16, (1, 1), head="1" * 40, url="https://github.invalid/run", when="always")
+    about = overview.About(head="1" * 40, url="https://github.invalid/run", has_failed=True, is_foreign=True)
+    return comment.compose(report, "0" * 16, (1, 1), about, when="always")
 
 
 def test_the_names_are_there(shown: Shown) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from glibc_guard.github.annotations import Annotation, Repository, annotate
 from glibc_guard.model import Report
 from glibc_guard.report import markdown, overview
-from glibc_guard.report.grouping import count, summary_line
+from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ def annotations_of(report: Report, place: Repository) -> tuple[Annotation, ...]:
     return tuple(annotation for annotation in found if annotation.file is not None)
 
 
-def shown(report: Report) -> tuple[str, str, str]:
+def shown(report: Report, about: overview.About = overview.About()) -> tuple[str, str, str]:
     """Return the title, the summary and the text of ``report``, each as long as GitHub takes."""
-    title = plain(summary_line(report.artifacts), LONGEST_TITLE)
+    title = plain(overview.headline(report, has_failed=about.has_failed), LONGEST_TITLE)
     title = title[:1].upper() + title[1:]
-    return title, overview.render(report, limit=LONGEST_TEXT), markdown.render(report, limit=LONGEST_TEXT)
+    return title, overview.render(report, limit=LONGEST_TEXT, about=about), markdown.render(report, limit=LONGEST_TEXT)
 
 
 def publish(repository: RemoteRepository, check: Check) -> None:

@@ -30,7 +30,7 @@ class Comment:
 
     key: str  # of the job that says it
     number: tuple[int, int]  # of the run, and of its attempt
-    verdict: Verdict
+    verdict: Verdict | Literal["failed"]  # failed: the run, whose report names no reason
     text: str  # Markdown
     fixed: str  # the same, to follow upon a comment that told of a failure
     is_news: bool  # worth a new comment
@@ -48,14 +48,13 @@ class _Known:
     verdict: str
 
 
-def compose(
-    report: Report, key: str, number: tuple[int, int], *, head: str | None, url: str | None, when: When
-) -> Comment:
+def compose(report: Report, key: str, number: tuple[int, int], about: overview.About, *, when: When) -> Comment:
     """Return the comment about ``report``."""
     room = LONGEST - 200  # for the marker
-    texts = [overview.render(report, limit=room, head=head, url=url, fixed=fixed) for fixed in (False, True)]
+    texts = [overview.render(report, limit=room, about=about, fixed=fixed) for fixed in (False, True)]
     is_news = when == "always" or overview.is_news(report)
-    return Comment(key, number, report.verdict, texts[0], texts[1], is_news)
+    verdict = "failed" if about.has_failed and report.verdict == "pass" else report.verdict
+    return Comment(key, number, verdict, texts[0], texts[1], is_news)
 
 
 def publish(client: Github, issue: Issue, comment: Comment, *, is_closed: bool = False) -> None:

@@ -12,6 +12,7 @@ from glibc_guard.github.annotations import Repository
 from glibc_guard.github.event import Run
 from glibc_guard.github.job import Job
 from glibc_guard.model import Report
+from glibc_guard.report.overview import About
 
 if TYPE_CHECKING:
     from github import Github
@@ -44,6 +45,13 @@ class Told:
     run: Run
     job: Job
     place: Repository
+    is_foreign: bool = False  # the code of a pull request could write the report
+
+    @property
+    def about(self) -> About:
+        """What a reader should know besides the report."""
+        variant, has_failed = self.job.values, not self.passes
+        return About(variant, self.run.head, self.run.url, has_failed=has_failed, is_foreign=self.is_foreign)
 
 
 def give(wishes: Wishes, told: Told, api_url: str) -> str | None:
@@ -86,13 +94,13 @@ def _write_check(connection: Github, name: str, head: str, told: Told) -> None:
 
 def _write_comment(connection: Github, wishes: Wishes, pull_request: int, told: Told) -> None:
     run, key = told.run, told.job.key(wishes.check_run)
-    said = comment.compose(told.report, key, run.number, head=run.head, url=run.url, when=wishes.comment)
+    said = comment.compose(told.report, key, run.number, told.about, when=wishes.comment)
     issue = connection.get_repo(run.repository).get_issue(pull_request)
     comment.publish(connection, issue, said, is_closed=run.is_closed)
 
 
 def _check(name: str, head: str, told: Told) -> check_run.Check:
-    title, summary, text = check_run.shown(told.report)
+    title, summary, text = check_run.shown(told.report, told.about)
     return check_run.Check(
         name=told.job.check_name(name),
         external_id=f"glibc-guard {told.job.key(name)}",

@@ -133,7 +133,8 @@ def _told(wishes: feedback.Wishes, report: Report, judged: Judged, api_url: str)
         )
     run = replace(about, head=judged.head, pull_request=number, number=judged.number, url=judged.url)
     job = Job(f"{about.repository}/{judged.workflow}", "publish")
-    return feedback.give(wishes, feedback.Told(report, judged.passed, run, job, place), api_url)
+    told = feedback.Told(report, judged.passed, run, job, place, is_foreign=judged.is_proposal)
+    return feedback.give(wishes, told, api_url)
 
 
 def pull_request(connection: Github, name: str, judged: Judged) -> int | None:
