@@ -174,7 +174,13 @@ def test_an_event_without_a_pull_request(
 
 def test_a_workflow_run(workflow: Workflow, too_new: bytes) -> None:
     payload = copy.deepcopy(recorded("workflow_run", "completed")[2])
+    told = payload["workflow_run"]
     workflow.put(too_new)
+    workflow.run("workflow_run", payload)
+    assert not workflow.api.comments  # as recorded, the pull request is one of another repository
+    told["event"] = "pull_request"
+    told["pull_requests"][0]["head"]["sha"] = told["head_sha"]
+    told["pull_requests"][0]["base"]["repo"]["id"] = payload["repository"]["id"]
     workflow.run("workflow_run", payload)
     assert [run["head_sha"] for run in workflow.api.check_runs.values()] == [payload["workflow_run"]["head_sha"]]
     assert len(workflow.api.comments) == 1

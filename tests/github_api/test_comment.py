@@ -132,6 +132,12 @@ def test_a_closed_pull_request_gets_no_new_comment_but_the_old_one_is_kept_curre
     assert bodies(judged) == ["fixed, good"]
 
 
+def test_one_that_was_closed_since_the_event_came(judged: GitHubApi) -> None:
+    judged.closed.add(7)
+    publish(judged, said("bad"))
+    assert not judged.comments
+
+
 def test_no_right_to_write(judged: GitHubApi) -> None:
     judged.permissions.clear()
     with pytest.raises(ApiError, match="403: Resource not accessible by integration") as caught:

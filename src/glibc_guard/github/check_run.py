@@ -55,7 +55,7 @@ def annotations_of(report: Report, place: Repository) -> tuple[Annotation, ...]:
     return tuple(annotation for annotation in found if annotation.file is not None)
 
 
-def shown(report: Report, about: overview.About = overview.About()) -> tuple[str, str, str]:
+def shown(report: Report, about: overview.About = overview.ALONE) -> tuple[str, str, str]:
     """Return the title, the summary and the text of ``report``, each as long as GitHub takes."""
     title = plain(overview.headline(report, has_failed=about.has_failed), LONGEST_TITLE)
     title = title[:1].upper() + title[1:]

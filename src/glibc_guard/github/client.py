@@ -41,8 +41,8 @@ class ApiError(Exception):
     """GitHub did not do what it was asked for; the message says what it answered.
 
     Attributes:
-        status: The HTTP status of the answer; None where there was none, a rate limit stood in the way, or it made no sense.
-        is_everywhere: Whether every other request would fare the same: GitHub is out of reach, or the rate limit reached.
+        status: The HTTP status of the answer; None where there was none, or a rate limit, or one without sense.
+        is_everywhere: Whether every other request would fare the same: out of reach, or the rate limit reached.
     """
 
     def __init__(self, message: str, status: int | None = None, *, is_everywhere: bool = False) -> None:

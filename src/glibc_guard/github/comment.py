@@ -65,7 +65,7 @@ def publish(client: Github, issue: Issue, comment: Comment, *, is_closed: bool =
     author = _myself(client)
     mine = [found for found in issue.get_comments() if _is_by(found, author) and _is_of(found, comment.key)]
     if not mine:
-        if comment.is_news and not is_closed:
+        if comment.is_news and not is_closed and issue.state != "closed":  # meanwhile, or the event does not tell
             issue.create_comment(f"{comment.marker}\n{comment.text}")
         return
     known = [one for one in map(_known, mine) if one is not None]

@@ -20,9 +20,9 @@ class DeadlineError(Exception):
 def within(seconds: float, operation: Callable[[], T]) -> T:
     """Return what ``operation`` returns, and raise what it raises.
 
-    Neither the time limits of sockets nor those of retries bound a server that sends a byte now and then, or asks to wait
-    at each of many requests. So the operation runs in a thread, which is left behind when the time is over and ends with
-    the process.
+    Neither the time limits of sockets nor those of retries bound a server that sends a byte now and then, or asks to
+    wait at each of many requests. So the operation runs in a thread, which is left behind when the time is over and
+    ends with the process.
 
     Raises:
         DeadlineError: it takes longer than ``seconds``.

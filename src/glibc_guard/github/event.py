@@ -72,13 +72,31 @@ def _subject(event: str, payload: Payload) -> tuple[str | None, int | None, bool
         return _commit(_part(payload, "merge_group").get("head_sha")), None, False, None
     if event == "workflow_run":
         run = _part(payload, "workflow_run")
-        requests = run.get("pull_requests")
-        only = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
         source = _part(run, "head_repository").get("full_name")
-        return _commit(run.get("head_sha")), _number(only), False, source
+        return _commit(run.get("head_sha")), _judged_request(run, _part(payload, "repository")), False, source
     if event == "push":  # of an annotated tag, ``after`` is the tag and no commit
         return _commit(_part(payload, "head_commit").get("id")), None, False, None
     return None, None, False, None
+
+
+def _judged_request(run: Payload, repository: Payload) -> int | None:
+    """Return the one pull request that ``run`` judged.
+
+    GitHub names those that have the branch as their head, also when a push started the run, and also those that were
+    opened against forks: their numbers mean others here.
+    """
+    requests = run.get("pull_requests")
+    if run.get("event") not in _PULL_REQUEST_EVENTS or not isinstance(requests, list):
+        return None
+    here = repository.get("id")
+    ours = [
+        request
+        for request in requests
+        if isinstance(here, int)
+        and _part({"": request}, "", "base", "repo").get("id") == here
+        and _part({"": request}, "", "head").get("sha") == run.get("head_sha")
+    ]
+    return _number(ours[0]) if len(ours) == 1 else None
 
 
 def _part(payload: Payload, *names: str) -> Payload:

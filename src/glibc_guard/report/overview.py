@@ -32,6 +32,9 @@ class About:
     is_foreign: bool = False  # the code of a pull request could write the report
 
 
+ALONE: Final = About()
+
+
 def is_news(report: Report) -> bool:
     """Tell whether a reviewer should hear of ``report``: more than notes, or other systems load the artifacts."""
     return report.verdict != "pass" or any(
@@ -44,7 +47,7 @@ def _moves(changes: Changes | None) -> bool:
     return changes is not None and any((changes.floor, changes.distros_lost, changes.distros_gained))
 
 
-def render(report: Report, *, limit: int, about: About = About(), fixed: bool = False) -> str:
+def render(report: Report, *, limit: int, about: About = ALONE, fixed: bool = False) -> str:
     """Return ``report`` in at most ``limit`` bytes of UTF-8; the details are cut where there is no room for them.
 
     Args:
