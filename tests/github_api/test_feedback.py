@@ -128,3 +128,21 @@ def test_what_is_done_in_time_is_as_without_a_limit() -> None:
     assert within(5.0, lambda: 7) == 7
     with pytest.raises(ValueError, match="own"):
         within(5.0, fail)
+
+
+def test_a_push_of_the_same_commit_hides_no_failure(api: GitHubApi) -> None:
+    give(api, BAD, run=6, comment="never")
+    push = {"head_commit": {"id": HEAD}}
+    give(api, GOOD, push, run=5, comment="never", GITHUB_EVENT_NAME="push", GITHUB_REF="refs/heads/fix")
+    assert checks(api) == [("glibc-guard", "failure")]
+    give(api, GOOD, pull(8), run=7, comment="never")
+    assert checks(api) == [("glibc-guard", "failure")]
+    give(api, GOOD, run=8, comment="never")
+    assert checks(api) == [("glibc-guard", "success")]
+
+
+def test_an_input_that_comes_or_goes_leaves_no_comment_behind(api: GitHubApi) -> None:
+    give(api, BAD, check="")
+    give(api, GOOD, run=7)
+    (comment,) = api.comments.values()
+    assert "fixed" in comment["body"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -30,7 +31,7 @@ class Comment:
 
     key: str  # of the job that says it
     number: tuple[int, int]  # of the run, and of its attempt
-    verdict: Verdict | Literal["failed"]  # failed: the run, whose report names no reason
+    verdict: Verdict | Literal["failed", "unknown"]  # failed: the run, whose report names no reason
     text: str  # Markdown
     fixed: str  # the same, to follow upon a comment that told of a failure
     is_news: bool  # worth a new comment
@@ -57,16 +58,23 @@ def compose(report: Report, key: str, number: tuple[int, int], about: overview.A
     return Comment(key, number, verdict, texts[0], texts[1], is_news)
 
 
+def outdated(reason: str, key: str, number: tuple[int, int], about: overview.About) -> Comment:
+    """Return the comment that takes the place of an earlier one, since there is no report any more."""
+    text = overview.without_report(reason, about)
+    return Comment(key, number, "unknown", text, text, is_news=False)
+
+
 def publish(client: Github, issue: Issue, comment: Comment, *, is_closed: bool = False) -> None:
     """Make the one comment of ``comment.key`` on the pull request ``issue`` say it.
 
     What a newer run said stays, and a closed pull request gets no new comment.
     """
     author = _myself(client)
-    mine = [found for found in issue.get_comments() if _is_by(found, author) and _is_of(found, comment.key)]
+    mine = _ours(issue, author, comment.key)
     if not mine:
         if comment.is_news and not is_closed and issue.state != "closed":  # meanwhile, or the event does not tell
             issue.create_comment(f"{comment.marker}\n{comment.text}")
+            _keep_the_newest(_ours(issue, author, comment.key))
         return
     known = [one for one in map(_known, mine) if one is not None]
     if any(one.number > comment.number for one in known):
@@ -74,10 +82,26 @@ def publish(client: Github, issue: Issue, comment: Comment, *, is_closed: bool =
     first, *others = mine
     for other in others:  # of two runs at once
         _delete(other)
-    was_bad = any(one.verdict != "pass" for one in known)
+    was_bad = any(one.verdict not in {"pass", "unknown"} for one in known)
     body = f"{comment.marker}\n{comment.fixed if was_bad and comment.verdict == 'pass' else comment.text}"
     if not _edited(first, body) and comment.is_news and not is_closed:
         issue.create_comment(body)
+
+
+def _ours(issue: Issue, author: str, key: str) -> list[IssueComment]:
+    return [found for found in issue.get_comments() if _is_by(found, author) and _is_of(found, key)]
+
+
+def _keep_the_newest(mine: Sequence[IssueComment]) -> None:
+    """Delete what two runs created at once, save that of the newer run; of one run save the first."""
+
+    def order(found: IssueComment) -> tuple[int, int, int]:
+        known = _known(found)
+        number = known.number if known else (0, 0)
+        return -number[0], -number[1], found.id
+
+    for other in sorted(mine, key=order)[1:]:
+        _delete(other)
 
 
 def _edited(found: IssueComment, body: str) -> bool:

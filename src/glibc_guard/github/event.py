@@ -31,6 +31,7 @@ class Run:
     is_dependabot: bool = False  # Dependabot started the run: its token can only read, as that for a fork
     number: tuple[int, int] = (0, 0)  # GITHUB_RUN_ID, which grows, and the attempt
     url: str | None = None  # where the run is shown
+    subject: str = ""  # what tells it from runs about other things at the same commit
 
 
 def run_of(environment: Mapping[str, str], payload: Payload) -> Run:
@@ -48,6 +49,7 @@ def run_of(environment: Mapping[str, str], payload: Payload) -> Run:
         is_closed=is_closed,
         is_fork=source is not None and source.lower() != repository.lower(),
         is_dependabot=environment.get("GITHUB_ACTOR") == DEPENDABOT,
+        subject=f"{event} {environment.get('GITHUB_REF', '')}" if number is None else f"pull request {number}",
         number=(natural(run), natural(environment.get("GITHUB_RUN_ATTEMPT", ""))),
         url=f"{server}/{repository}/actions/runs/{run}" if run and repository else None,
     )

@@ -64,6 +64,15 @@ def render(report: Report, *, limit: int, about: About = ALONE, fixed: bool = Fa
     return first + _OPEN + in_full.details(report, limit=room) + _CLOSE + foot
 
 
+def without_report(reason: str, about: About) -> str:
+    """Return what is said where there is no report, because of ``reason``, which may be a stranger's words."""
+    variant = f" ({markdown(about.variant)})" if about.variant else ""
+    icon = ICONS["unreadable"]
+    return (
+        f"### {icon} glibc-guard{variant}: no usable report\n\nNothing was judged: {markdown(reason)}\n{_foot(about)}"
+    )
+
+
 def headline(report: Report, *, has_failed: bool = False) -> str:
     """Return the outcome in one line; of a run that failed, whatever its report says of itself."""
     if has_failed and report.verdict == "pass":
