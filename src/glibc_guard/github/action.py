@@ -40,11 +40,15 @@ if TYPE_CHECKING:
 _ISSUE: Final = {"error": core.error, "warning": core.warning, "notice": core.notice}
 
 
+#: What the step says of itself as notices: of the baseline, and of the pull request. Of a level the runner shows ten.
+NOTICES: Final = 2
+
+
 def main() -> int:
     """Run the step and return its exit status: 0 clean, 1 findings, 2 usage, 3 something could not be read."""
     prepare_streams()
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
-    place = repository.find(workspace, workspace, os.environ.get("GITHUB_WORKFLOW_REF", ""))
+    place = repository.find(repository.top(workspace, workspace), workspace, os.environ)
     return guarded(lambda: _step(workspace), place)
 
 
@@ -78,7 +82,8 @@ def guarded(step: Callable[[], int], place: Repository) -> int:
 
 def run(given: inputs.Inputs, workspace: Path) -> int:
     """Judge the artifacts, show the report in every way that was asked for, and return the exit status."""
-    settings = replace(_settings(given), repository=workspace)
+    root = repository.top(workspace, given.working_folder)
+    settings = replace(_settings(given), repository=root)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
     sarif_file = _writable(given.sarif, "sarif") if given.sarif else None
@@ -86,7 +91,7 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     refuse_overwriting(read, [report_file, *([sarif_file] if sarif_file else [])], given.working_folder)
     os.chdir(given.working_folder)  # paths are reported as they were given
     report = guard.check(paths, settings)
-    place = repository.find(workspace, given.working_folder, os.environ.get("GITHUB_WORKFLOW_REF", ""))
+    place = repository.find(root, given.working_folder, os.environ)
     report_file.write_bytes(json.render(report))
     if sarif_file is not None:
         sarif_file.write_bytes(sarif.render(report, manifest=place.fallback))
@@ -105,7 +110,8 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         write_summary(report)
     if given.annotations:
         more = "the job summary" if given.summary else "the log of this step"
-        for annotation in annotate(report, place, more=f"{more}, and all of it in {report_file}"):
+        where = f"{more}, and all of it in {report_file}"
+        for annotation in annotate(report, place, more=where, reserved=NOTICES):
             issue(annotation)
     status = guard.exit_status(report, settings.fail_on)
     if given.wishes:

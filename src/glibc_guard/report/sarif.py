@@ -217,7 +217,7 @@ def _message(*lines: str) -> Json:
     """
     text = "\n".join(map(plain, lines[: 3 * LISTED]))
     text = re.sub(r"([\\\[\]])", r"\\\1", text).replace("{", "{{").replace("}", "}}")
-    return {"text": re.sub(r"(?<!\w)@", "@\u200b", text)}  # no mention, should it be shown as Markdown
+    return {"text": re.sub(r"(?<!\w)@", "@\u200b", text, flags=re.ASCII)}  # no mention, should it be shown as Markdown
 
 
 def _location(alert: _Alert, manifest: str | None) -> Json:
