@@ -146,3 +146,30 @@ def test_an_input_that_comes_or_goes_leaves_no_comment_behind(api: GitHubApi) ->
     give(api, GOOD, run=7)
     (comment,) = api.comments.values()
     assert "fixed" in comment["body"]
+
+
+FORBIDDEN = {"errors": [{"type": "FORBIDDEN", "message": "Resource not accessible by integration"}], "data": None}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer", "advice"),
+    [
+        ("GET", "/comments", Answer(401, {"message": "Bad credentials"}), "The input token is none, or no longer one."),
+        (
+            "POST",
+            "/comments",
+            Answer(403, {"message": "Unable to create comment because issue is locked."}),
+            "Its conversation is locked.",
+        ),
+        ("POST", "/graphql", Answer(200, FORBIDDEN), "the permission `pull-requests: write`"),
+        ("GET", "/comments", Answer(404, {"message": "Not Found"}), "the permission `pull-requests: write`"),
+        ("GET", "/comments", Answer(422, {"message": "no"}), "The verdict does not depend on it."),
+    ],
+    ids=["token", "locked", "GraphQL", "hidden", "other"],
+)
+def test_the_advice_fits_the_answer(api: GitHubApi, method: str, path: str, answer: Answer, advice: str) -> None:
+    api.fail(method, path, answer, times=9)
+    problem = give(api, BAD, check="")
+    assert problem is not None
+    assert advice in problem
+    assert ("permission" in problem) == ("permission" in advice)

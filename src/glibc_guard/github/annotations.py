@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from glibc_guard.model import SEVERITIES, Finding, Report, Severity
 from glibc_guard.report.neutral import plain
-from glibc_guard.report.sites import in_words, uses_of
+from glibc_guard.report.sites import LARGEST_LINE, in_words, uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -152,7 +152,8 @@ def _annotation(group: _Group, repository: Repository) -> Annotation:
     for use in uses:
         source = repository.source_file(use.site.file) if use.site.file else None
         if source is not None:
-            file, line = source, use.site.line or 1
+            line = use.site.line or 1
+            file, line = source, line if line <= LARGEST_LINE else 1
             break
     return Annotation(_LEVELS[group.severity], _short(plain(group.title), _MAXIMUM_TITLE), cut(message), file, line)
 

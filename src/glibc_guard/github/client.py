@@ -27,6 +27,7 @@ from glibc_guard.baseline.errors import UnavailableError
 from glibc_guard.report.neutral import plain
 
 API_URL: Final = "https://api.github.com"
+FORBIDDEN: Final = "Resource not accessible"  # GraphQL says so in an answer with status 200
 LIMIT: Final = "the rate limit of GitHub is reached"
 
 #: Methods that are sent again whatever became of the first try; a POST or a PATCH that was cut off may have been done.
@@ -54,7 +55,17 @@ class ApiError(Exception):
     @property
     def is_refusal(self) -> bool:
         """Whether the token may not do this: GitHub says 404 where even the existence is not to be known."""
-        return self.status in {401, 403, 404}
+        return (self.status in {403, 404} and not self.is_locked) or FORBIDDEN in str(self)
+
+    @property
+    def is_bad_token(self) -> bool:
+        """Whether the token is none, or no longer one."""
+        return self.status == 401
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the conversation of the pull request is closed to everybody."""
+        return self.status == 403 and "locked" in str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +196,10 @@ def _rate_limit(problem: RateLimitExceededException) -> str:
 
 
 def _message(problem: GithubException) -> str:
-    said = problem.message or (problem.data.get("message") if isinstance(problem.data, dict) else problem.data)
+    data: object = problem.data
+    if isinstance(data, dict) and isinstance(data.get("errors"), list) and "message" not in data:  # of GraphQL
+        data = next(iter(data["errors"]), None)
+    said = problem.message or (data.get("message") if isinstance(data, dict) else data)
     return plain(str(said or "nothing more"), 300)
 
 

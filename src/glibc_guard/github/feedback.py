@@ -138,6 +138,10 @@ def _conclusion(told: Told) -> check_run.Conclusion:
 def _notice(failed: dict[str, ApiError], run: Run) -> str:
     first = next(iter(failed.values()))
     said = f"The {' and the '.join(failed)} could not be written: {first}."
+    if first.is_bad_token:
+        return f"{said} The input token is none, or no longer one."
+    if first.is_locked:
+        return f"{said} Its conversation is locked."
     if not first.is_refusal:
         return f"{said} The verdict does not depend on it."
     if run.is_dependabot or (run.is_fork and run.event == "pull_request"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity, Target
+from glibc_guard.report.neutral import LONGEST
 from glibc_guard.targets import distros
 
 SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
@@ -73,7 +74,11 @@ def _own(finding: Finding) -> str | None:
 
 
 def _of_any_symbol(hint: str, symbol: str | None) -> str:
-    return re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "\0", hint) if symbol else hint
+    if not symbol or symbol not in hint:
+        return hint
+    if len(symbol) > LONGEST:  # a pattern as long as a hostile name takes its time
+        return hint.replace(symbol, "\0")
+    return re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "\0", hint)
 
 
 def lost(entries: Sequence[RunsOn]) -> list[str]:

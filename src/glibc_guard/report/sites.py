@@ -9,6 +9,7 @@ from typing import Final
 from glibc_guard.model import Finding, Site
 
 SHOWN: Final = 5  # places of a group of findings
+LARGEST_LINE: Final = 2**31 - 1  # that GitHub and SARIF readers take; debug information may say anything
 SYMBOLS_SHOWN: Final = 5  # at one place
 
 

@@ -158,3 +158,8 @@ def test_notices_leave_room_for_what_the_step_says_of_itself() -> None:
     assert [one.level for one in found].count("notice") == 8
     assert [one.level for one in found].count("error") == 10
     assert found[-1].title == "glibc-guard: 5 more notices"
+
+
+def test_a_line_that_no_file_has_is_the_first() -> None:
+    (annotation,) = shown(finding(sites=(Site("f", "src/score.cc", 2**31),)))
+    assert (annotation.file, annotation.line) == ("src/score.cc", 1)
