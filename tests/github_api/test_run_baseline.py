@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -222,3 +224,24 @@ def test_a_member_whose_lzma_properties_are_none(api: GitHubApi, tmp_path: Path)
     upload(api, add_run(api), "report", bytes(content))
     with pytest.raises(UnavailableError, match="is a damaged archive"):
         fetched(api, tmp_path)
+
+
+@pytest.mark.parametrize("is_64", [False, True])
+@pytest.mark.parametrize("comment", [b"", b"a comment"])
+def test_a_directory_of_a_million_files_is_not_read(
+    api: GitHubApi, tmp_path: Path, comment: bytes, *, is_64: bool
+) -> None:
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, 0, 0, 0, 0, 33, 0, 0, 0, 1, *[0] * 6) + b"a"
+    data = directory = entry * 100_000
+    size = 1 if is_64 else len(directory)
+    if is_64:
+        data += struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 100_000, 100_000, len(directory), 0)
+        data += struct.pack("<4sLQL", b"PK\x06\x07", 0, len(directory), 1)
+    data += struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 65535, 65535, size, 0, len(comment)) + comment
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert len(archive.infolist()) == 100_000
+    upload(api, add_run(api), "report", data)
+    begin = time.monotonic()
+    with pytest.raises(UnavailableError, match="more than 1000 files"):
+        fetched(api, tmp_path)
+    assert time.monotonic() - begin < 2
