@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity, Target
-from glibc_guard.report.neutral import LONGEST
 from glibc_guard.targets import distros
 
 SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
@@ -74,11 +72,20 @@ def _own(finding: Finding) -> str | None:
 
 
 def _of_any_symbol(hint: str, symbol: str | None) -> str:
-    if not symbol or symbol not in hint:
+    """Return ``hint`` without the word ``symbol``; a pattern for each of 50,000 symbols would take its time."""
+    if not symbol:
         return hint
-    if len(symbol) > LONGEST:  # a pattern as long as a hostile name takes its time
-        return hint.replace(symbol, "\0")
-    return re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "\0", hint)
+    pieces, start = [], 0
+    while (at := hint.find(symbol, start)) >= 0:
+        end = at + len(symbol)
+        is_part = _is_of_a_word(hint[at - 1 : at]) or _is_of_a_word(hint[end : end + 1])
+        pieces += [hint[start:at], symbol if is_part else "\0"]
+        start = end
+    return "".join((*pieces, hint[start:]))
+
+
+def _is_of_a_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def lost(entries: Sequence[RunsOn]) -> list[str]:
