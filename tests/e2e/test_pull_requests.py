@@ -271,7 +271,7 @@ def test_two_jobs_of_a_matrix(workflow: Workflow, too_new: bytes, old_enough: by
         "glibc-guard (aarch64, 3.12)": "success",
     }
     failed, passed = (text_of(comment).partition("\n")[0] for comment in workflow.api.comments.values())
-    assert failed == "### ❌ glibc-guard (x86\\_64, 3\\.12): 1 of 1 artifact failed"
+    assert failed == "### ❌ glibc-guard (x86\\_64, 3\\.12): 1 of 1 artifact failed (1 error)"
     assert passed == "### ✅ glibc-guard (aarch64, 3\\.12): 1 artifact passed"
 
 
