@@ -3,9 +3,11 @@
 from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import ArtifactError, Content, Member, NestedWheel, printable
+from glibc_guard.artifacts.packings import START_BYTES, packed
 
 __all__ = [
     "ELF_MAGIC",
+    "START_BYTES",
     "ArtifactError",
     "Content",
     "Limits",
@@ -13,5 +15,6 @@ __all__ = [
     "NestedWheel",
     "OpenArtifact",
     "open_artifact",
+    "packed",
     "printable",
 ]
