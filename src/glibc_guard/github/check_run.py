@@ -159,7 +159,7 @@ def _states(runs: Iterable[CheckRun]) -> _States:
 
 
 def _external_id(check: Check, states: _States) -> str:
-    kept = sorted(states, key=lambda subject: states[subject].number)[-MAXIMUM_SUBJECTS:]
+    kept = sorted(states, key=lambda subject: (_rank(states[subject]), -states[subject].number[0]))[:MAXIMUM_SUBJECTS]
     shown = next(iter(states), None)
     texts = (
         f"{subject}={state.number[0]}.{state.number[1]}:{state.conclusion}"

@@ -97,7 +97,7 @@ def run() -> int:
 
 def _is_expected(workflow: str, asked: str) -> bool:
     """Tell whether a run of the file ``workflow`` is told: a pull request may bring another one of the same name."""
-    return workflow == (asked if not asked or "/" in asked else f".github/workflows/{asked}") or not asked
+    return not asked or workflow == (asked if "/" in asked else f".github/workflows/{asked}")
 
 
 def _tell(wishes: feedback.Wishes, report: Report | None, judged: Judged, reason: str = "") -> int:
