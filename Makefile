@@ -45,9 +45,16 @@ lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, sh
 bench: $(VENV)/.ready ## all of docs/performance.md: beside the peers on real wheels (downloads them), on generated objects, the Action
 	$(RUN) -m bench.compare --write
 
+bench-scale: $(VENV)/.ready ## docs/scale.md: what many wheels cost, from files and from a server on this machine (downloads them)
+	$(RUN) -m bench.scale --write
+
 survey: $(VENV)/.ready ## all wheels of bench/wheels.toml beside auditwheel, into docs/real-wheels.md; docs/site-packages.md
 	$(RUN) -m bench.survey --write
 	$(RUN) -m bench.site_packages --write
+
+zipapp: $(VENV)/.ready ## dist/glibc-guard.pyz: one file for this Python on this platform
+	mkdir -p dist
+	$(RUN) scripts/make_zipapp.py dist/glibc-guard.pyz
 
 lock: $(VENV)/.ready ## renew the hash-locked requirements
 	$(RUN) scripts/update_action_lock.py
@@ -57,6 +64,7 @@ data: $(VENV)/.ready ## regenerate the tables in src/glibc_guard/data and the JS
 	$(RUN) scripts/update_report_schema.py
 	$(RUN) scripts/update_symbol_guide.py
 	$(RUN) scripts/update_rule_help.py
+	$(RUN) scripts/update_man_page.py
 	$(RUN) scripts/update_manylinux_policies.py
 	$(RUN) scripts/update_glibc_symbols.py
 	$(RUN) scripts/update_build_images.py
@@ -70,4 +78,4 @@ $(VENV)/.ready: tests/requirements.txt pyproject.toml
 $(DEMO_VENV)/.ready: scripts/action/requirements.txt pyproject.toml
 	scripts/make_environment.sh $(PYTHON) $(DEMO_VENV) scripts/action/requirements.txt
 
-.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench survey lock data clean
+.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench bench-scale survey zipapp lock data clean

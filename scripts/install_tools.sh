@@ -12,7 +12,7 @@ sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
 declare -A packages=([cc]=build-essential [g++]=build-essential [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
     [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip [debootstrap]=debootstrap
-    [busybox]=busybox-static [cargo]=cargo [node]=nodejs [npm]=npm
+    [groff]=groff-base [openssl]=openssl [busybox]=busybox-static [cargo]=cargo [node]=nodejs [npm]=npm
     [clang]=clang [llvm-symbolizer]=llvm [ld.lld]=lld [dwz]=dwz [aarch64-linux-gnu-gcc]=gcc-aarch64-linux-gnu)
 missing=()
 for command in "${!packages[@]}"; do

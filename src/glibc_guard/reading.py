@@ -24,7 +24,7 @@ from glibc_guard.artifacts import (
     OpenArtifact,
     open_artifact,
     packed,
-    printable,
+    reported,
 )
 from glibc_guard.elf import ElfError, read_object
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, InstalledWheel, Unread, WheelFacts
@@ -93,16 +93,17 @@ def read_artifact(
                     progress(path)
             recorded = opened.record.problems() if opened.record else ()
             outer = Artifact(
-                path=printable(path),
+                path=reported(path),
                 kind=opened.kind,
                 size=opened.size,
-                sha256=digest.result(),
+                sha256=opened.remote.digest() if opened.remote else digest.result(),
                 members=0,
                 objects=(),
                 wheel=opened.wheel,
                 record_problems=recorded,
                 links=tuple(opened.links),
                 installed=opened.installed,
+                notes=(opened.remote.remark(),) if opened.remote else (),
             )
             found[None].files.update(opened.archives)
     except ArtifactError as error:
@@ -134,7 +135,7 @@ def _inner(outer: Artifact, wheel: NestedWheel) -> Artifact:
 
 
 def _unreadable(path: str, sha256: str | None, reason: str) -> Artifact:
-    return Artifact(printable(path), "unknown", _size(path), sha256, 0, (), (Unread(None, reason),))
+    return Artifact(reported(path), "unknown", _size(path), sha256, 0, (), (Unread(None, reason),))
 
 
 def _filled(artifact: Artifact, found: _Found) -> Artifact:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from glibc_guard.model import Severity
+from glibc_guard.model import Severity, Shard
 
 FailOn: TypeAlias = Literal["error", "warning", "never"]
 FAIL_ON: Final[tuple[FailOn, ...]] = ("error", "warning", "never")
@@ -68,6 +68,7 @@ class Settings:
     path_prefixes: tuple[tuple[str, str], ...] = ()  # of files in debug information: as recorded → in the repository
     repository: Path | None = None  # its root; None where there is none
     ignores: tuple[Ignore, ...] = ()
+    shard: Shard | None = None  # of the paths
     source: Path | None = None  # the file that these settings were read from
 
 

@@ -123,22 +123,27 @@ def test_the_gate_of_the_reusable_workflow_is_the_action() -> None:
     assert set(given) == set(wanted)
 
 
-def test_the_reusable_workflow_has_no_secret_and_no_right_but_to_read() -> None:
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
-    call = workflow[True]["workflow_call"]  # YAML 1.1 takes `on` for a boolean
-    assert "secrets" not in call
+@pytest.mark.parametrize("name", ["build.yml", "check-many.yml"])
+def test_the_reusable_workflows_have_no_secret_and_no_right_but_to_read(name: str) -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8"))
+    assert "secrets" not in workflow[True]["workflow_call"]  # YAML 1.1 takes `on` for a boolean
     assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert "permissions" not in job
+        assert "timeout-minutes" in job
+        assert all("run" not in step for step in job["steps"])  # all logic is in scripts
+
+
+def test_the_inputs_and_outputs_of_the_build() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
+    call = workflow[True]["workflow_call"]
     names = "image architectures kind python build-command before working-directory artifacts target config"
     assert {*names.split(), "fail-on", "baseline", "artifact-name", "cache", "timeout-minutes"} <= set(call["inputs"])
     assert set(call["outputs"]) == {"verdict", "floor", "artifacts", "report"}
-    for job in workflow["jobs"].values():
-        assert "permissions" not in job
-        assert all("run" not in step for step in job["steps"])  # all logic is in scripts
 
 
 def test_a_job_has_an_end_and_a_stopped_build_is_cleared_up() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
-    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
     steps = workflow["jobs"]["build"]["steps"]
     names = [step["name"] for step in steps]
     assert names.index("Clear up") == names.index("Build") + 1
@@ -149,10 +154,11 @@ def test_a_job_has_an_end_and_a_stopped_build_is_cleared_up() -> None:
     assert all(script.startswith("exec ") for script in scripts)
 
 
-def test_the_page_has_the_inputs_and_outputs_of_the_reusable_workflow() -> None:
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("file", "guide"), [("build.yml", "building.md"), ("check-many.yml", "scale.md")])
+def test_the_pages_have_the_inputs_and_outputs_of_the_reusable_workflows(file: str, guide: str) -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / file).read_text(encoding="utf-8"))
     call = workflow[True]["workflow_call"]
-    page = (ROOT / "docs" / "building.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / guide).read_text(encoding="utf-8")
     for name, declared in call["inputs"].items():
         default = declared.get("default", "")
         shown = str(default).lower() if isinstance(default, bool) else default

@@ -1,6 +1,6 @@
 """Finds the members of an artifact, whatever holds them, and streams their bytes within bounds."""
 
-from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact
+from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact, reported
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import ArtifactError, Content, Member, NestedWheel, printable
 from glibc_guard.artifacts.packings import START_BYTES, packed
@@ -17,4 +17,5 @@ __all__ = [
     "open_artifact",
     "packed",
     "printable",
+    "reported",
 ]

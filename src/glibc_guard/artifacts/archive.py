@@ -25,6 +25,7 @@ from glibc_guard.artifacts.member import (
     unreadable,
 )
 from glibc_guard.model import ArtifactKind, InstalledWheel, WheelFacts
+from glibc_guard.urls import file_name, is_url, shown
 
 ELF_MAGIC: Final = b"\x7fELF"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
@@ -47,6 +48,7 @@ OTHER_FORMATS: Final = {
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from glibc_guard.artifacts.remote import RemoteFile
     from glibc_guard.artifacts.wheel import Record
 
 Opener: TypeAlias = Callable[[RandomAccess, Limits], Iterator[Member]]
@@ -65,7 +67,8 @@ class OpenArtifact:
         self.record: Record | None = None  # of a wheel; complete when the last member was read
         self.links: list[tuple[str, str]] = []  # path → path; complete when the last member was given
         self.archives: dict[str, int] = {}  # archives inside, wheels too: path → bytes; complete likewise
-        self.file: DiskFile | None = None  # closed with the artifact
+        self.file: DiskFile | RemoteFile | None = None  # closed with the artifact
+        self.remote: RemoteFile | None = None  # the same, where it is one
         self._members = members
 
     def __enter__(self) -> Self:
@@ -96,6 +99,8 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
     Raises:
         ArtifactError: it holds nothing that can be judged, or cannot be opened.
     """
+    if is_url(path):
+        return _open_remote(path, limits)
     if Path(path).is_dir():
         return _open_folder(path, limits)
     if Path(path).exists() and not Path(path).is_file():
@@ -114,6 +119,24 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
     return opened
 
 
+def reported(path: str) -> str:
+    """Return how a report names ``path``: a URL without its query and fragment."""
+    return shown(path) if is_url(path) else printable(path)
+
+
+def _open_remote(url: str, limits: Limits) -> OpenArtifact:
+    from glibc_guard.artifacts.remote import RemoteFile  # noqa: PLC0415  # lazy: http.client and ssl take 40 ms
+
+    file = RemoteFile(url, limits)
+    try:
+        opened = _open_file(url, file, file.read_at(0, START_BYTES), limits)
+    except ArtifactError:
+        file.close()
+        raise
+    opened.file = opened.remote = file
+    return opened
+
+
 def _open_folder(path: str, limits: Limits) -> OpenArtifact:
     from glibc_guard.artifacts.folder import folder_members  # noqa: PLC0415  # lazy, like the reader of each kind
     from glibc_guard.artifacts.site_packages import installed_wheels  # noqa: PLC0415  # lazy
@@ -123,12 +146,15 @@ def _open_folder(path: str, limits: Limits) -> OpenArtifact:
     return opened
 
 
-def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenArtifact:
+def _open_file(given: str, file: DiskFile | RemoteFile, start: bytes, limits: Limits) -> OpenArtifact:
+    # Of a URL the name is what counts, without query and fragment, and as it is saved under.
+    path = file_name(given) if is_url(given) else given
     opener = _opener(start, path)
     if path.lower().endswith(".whl") and opener is not _zip_members:
         raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")
     if start.startswith(ELF_MAGIC):
-        only = Member(printable(path), file.size, lambda: PlainContent(file), file=Path(path))
+        place = Path(path) if isinstance(file, DiskFile) else None
+        only = Member(reported(given), file.size, lambda: PlainContent(file), file=place)
         return OpenArtifact(path, "elf", file.size, iter([only]))
     if opener is None:
         raise ArtifactError(_what_else(start))

@@ -14,6 +14,7 @@ class Limits:
     members: int = 1_000_000  # files in one artifact, nested archives included
     inflated_bytes: int = 64 * 1024 * MEBIBYTE  # all members of one artifact together, as declared
     nested_archive_bytes: int = 512 * MEBIBYTE  # an archive inside an archive is held in memory
+    remote_bytes: int = 8 * 1024 * MEBIBYTE  # of one file on a server; what is fetched lies in a temporary file
     sequential_object_bytes: int = 1024 * MEBIBYTE  # an ELF object in a tar is held in memory
     retained_bytes: int = (
         16 * MEBIBYTE

@@ -34,6 +34,8 @@ ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
 LONGEST_LINK: Final = 4096  # bytes: PATH_MAX of Linux
 ENCRYPTED: Final = 0x1
 STEP: Final = 256 * 1024  # compressed bytes a piece
+USUAL_EXTRA: Final = 64  # bytes of the extra field in a local header
+AHEAD: Final = 4 * 1024 * 1024  # compressed bytes that a file on a server fetches at once
 FIRST_STEP: Final = 512  # the tables that a block of deflate begins with take up to 300 bytes
 DECOMPRESSION_ERRORS: Final[tuple[type[Exception], ...]] = (
     *INFLATE_ERRORS,
@@ -70,6 +72,7 @@ def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None
     files = [info for info in archive.infolist() if not info.is_dir()]
     if sum(info.file_size for info in files) > limits.inflated_bytes:
         raise ArtifactError(f"the members inflate to more than {limits.inflated_bytes} bytes (limit inflated_bytes)")
+    file.prefetch(map(_start_of, files))  # each is asked for its magic
     names = Counter(normalized(info.filename) for info in files)
     for info in sorted(files, key=lambda info: info.file_size, reverse=True):
         path = normalized(info.filename)
@@ -88,6 +91,11 @@ def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None
             pieces = functools.partial(_pieces, file, archive, info, read_whole)
             content = functools.partial(StreamedContent, pieces, limits.retained_bytes)
             yield Member(path, info.file_size, content)
+
+
+def _start_of(info: zipfile.ZipInfo) -> tuple[int, int]:
+    """Return where the local header and the first bytes of a member lie; how long its extra field is, is not known."""
+    return info.header_offset, LOCAL_HEADER.size + 2 * len(info.orig_filename) + USUAL_EXTRA + FIRST_STEP
 
 
 def _link(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
@@ -159,6 +167,8 @@ def _data_offset(file: RandomAccess, info: zipfile.ZipInfo) -> int:
 def _stored(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
     content = PlainContent(file, start, size)
     for offset in range(0, size, STEP):
+        if offset and offset % AHEAD == STEP:
+            file.prefetch([(start + offset, min(AHEAD, size - offset))])
         piece = content.read(offset, STEP)
         if not piece:
             raise ArtifactError("truncated zip member: the file ends before its data")
@@ -169,7 +179,11 @@ def _compressed(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
     # The first piece is small, since most members are only asked for their first four bytes.
     end = start + size
     step = FIRST_STEP
+    ahead = start + step  # whoever reads on from there reads all
     while start < end:
+        if start >= ahead:
+            file.prefetch([(start, min(AHEAD, end - start))])
+            ahead = start + AHEAD
         piece = file.read_at(start, min(step, end - start))
         if not piece:
             raise ArtifactError("truncated zip member: the file ends before its data")

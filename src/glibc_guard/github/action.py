@@ -29,11 +29,11 @@ from glibc_guard.settings import is_from_run
 from glibc_guard.targets import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from glibc_guard.config import Settings
     from glibc_guard.github.annotations import Annotation, Repository
-    from glibc_guard.model import Report
+    from glibc_guard.model import ArtifactReport, Report
 
 
 #: One way to say each level; ``core.set_failed`` would end the process before the outputs are written.
@@ -99,7 +99,7 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         {
             "verdict": report.verdict,
             "findings": str(_findings(report)),
-            "floor": floor(report),
+            "floor": floor(report.artifacts),
             "report": str(report_file),
         }
     )
@@ -107,7 +107,7 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         for line in text.render(report, color=False, width=None).splitlines():
             core.info(_harmless(line))
     if given.summary:
-        write_summary(report)
+        add_summary(lambda taken: summary.render(report, taken=taken))
     if given.annotations:
         more = "the job summary" if given.summary else "the log of this step"
         where = f"{more}, and all of it in {report_file}"
@@ -190,15 +190,15 @@ def set_outputs(outputs: dict[str, str]) -> None:
         core.set_output(name, value)
 
 
-def write_summary(report: Report) -> None:
-    """Add ``report`` to the job summary; where that is not possible say so and leave the verdict alone."""
+def add_summary(render: Callable[[int], bytes]) -> None:
+    """Add what ``render`` makes for a file of so many bytes; where that is not possible say so and go on."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     try:
         if not path:
             core.warning("GITHUB_STEP_SUMMARY is not set: there is no job summary.")
             return
         with Path(path).open("ab") as file:
-            content = summary.render(report, taken=file.tell())
+            content = render(file.tell())
             file.write(content)
     except OSError as problem:
         core.warning(plain(f"The job summary cannot be written: {problem}"))
@@ -207,10 +207,15 @@ def write_summary(report: Report) -> None:
         core.warning("The job summary of this step is full: the report of glibc-guard is not in it.")
 
 
-def floor(report: Report) -> str:
+def floor(artifacts: Sequence[ArtifactReport]) -> str:
     """Return the highest GLIBC version that any artifact asks of the system; empty where none does."""
-    needs = (artifact.floor["GLIBC"] for artifact in report.artifacts if "GLIBC" in artifact.floor)
-    return plain(max(needs, key=lambda version: [int(n) for n in re.findall(r"[0-9]{1,9}", version)], default=""))
+    needs = (artifact.floor["GLIBC"] for artifact in artifacts if "GLIBC" in artifact.floor)
+    return plain(max(needs, key=release, default=""))
+
+
+def release(version: str) -> list[int]:
+    """Return the numbers of ``version``, by which releases are compared."""
+    return [int(number) for number in re.findall(r"[0-9]{1,9}", version)]
 
 
 def _findings(report: Report) -> int:

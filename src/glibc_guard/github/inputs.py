@@ -53,13 +53,13 @@ def read(workspace: Path) -> Inputs:
         raise InputError(f"The input working-directory: {folder} is no folder")
     configuration, report, sarif = map(core.get_input, ("config", "report", "sarif"))
     return Inputs(
-        artifacts=_lines("artifacts"),
-        targets=tuple(target for line in _lines("target") for target in re.split(r"\s*,\s*", line) if target),
+        artifacts=lines("artifacts"),
+        targets=tuple(target for line in lines("target") for target in re.split(r"\s*,\s*", line) if target),
         config=folder / configuration if configuration else None,
         fail_on=core.get_input("fail_on"),
         baseline=core.get_input("baseline"),
         together=_boolean("together") if core.get_input("together") else None,
-        debug_dirs=tuple(_folder(folder / name, "debug-dir") for name in _lines("debug_dir")),
+        debug_dirs=tuple(_folder(folder / name, "debug-dir") for name in lines("debug_dir")),
         annotations=_boolean("annotations"),
         summary=_boolean("summary"),
         report=folder / report if report else None,
@@ -99,7 +99,8 @@ def _folder(path: Path, name: str) -> Path:
     return path
 
 
-def _lines(name: str) -> tuple[str, ...]:
+def lines(name: str) -> tuple[str, ...]:
+    """Return the lines of the input ``name`` that hold anything."""
     return tuple(line for line in (line.strip() for line in core.get_multiline_input(name)) if line)
 
 
