@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,27 @@ score:
     .size score, .-score
     .section .note.GNU-stack, "", @progbits
 """
+
+
+@pytest.mark.parametrize("compiled_with", ["gcc", "clang"])
+@pytest.mark.parametrize("lines", [2, 100])
+def test_a_file_of_another_project_is_not_annotated(lines: int, compiled_with: str, tmp_path: Path) -> None:
+    """It is called as one of the repository, and was removed after it was compiled."""
+    root, gone = tmp_path / "mine", tmp_path / "gone"
+    for folder in (root, gone):
+        (folder / "src").mkdir(parents=True)
+    (root / "src" / "random.c").write_text("\n" * lines)
+    (root / "src" / "app.c").write_text("double foo(double);\ndouble app(double x) { return foo(x); }\n")
+    (gone / "src" / "random.c").write_text(
+        "double pow(double, double);\n" * 8 + "double foo(double x) { return pow(x, x); }"
+    )
+    command = [*compiler(compiled_with), "-g", "-O2", "-fPIC", "-fno-builtin"]
+    subprocess.run([*command, "-c", gone / "src" / "random.c", "-o", "random.o"], check=True, cwd=root)
+    shutil.rmtree(gone)
+    subprocess.run([*command, "-shared", "random.o", "src/app.c", "-o", "app.so", "-lm"], check=True, cwd=root)
+    (site,) = findings(root / "app.so")["pow"].sites
+    assert (site.function, site.file, site.line) == ("foo", str(gone / "src" / "random.c"), 9)
+    assert not site.in_repository
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

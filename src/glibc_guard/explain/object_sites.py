@@ -75,7 +75,7 @@ class _Locator:
         self.functions = Functions(loaded)
         self._companions = DebugFiles(settings.debug_dirs, member.file)
         self._lines = SourceLines(loaded.file.data, member.path, self._companions, self._demangled)
-        self._paths = RepositoryPaths(settings.repository or Path.cwd(), settings.path_prefixes)
+        self._paths = RepositoryPaths(settings.repository or Path.cwd(), settings.path_prefixes, self._lines)
         self._packages: dict[str, str | None] = {}  # of functions by their names as they are shown
 
     @property

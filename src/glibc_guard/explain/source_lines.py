@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -17,6 +18,7 @@ from glibc_guard.explain.dwarf.functions import Function, Functions
 from glibc_guard.explain.dwarf.line_table import LineTable, Place
 from glibc_guard.explain.dwarf.units import (
     DW_AT_COMP_DIR,
+    DW_AT_NAME,
     DW_AT_STMT_LIST,
     Unit,
     Units,
@@ -26,6 +28,8 @@ from glibc_guard.model import Frame
 
 T = TypeVar("T")
 COMPARED_UNITS: Final = 4  # that cover the same address
+MOST_NAMED: Final = 5_000  # units whose files are told
+MOST_DIGESTS: Final = 100_000  # about, of files
 HELD_UNITS: Final = 16  # whose functions and lines are kept for the next address
 
 
@@ -101,6 +105,14 @@ class SourceLines:
             )
         return self._debug.levels(address)
 
+    def sources(self) -> Iterator[str]:
+        """Go over the files that units are named by, as they were called in the compilation."""
+        return iter(()) if self._debug is None else self._debug.sources()
+
+    def digest(self, file: str) -> bytes | None:
+        """Return the MD5 of a file that a frame named, as it was compiled; None where that is not told."""
+        return None if self._debug is None else self._debug.digests.get(file)
+
     def _name(self, function: Function | None) -> str | None:
         if function is None or function.linkage_name is None:
             return None if function is None else function.name
@@ -118,8 +130,18 @@ class _DebugInformation:
         self._holder, self._executes, self._split, self._budget = holder, executes, split, budget
         self.units = Units(holder)
         self.index = AddressIndex(holder, self.units, executes)
+        self.digests: dict[str, bytes] = {}
         self._tables: OrderedDict[int, LineTable | None] = OrderedDict()
         self._functions: OrderedDict[int, Functions | None] = OrderedDict()
+
+    def sources(self) -> Iterator[str]:
+        """Go over the files that units are named by, joined with the folder of the compilation."""
+        for unit in self.units.units[:MOST_NAMED]:
+            name = _tried(lambda: unit.string(unit.root, DW_AT_NAME))  # noqa: B023  # called at once
+            folder = _tried(lambda: unit.string(unit.root, DW_AT_COMP_DIR))  # noqa: B023
+            if name:
+                file = decode(name).partition("/@/")[0]  # rustc adds the name of the part that it compiled
+                yield posixpath.normpath(posixpath.join(decode(folder or b""), file))
 
     def levels(self, address: int) -> tuple[Level, ...]:
         """Return what the unit tells that covers ``address``: of several the first, whose copy linkers keep."""
@@ -148,7 +170,10 @@ class _DebugInformation:
         if at is None:
             return None
         folder = decode(unit.string(unit.root, DW_AT_COMP_DIR) or b"")
-        return LineTable(self._holder, at, folder, self._executes, self._budget)
+        table = LineTable(self._holder, at, folder, self._executes, self._budget)
+        if len(self.digests) < MOST_DIGESTS:
+            self.digests.update(table.digests())
+        return table
 
     def _functions_of(self, unit: Unit) -> Functions:
         """Return the functions of ``unit``: a skeleton has none, its split unit has them."""
