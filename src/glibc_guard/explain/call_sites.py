@@ -31,6 +31,7 @@ class Places:
 
     code: set[int] = field(default_factory=set)  # of instructions, or of their opcodes behind prefixes
     data: set[int] = field(default_factory=set)  # of pointers to it in tables and variables
+    slots: set[int] = field(default_factory=set)  # that the loader writes its address to
 
 
 def call_sites(loaded: LoadedObject, functions: Functions, wanted: frozenset[Wanted]) -> dict[Wanted, Places]:
@@ -44,7 +45,10 @@ def call_sites(loaded: LoadedObject, functions: Functions, wanted: frozenset[Wan
     for one, entry in referred.items():
         for address in (*entry.slots, *entry.canonical):
             owners.setdefault(address, []).append(one)
-    found = {one: Places(data=entry.data | set(_pointers(loaded, entry))) for one, entry in referred.items()}
+    found = {
+        one: Places(data=entry.data | set(_pointers(loaded, entry)), slots=entry.slots)
+        for one, entry in referred.items()
+    }
     arch = loaded.header.architecture
     scanner = _on_x86 if arch in X86 else _on_aarch64 if arch == "aarch64" else _nowhere
     for address, target in scanner(loaded, functions, referred):

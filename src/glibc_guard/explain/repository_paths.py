@@ -225,16 +225,19 @@ def site_of(function: str | None, frames: Sequence[Frame], paths: RepositoryPath
     Where none is, it is the innermost that is no header of the system and not of the Rust library, else the innermost.
     """
     levels = tuple(frames) if len(frames) > 1 else ()
+    # Code that belongs to no line of the innermost function was moved or merged: no line is that of the use.
+    moved = bool(levels) and levels[0].line is None
     for number, frame in enumerate(frames):
         found = paths.find(frame.file, frame.line or 0) if frame.file is not None else None
         if found is not None:
             name, through = _function(function, frames, number), _crate_of(frames[:number])
-            return Site(name, found, frame.line, in_repository=True, frames=levels, through=through)
+            line = None if moved else frame.line
+            return Site(name, found, line, in_repository=True, frames=levels, through=through)
     if not frames:
         return Site(function)
     number = next((number for number, frame in enumerate(frames) if not _is_of_a_library(frame)), 0)
     name, through = _function(function, frames, number), _crate_of(frames[:number])
-    return Site(name, frames[number].file, frames[number].line, frames=levels, through=through)
+    return Site(name, frames[number].file, None if moved else frames[number].line, frames=levels, through=through)
 
 
 def crate_of(file: str | None) -> str | None:

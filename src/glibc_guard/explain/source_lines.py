@@ -97,17 +97,24 @@ class SourceLines:
 
         Where several units cover the address, since linkers keep one copy of what is alike, their lines have to agree.
         """
-        if self._holder is None or not self._executes(address):
-            return ()
-        if self._debug is None:
-            self._debug = _DebugInformation(
-                self._holder, self._executes, SplitUnits(self._companions, self._path), self._budget
-            )
-        return self._debug.levels(address)
+        debug = self._information() if self._executes(address) else None
+        return () if debug is None else debug.levels(address)
+
+    def _information(self) -> _DebugInformation | None:
+        if self._debug is None and self._holder is not None:
+            split = SplitUnits(self._companions, self._path)
+            self._debug = _DebugInformation(self._holder, self._executes, split, self._budget)
+        return self._debug
 
     def sources(self) -> Iterator[str]:
         """Go over the files that units are named by, as they were called in the compilation."""
-        return iter(()) if self._debug is None else self._debug.sources()
+        debug = self._information()
+        return iter(()) if debug is None else debug.sources()
+
+    def source_at(self, address: int) -> str | None:
+        """Return the file that the unit around ``address`` is named by; None where that is not told."""
+        debug = self._information()
+        return None if debug is None else debug.source_at(address)
 
     def digest(self, file: str) -> bytes | None:
         """Return the MD5 of a file that a frame named, as it was compiled; None where that is not told."""
@@ -136,12 +143,11 @@ class _DebugInformation:
 
     def sources(self) -> Iterator[str]:
         """Go over the files that units are named by, joined with the folder of the compilation."""
-        for unit in self.units.units[:MOST_NAMED]:
-            name = _tried(lambda: unit.string(unit.root, DW_AT_NAME))  # noqa: B023  # called at once
-            folder = _tried(lambda: unit.string(unit.root, DW_AT_COMP_DIR))  # noqa: B023
-            if name:
-                file = decode(name).partition("/@/")[0]  # rustc adds the name of the part that it compiled
-                yield posixpath.normpath(posixpath.join(decode(folder or b""), file))
+        return filter(None, map(_source, self.units.units[:MOST_NAMED]))
+
+    def source_at(self, address: int) -> str | None:
+        """Return the file that the first unit at ``address`` is named by."""
+        return next(map(_source, self.index.units_at(address)), None)
 
     def levels(self, address: int) -> tuple[Level, ...]:
         """Return what the unit tells that covers ``address``: of several the first, whose copy linkers keep."""
@@ -179,6 +185,16 @@ class _DebugInformation:
         """Return the functions of ``unit``: a skeleton has none, its split unit has them."""
         whole, units = self._split.of(unit) or (unit, self.units)
         return Functions(whole, units, self._executes, self._budget)
+
+
+def _source(unit: Unit) -> str | None:
+    """Return the file that ``unit`` is named by, joined with the folder of the compilation."""
+    name = _tried(lambda: unit.string(unit.root, DW_AT_NAME))
+    folder = _tried(lambda: unit.string(unit.root, DW_AT_COMP_DIR))
+    if not name:
+        return None
+    file = decode(name).partition("/@/")[0]  # rustc adds the name of the part that it compiled
+    return posixpath.normpath(posixpath.join(decode(folder or b""), file))
 
 
 def _levels(table: LineTable, place: Place | None, functions: tuple[Function, ...]) -> tuple[Level, ...]:

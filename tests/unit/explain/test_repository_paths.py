@@ -1,5 +1,5 @@
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,7 +120,7 @@ def test_a_project_beside_the_repository_is_none_of_it(root: Path, tmp_path: Pat
 class Compiled:
     """What the debug information of an object tells of its files."""
 
-    files: dict[str, bytes | None]  # path → MD5
+    files: Mapping[str, bytes | None]  # path → MD5
 
     def sources(self) -> Iterable[str]:
         return self.files
@@ -251,6 +251,14 @@ def test_outside_of_the_repository_a_crate_is_told_before_the_standard_library(r
     assert site_of("f", frames, RepositoryPaths(root)) == Site(
         crate.function, crate.file, 3, frames=frames, through="std"
     )
+
+
+def test_no_line_of_a_caller_is_that_of_code_that_was_moved(root: Path) -> None:
+    paths = RepositoryPaths(root)
+    moved, own, foreign = Frame("f", None, None), Frame("g", "/io/src/lib.rs", 7), Frame("h", "/x/y.c", 3)
+    found = site_of("g", (moved, own), paths)
+    assert found == Site("g", "src/lib.rs", None, in_repository=True, frames=(moved, own))
+    assert site_of("h", (moved, foreign), paths) == Site("h", "/x/y.c", None, frames=(moved, foreign))
 
 
 def test_the_crate_whose_inlined_code_asks_is_named(root: Path) -> None:
