@@ -181,6 +181,33 @@ def test_an_address_that_is_kept_in_a_register_is_used_where_it_is_called(
     assert [(site.function, site.file, site.line) for site in finding.sites] == [("sum", "sum.c", line)]
 
 
+WEAK_IN_A_LOOP = """
+extern int gettid(void) __attribute__((weak));
+long work(long *one, int count)
+{
+    long found = 0;
+    for (int n = 0; n < count; n++) {
+        if (gettid) found += gettid(); /* gettid */
+        for (int k = 10; k < 31; k++) found += one[k] * one[k - 1];
+    }
+    return found;
+}
+"""
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "i686"])
+@pytest.mark.parametrize("linkage", [PIE, FIXED], ids=["PIE", "fixed"])
+def test_a_place_of_no_line_is_not_told_beside_one_in_the_same_function(
+    linkage: tuple[str, ...], arch: str, tmp_path: Path
+) -> None:
+    """What was taken out of the loop belongs to no line, or to that of the loop."""
+    (tmp_path / "work.c").write_text(WEAK_IN_A_LOOP + "int main(void) { long one[40]; return work(one, 3); }\n")
+    full = [*compiler("zig", arch), "-g", "-O2", "-fno-inline", *linkage, "work.c", "-o", "work"]
+    subprocess.run(full, check=True, cwd=tmp_path)
+    finding = findings(tmp_path / "work")["gettid"]
+    assert [(site.function, site.line) for site in finding.sites] == [("work", 7)]
+
+
 def test_what_is_in_the_repository_is_looked_at_first(tmp_path: Path) -> None:
     """However many uses there are before it, in the source of others."""
     root, others = tmp_path / "mine", tmp_path / "others"

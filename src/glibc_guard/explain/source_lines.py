@@ -97,8 +97,8 @@ class SourceLines:
 
         Where several units cover the address, since linkers keep one copy of what is alike, their lines have to agree.
         """
-        debug = self._information() if self._executes(address) else None
-        return () if debug is None else debug.levels(address)
+        debug = self._information()
+        return () if debug is None or not self._executes(address) else debug.levels(address)
 
     def _information(self) -> _DebugInformation | None:
         if self._debug is None and self._holder is not None:
