@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -198,6 +196,8 @@ def diff_command(  # one parameter an option
 @NO_COLOR
 def demo(*, formats: tuple[str, ...], outputs: tuple[str, ...], no_color: bool) -> None:
     """Check a small sample that ships with this package: two objects that glibc 2.17 refuses."""
+    from importlib import resources  # noqa: PLC0415  # lazy, costs 4 ms
+
     with _exit_status_for_errors(), resources.as_file(resources.files("glibc_guard") / "data" / SAMPLE) as folder:
         wanted = destinations(formats, outputs)
         report = check([str(folder)], Settings(targets=("manylinux2014",)))
@@ -265,7 +265,11 @@ def _color(no_color: bool) -> bool:  # noqa: FBT001  # click passes flags by nam
 
 
 def _width() -> int | None:
-    return shutil.get_terminal_size().columns if _is_terminal() else None
+    if not _is_terminal():
+        return None
+    import shutil  # noqa: PLC0415  # lazy, costs 3 ms
+
+    return shutil.get_terminal_size().columns
 
 
 def _is_terminal() -> bool:

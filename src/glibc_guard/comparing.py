@@ -19,7 +19,8 @@ from glibc_guard.baseline import (
 from glibc_guard.baseline.counterparts import Reader
 from glibc_guard.config import Settings
 from glibc_guard.ignores import IgnoreList
-from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Changes, Finding, Severity
+from glibc_guard.judging import chosen
+from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Changes, Finding
 from glibc_guard.rules.baseline import Comparison, baseline_missing, judge_changes, unreadable_baseline
 from glibc_guard.rules.c_library import environment_of
 from glibc_guard.rules.coverage import unreadable
@@ -79,15 +80,6 @@ def unjudged(artifact: Artifact) -> ArtifactReport:
     except TagError:
         resolution = Resolution((), ())
     return artifact_report(artifact, resolution, tuple(unreadable(artifact)), (), "error")
-
-
-def chosen(findings: Sequence[Finding], settings: Settings) -> list[Finding]:
-    """Return ``findings`` with the severities that the user chose."""
-    return [replace(finding, severity=_severity(finding, settings)) for finding in findings]
-
-
-def _severity(finding: Finding, settings: Settings) -> Severity:
-    return settings.severities.get(finding.rule, finding.severity)
 
 
 def _told(report: ArtifactReport, other: Counterpart, *, required: bool) -> ArtifactReport:

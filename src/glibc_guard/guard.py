@@ -6,22 +6,19 @@ import datetime
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glibc_guard import __version__
 from glibc_guard.artifacts import Limits
-from glibc_guard.baseline import BaselineError, PackageIndex, Source, opened
-from glibc_guard.comparing import Comparer, chosen, unjudged
 from glibc_guard.config import FailOn, Settings
-from glibc_guard.ignores import IgnoreList
-from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool, Unread
+from glibc_guard.model import ArtifactReport, Report, Tool
 from glibc_guard.reading import Progress, read_artifact
-from glibc_guard.rules import judge, judge_process, judge_tag
-from glibc_guard.rules.c_library import environment_of
-from glibc_guard.rules.coverage import unreadable
-from glibc_guard.targets import Resolution, TagError, TargetError, resolve
-from glibc_guard.verdict import artifact_report, floor_of, worst
+
+if TYPE_CHECKING:
+    from glibc_guard.baseline import PackageIndex, Source
+    from glibc_guard.comparing import Comparer
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_USAGE, EXIT_UNREADABLE = 0, 1, 2, 3
 NO_BASELINE = "a baseline is required (baseline-required), and none is named: add --baseline OLD, or baseline = …"
@@ -47,19 +44,21 @@ def check(
         TargetError: a target is unknown, or does not exist for the architecture of an artifact.
     """
     _refuse_missing(paths)
-    resolve(settings.targets, None, ())  # an unknown name is an error before anything is read
+    _refuse_unknown(settings.targets)
     source = None if settings.baseline is None else _opened(settings.baseline)
     if source is None and settings.baseline_required:
         raise UsageError(NO_BASELINE)
-    ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
     with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
-        artifacts = [item for path in paths for item in read_artifact(path, limits or Limits(), pool, progress)]
-        groups = [artifacts] if settings.together else [[artifact] for artifact in artifacts]
-        judged = [pair for group in groups for pair in _with_conflicts(group)]
-        reports = [_judged(artifact, settings, ignores, found) for artifact, found in judged]
+        read = partial(read_artifact, limits=limits or Limits(), pool=pool, progress=progress, meanwhile=_import_rules)
+        artifacts = [item for path in paths for item in read(path)]
+        from glibc_guard.ignores import IgnoreList  # noqa: PLC0415  # lazy, see _import_rules
+        from glibc_guard.judging import judged  # noqa: PLC0415  # lazy, see _import_rules
+
+        ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
+        reports = judged(artifacts, settings, ignores)
         remarks: tuple[str, ...] = ()
         if source is not None:
-            comparer = Comparer(source, _reader(limits, pool, progress), index or PackageIndex.of_this_machine())
+            comparer = _comparer(source, _reader(limits, pool, progress), index)
             reports, remarks = comparer.judged(reports, settings, ignores)
     return _report(reports, (*ignores.remarks(), *remarks))
 
@@ -78,11 +77,33 @@ def diff(
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         read = _reader(None, pool, progress)
         reports = read(new) if other.report is None else other.report.artifacts
-        reports, remarks = Comparer(source, read, index or PackageIndex.of_this_machine()).told(reports)
+        reports, remarks = _comparer(source, read, index).told(reports)
     return _report(reports, remarks)
 
 
+def _refuse_unknown(targets: Sequence[str]) -> None:
+    """Raise TargetError for an unknown name, before anything is read."""
+    if tuple(targets) != Settings().targets:
+        from glibc_guard.targets import resolve  # noqa: PLC0415  # lazy, see _import_rules
+
+        resolve(targets, None, ())
+
+
+def _import_rules() -> None:
+    """Import what judges, which takes as long as reading a small wheel, while the threads inflate."""
+    import glibc_guard.judging  # noqa: F401, PLC0415
+
+
+def _comparer(source: Source, read: Callable[[str], list[ArtifactReport]], index: PackageIndex | None) -> Comparer:
+    from glibc_guard.baseline import PackageIndex  # noqa: PLC0415  # lazy, most checks have no baseline
+    from glibc_guard.comparing import Comparer  # noqa: PLC0415  # lazy
+
+    return Comparer(source, read, index or PackageIndex.of_this_machine())
+
+
 def _opened(baseline: str) -> Source:
+    from glibc_guard.baseline import BaselineError, opened  # noqa: PLC0415  # lazy
+
     try:
         return opened(baseline)
     except BaselineError as error:
@@ -90,57 +111,16 @@ def _opened(baseline: str) -> Source:
 
 
 def _reader(limits: Limits | None, pool: Executor, progress: Progress | None) -> Callable[[str], list[ArtifactReport]]:
+    from glibc_guard.comparing import unjudged  # noqa: PLC0415  # lazy
+
     return lambda path: [unjudged(artifact) for artifact in read_artifact(path, limits or Limits(), pool, progress)]
 
 
 def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report:
+    from glibc_guard.verdict import worst  # noqa: PLC0415  # lazy
+
     verdict = worst([report.verdict for report in reports])
     return Report(Tool("glibc-guard", __version__), verdict, tuple(reports), notes=notes)
-
-
-def _with_conflicts(artifacts: Sequence[Artifact]) -> list[tuple[Artifact, list[Finding]]]:
-    """Return the artifacts that one process may load, each with what meets in it and should not."""
-    try:
-        return list(zip(artifacts, judge_process(artifacts), strict=True))
-    except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: the rest is still judged
-        return [(_faulty(artifact, error), []) for artifact in artifacts]
-
-
-def _judged(
-    artifact: Artifact, settings: Settings, ignores: IgnoreList, conflicts: Sequence[Finding]
-) -> ArtifactReport:
-    try:
-        return _judge(artifact, settings, ignores, conflicts)
-    except TargetError:
-        raise
-    except Exception as error:  # noqa: BLE001  # as above: the other artifacts are still judged
-        known = replace(_faulty(artifact, error), objects=(), installed=())
-        return artifact_report(known, Resolution((), ()), tuple(unreadable(known)), (), settings.fail_on)
-
-
-def _faulty(artifact: Artifact, error: Exception) -> Artifact:
-    if os.environ.get("GLIBC_GUARD_DEBUG"):
-        raise error
-    reason = f"glibc-guard itself failed on it, please report this: {error!r}"
-    return replace(artifact, unread=(Unread(None, reason), *artifact.unread))
-
-
-def _judge(artifact: Artifact, settings: Settings, ignores: IgnoreList, conflicts: Sequence[Finding]) -> ArtifactReport:
-    architectures = sorted({item.architecture for item in artifact.objects if item.kind not in NOT_LOADED})
-    try:
-        resolution = resolve(
-            settings.targets, artifact.wheel, architectures, artifact.installed, environment_of(artifact)
-        )
-    except TagError as error:
-        artifact = replace(artifact, unread=(Unread(None, str(error)), *artifact.unread))
-        resolution = Resolution((), ())
-    found = judge(artifact, resolution.targets, settings)
-    findings, ignored = ignores.split(chosen((*found, *conflicts), settings))
-    of_the_tag = judge_tag(artifact, resolution.targets, findings, floor_of(artifact))
-    more_findings, more_ignored = ignores.split(of_the_tag)
-    return artifact_report(
-        artifact, resolution, (*findings, *more_findings), (*ignored, *more_ignored), settings.fail_on
-    )
 
 
 def exit_status(report: Report, fail_on: FailOn) -> int:

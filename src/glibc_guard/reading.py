@@ -6,11 +6,12 @@ import contextlib
 import hashlib
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from glibc_guard.artifacts import (
     ELF_MAGIC,
@@ -21,11 +22,10 @@ from glibc_guard.artifacts import (
     NestedWheel,
     OpenArtifact,
     open_artifact,
-    owned,
     printable,
 )
 from glibc_guard.elf import ElfError, read_object
-from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Unread, WheelFacts
+from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, InstalledWheel, Unread, WheelFacts
 
 ELF_HEADER_BYTES: Final = 52  # of a 32-bit object; nothing shorter is one
 LIBRARY_NAME: Final = re.compile(r"\.so(\.\d+)*$")
@@ -35,6 +35,7 @@ LINKER_SCRIPT_BYTES: Final = 4096
 HASH_STEP: Final = 1024 * 1024
 WAITING: Final = 256  # members that are handed to the threads ahead of their results
 
+T = TypeVar("T")
 Result: TypeAlias = "ElfObject | Unread | Impostor | None"
 Progress: TypeAlias = Callable[[str], None]  # called with the path of the artifact for each member that is done
 
@@ -68,16 +69,23 @@ class _Found:
             self.impostors.append(result)
 
 
-def read_artifact(path: str, limits: Limits, pool: Executor, progress: Progress | None = None) -> list[Artifact]:
+def read_artifact(
+    path: str,
+    limits: Limits,
+    pool: Executor,
+    progress: Progress | None = None,
+    meanwhile: Callable[[], None] | None = None,
+) -> list[Artifact]:
     """Read all that can be known of the artifact at ``path`` and of the wheels inside it, artifacts of their own.
 
-    What cannot be read is told in ``unread``; nothing is raised.
+    What cannot be read is told in ``unread``; nothing is raised. ``meanwhile`` is called when there is nothing left to
+    do but to wait for the threads of ``pool``.
     """
     digest = pool.submit(_sha256, path)
     found: dict[NestedWheel | None, _Found] = {None: _Found()}
     try:
         with open_artifact(path, limits) as opened:
-            for member, result in _results(opened, pool, found[None]):
+            for member, result in _results(opened, pool, found[None], meanwhile):
                 found.setdefault(member.wheel, _Found()).add(member, result)
                 if progress is not None:
                     progress(path)
@@ -140,13 +148,21 @@ def _filled(artifact: Artifact, found: _Found) -> Artifact:
         members=found.members,
         record_problems=tuple(problem for problem in artifact.record_problems if problem.path in native),
         objects=tuple(sorted(found.objects, key=lambda item: item.path)),
-        installed=tuple(replace(wheel, objects=owned(wheel, native)) for wheel in artifact.installed),
+        installed=_owning(artifact.installed, native) if artifact.installed else (),
         unread=tuple(sorted(unread, key=lambda entry: entry.path or "")),
     )
 
 
-def _results(opened: OpenArtifact, pool: Executor, outer: _Found) -> Iterator[tuple[Member, Result]]:
-    """Yield what each member holds; those of a stream are read as they pass, the others on the threads of ``pool``."""
+def _owning(wheels: Iterable[InstalledWheel], native: set[str]) -> tuple[InstalledWheel, ...]:
+    from glibc_guard.artifacts.site_packages import owned  # noqa: PLC0415  # lazy, for few folders
+
+    return tuple(replace(wheel, objects=owned(wheel, native)) for wheel in wheels)
+
+
+def _results(
+    opened: OpenArtifact, pool: Executor, outer: _Found, meanwhile: Callable[[], None] | None
+) -> Iterator[tuple[Member, Result]]:
+    """Yield what each member holds; the objects are read on the threads of ``pool``, those of a stream as they pass."""
     waiting: deque[tuple[Member, Future[Result]]] = deque()
     members = opened.members()
     while True:
@@ -158,27 +174,48 @@ def _results(opened: OpenArtifact, pool: Executor, outer: _Found) -> Iterator[tu
         if member is None:
             break
         if member.sequential:
-            yield member, _read_member(member)
-        else:
-            waiting.append((member, pool.submit(_read_member, member)))
+            yield member, _read_at_once(member)
+            continue
+        # Most members are no objects, and to hand one to a thread costs more than to look at its first bytes.
+        seen = _with_content(member, partial(_first_look, member))
+        if seen != "object":
+            yield member, seen
+            continue
+        waiting.append((member, pool.submit(_with_content, member, partial(_object, member))))
         if len(waiting) > WAITING:
             first, future = waiting.popleft()
             yield first, future.result()
+    if meanwhile is not None:
+        meanwhile()
     for first, future in waiting:
         yield first, future.result()
 
 
-def _read_member(member: Member) -> Result:
+def _read_at_once(member: Member) -> Result:
+    def read(content: Content) -> Result:
+        seen = _first_look(member, content)
+        return _object(member, content) if seen == "object" else seen
+
+    return _with_content(member, read)
+
+
+def _first_look(member: Member, content: Content) -> Result | Literal["object"]:
+    start = content.read(0, len(ELF_MAGIC))
+    return "object" if start == ELF_MAGIC else _impostor(member, start, content)
+
+
+def _object(member: Member, content: Content) -> ElfObject | Unread:
+    if member.size < ELF_HEADER_BYTES:
+        return Unread(member.path, "truncated ELF header")
+    found = read_object(member.path, member.size, content)
+    content.verify()
+    return found
+
+
+def _with_content(member: Member, read: Callable[[Content], T]) -> T | Unread:
     try:
         with contextlib.closing(member.open()) as content:
-            start = content.read(0, len(ELF_MAGIC))
-            if start != ELF_MAGIC:
-                return _impostor(member, start, content)
-            if member.size < ELF_HEADER_BYTES:
-                return Unread(member.path, "truncated ELF header")
-            found = read_object(member.path, member.size, content)
-            content.verify()
-            return found
+            return read(content)
     except (ArtifactError, ElfError) as error:
         return Unread(member.path, str(error))
     except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: unread, never a pass or a crash

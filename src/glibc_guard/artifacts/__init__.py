@@ -3,7 +3,6 @@
 from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import ArtifactError, Content, Member, NestedWheel, printable
-from glibc_guard.artifacts.site_packages import owned
 
 __all__ = [
     "ELF_MAGIC",
@@ -14,6 +13,5 @@ __all__ = [
     "NestedWheel",
     "OpenArtifact",
     "open_artifact",
-    "owned",
     "printable",
 ]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from glibc_guard.artifacts.deb import AR_MAGIC, deb_members, is_deb
-from glibc_guard.artifacts.folder import folder_members
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import (
     ArtifactError,
@@ -26,10 +24,6 @@ from glibc_guard.artifacts.member import (
     printable,
     unreadable,
 )
-from glibc_guard.artifacts.site_packages import installed_wheels
-from glibc_guard.artifacts.tar_archive import decompressed, tar_members
-from glibc_guard.artifacts.wheel import Record, wheel_facts
-from glibc_guard.artifacts.zip_archive import zip_members
 from glibc_guard.model import ArtifactKind, InstalledWheel, WheelFacts
 
 ELF_MAGIC: Final = b"\x7fELF"
@@ -52,6 +46,8 @@ OTHER_FORMATS: Final = {
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from glibc_guard.artifacts.wheel import Record
 
 Opener: TypeAlias = Callable[[RandomAccess, Limits], Iterator[Member]]
 
@@ -101,9 +97,7 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
         ArtifactError: it holds nothing that can be judged, or cannot be opened.
     """
     if Path(path).is_dir():
-        opened = OpenArtifact(path, "folder", None, _with_nested(folder_members(Path(path)), limits, 1))
-        opened.installed = installed_wheels(Path(path))
-        return opened
+        return _open_folder(path, limits)
     if Path(path).exists() and not Path(path).is_file():
         raise ArtifactError("neither a file nor a folder, but a pipe, a socket or a device")
     try:
@@ -120,9 +114,18 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
     return opened
 
 
+def _open_folder(path: str, limits: Limits) -> OpenArtifact:
+    from glibc_guard.artifacts.folder import folder_members  # noqa: PLC0415  # lazy, like the reader of each kind
+    from glibc_guard.artifacts.site_packages import installed_wheels  # noqa: PLC0415  # lazy
+
+    opened = OpenArtifact(path, "folder", None, _with_nested(folder_members(Path(path)), limits, 1))
+    opened.installed = installed_wheels(Path(path))
+    return opened
+
+
 def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenArtifact:
     opener = _opener(start)
-    if path.lower().endswith(".whl") and opener is not zip_members:
+    if path.lower().endswith(".whl") and opener is not _zip_members:
         raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")
     if start.startswith(ELF_MAGIC):
         only = Member(printable(path), file.size, lambda: PlainContent(file))
@@ -130,12 +133,9 @@ def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenA
     if opener is None:
         raise ArtifactError(_what_else(start))
     if path.lower().endswith(".whl"):
-        record = Record()
-        members = list(zip_members(file, limits, record.read_whole))
+        members, facts, record = _wheel(Path(path).name, file, limits)
         opened = OpenArtifact(path, "wheel", file.size, _with_nested(iter(members), limits, 1))
-        opened.wheel = wheel_facts(Path(path).name, members)
-        record.load(members)
-        opened.record = record
+        opened.wheel, opened.record = facts, record
         return opened
     kind: ArtifactKind = "deb" if opener is deb_members else "tar" if opener is _tar_members else "zip"
     depth = 1
@@ -147,7 +147,7 @@ def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenA
 def _opener(start: bytes) -> Opener | None:
     """Return what opens an archive that begins with ``start``; None if it is no archive that is known."""
     if start.startswith(ZIP_MAGICS):
-        return zip_members
+        return _zip_members
     if is_deb(start):
         return deb_members
     if start.startswith(COMPRESSION_MAGICS) or start[TAR_MAGIC] == b"ustar" or _is_old_tar(start):
@@ -164,7 +164,26 @@ def _is_old_tar(start: bytes) -> bool:
     return len(start) == START_BYTES and checksum == sum(start[:148]) + 8 * 0x20 + sum(start[156:])
 
 
+def _wheel(name: str, file: RandomAccess, limits: Limits) -> tuple[list[Member], WheelFacts, Record]:
+    from glibc_guard.artifacts.wheel import Record, wheel_facts  # noqa: PLC0415  # lazy
+    from glibc_guard.artifacts.zip_archive import zip_members  # noqa: PLC0415  # lazy
+
+    record = Record()
+    members = list(zip_members(file, limits, record.read_whole))
+    facts = wheel_facts(name, members)
+    record.load(members)
+    return members, facts, record
+
+
+def _zip_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
+    from glibc_guard.artifacts.zip_archive import zip_members  # noqa: PLC0415  # lazy
+
+    return zip_members(file, limits)
+
+
 def _tar_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
+    from glibc_guard.artifacts.tar_archive import decompressed, tar_members  # noqa: PLC0415  # lazy
+
     stream = io.BufferedReader(AsStream(file))
     yield from tar_members(decompressed(stream, file.read_at(0, 8)), limits)
 
@@ -183,8 +202,11 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
             if opener is None and _claims_to_be_an_archive(content.read(0, START_BYTES)):
                 reason = "named like an archive, but it is none that can be opened: check what it holds by itself"
                 yield unreadable(member.path, member.size, reason)
-            elif opener is None:
+            elif opener is None and member.sequential:
                 yield dataclasses.replace(member, open=functools.partial(_same, content))
+            elif opener is None:
+                content.close()
+                yield member
             elif depth == 0:
                 yield unreadable(
                     member.path,
@@ -216,11 +238,10 @@ def _inside(member: Member, content: Content, opener: Opener, limits: Limits, de
     data = content.read(0, member.size)
     content.verify()
     content.close()
-    if member.path.lower().endswith(".whl") and opener is zip_members:
-        record = Record()
-        members = list(zip_members(MemoryFile(data), limits, record.read_whole))
-        record.load(members)
-        facts = wheel_facts(PurePosixPath(member.path).name, members)
+    if member.path.lower().endswith(".whl") and opener is _zip_members:
+        import hashlib  # noqa: PLC0415  # lazy
+
+        members, facts, record = _wheel(PurePosixPath(member.path).name, MemoryFile(data), limits)
         wheel = NestedWheel(member.path, member.size, hashlib.sha256(data).hexdigest(), facts, record)
         for inner in _with_nested(iter(members), limits, depth - 1):
             yield dataclasses.replace(inner, wheel=wheel)

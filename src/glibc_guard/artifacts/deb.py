@@ -8,7 +8,6 @@ from typing import Final
 
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import ArtifactError, AsStream, Member, RandomAccess
-from glibc_guard.artifacts.tar_archive import decompressed, tar_members
 
 AR_MAGIC: Final = b"!<arch>\n"
 AR_HEADER_SIZE: Final = 60  # name[16] date[12] uid[6] gid[6] mode[8] size[10] magic[2], all ASCII (ar(5))
@@ -25,6 +24,8 @@ def deb_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
     Raises:
         ArtifactError: there is no ``data.tar``, or it is damaged.
     """
+    from glibc_guard.artifacts.tar_archive import decompressed, tar_members  # noqa: PLC0415  # lazy, as in archive.py
+
     for name, offset, size in _ar_entries(file):
         if name.startswith("data.tar"):
             stream = io.BufferedReader(AsStream(file, offset, size))

@@ -9,9 +9,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from packaging.tags import parse_tag
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
 from glibc_guard.artifacts.member import ArtifactError, Member, normalized
 from glibc_guard.model import RecordProblem, WheelFacts
 
@@ -71,6 +68,8 @@ def wheel_facts(file_name: str, members: Sequence[Member]) -> WheelFacts:
     Raises:
         ArtifactError: the name is not one that pip would install, or the WHEEL file is missing or damaged.
     """
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename  # noqa: PLC0415  # lazy
+
     if number_of_tags(file_name.removesuffix(".whl")) > MAX_TAGS:  # counted before any is made of them
         raise ArtifactError(f"not a wheel that pip would install: its name stands for more than {MAX_TAGS} tags")
     try:
@@ -137,6 +136,8 @@ def _metadata(members: Iterable[Member], wanted: str) -> bytes:
 
 def _expanded(compressed: str) -> tuple[str, ...]:
     """Expand a compressed tag set; sorted, since ``parse_tag`` gives a set and a report must be the same each time."""
+    from packaging.tags import parse_tag  # noqa: PLC0415  # lazy, since a folder has a use for the rest of this module
+
     try:
         return tuple(sorted(map(str, parse_tag(compressed))))
     except ValueError:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import lzma
 import posixpath
 import stat
 import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
+from glibc_guard.artifacts.digest import sha256
+from glibc_guard.artifacts.inflating import INFLATE_ERRORS, crc32, inflated
 from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import (
     ArtifactError,
@@ -33,8 +33,16 @@ ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
 
 LONGEST_LINK: Final = 4096  # bytes: PATH_MAX of Linux
 ENCRYPTED: Final = 0x1
-STEP: Final = 64 * 1024  # compressed bytes a piece; one byte of deflate yields 1,032 at most
-DECOMPRESSION_ERRORS: Final = (zlib.error, lzma.LZMAError, zipfile.BadZipFile, EOFError, OSError, NotImplementedError)
+STEP: Final = 256 * 1024  # compressed bytes a piece
+FIRST_STEP: Final = 512  # the tables that a block of deflate begins with take up to 300 bytes
+DECOMPRESSION_ERRORS: Final[tuple[type[Exception], ...]] = (
+    *INFLATE_ERRORS,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    EOFError,
+    OSError,
+    NotImplementedError,
+)
 
 
 def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None = None) -> Iterator[Member]:
@@ -98,24 +106,25 @@ def _pieces(
     file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo, read_whole: ReadWhole | None
 ) -> Iterator[bytes]:
     """Inflate one member, and hold its size and checksum against the directory at the end."""
-    start = _data_offset(file, info)
-    if info.compress_type == zipfile.ZIP_STORED:
-        pieces = _stored(file, start, info.compress_size)
-    elif info.compress_type == zipfile.ZIP_DEFLATED:
-        pieces = _inflated(file, start, info.compress_size)
-    else:
-        pieces = _by_zipfile(archive, info)
-    produced = 0
-    checksum = 0
-    digest = hashlib.sha256() if read_whole is not None else None
+    pieces = _checked(_unpacked(file, archive, info), info)
+    if read_whole is None:
+        yield from pieces
+        return
+    with sha256(info.file_size) as digest:
+        for piece in pieces:
+            digest.update(piece)
+            yield piece
+        read_whole(normalized(info.filename), digest.digest(), info.file_size)
+
+
+def _checked(pieces: Iterator[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
+    produced = checksum = 0
     try:
         for piece in pieces:
             produced += len(piece)
             if produced > info.file_size:
                 raise ArtifactError(f"inflates to more than the {info.file_size} bytes that the zip directory declares")
-            checksum = zlib.crc32(piece, checksum)
-            if digest is not None:
-                digest.update(piece)
+            checksum = crc32(piece, checksum)
             yield piece
     except DECOMPRESSION_ERRORS as error:
         raise ArtifactError(f"damaged zip member: {error}") from error
@@ -123,18 +132,25 @@ def _pieces(
         raise ArtifactError(f"truncated zip member: {produced} of {info.file_size} bytes")
     if checksum != info.CRC:
         raise ArtifactError("bad checksum (CRC-32): the zip member is damaged")
-    if read_whole is not None and digest is not None:
-        read_whole(normalized(info.filename), digest.digest(), produced)
+
+
+def _unpacked(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    start = _data_offset(file, info)
+    if info.compress_type == zipfile.ZIP_STORED:
+        return _stored(file, start, info.compress_size)
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        return inflated(_compressed(file, start, info.compress_size))
+    return _by_zipfile(archive, info)
 
 
 def _data_offset(file: RandomAccess, info: zipfile.ZipInfo) -> int:
     """Where the member's data begin; refuses a local header that tells another story than the directory."""
-    header = file.read_at(info.header_offset, LOCAL_HEADER.size)
+    central_name = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "replace")
+    header = file.read_at(info.header_offset, LOCAL_HEADER.size + len(central_name))
     if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
         raise ArtifactError("damaged zip archive: no local header where the directory says")
-    _, _, flags, method, _, _, _, _, _, name_length, extra_length = LOCAL_HEADER.unpack(header)
-    name = file.read_at(info.header_offset + LOCAL_HEADER.size, name_length)
-    central_name = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "replace")
+    _, _, flags, method, _, _, _, _, _, name_length, extra_length = LOCAL_HEADER.unpack_from(header)
+    name = header[LOCAL_HEADER.size :] if name_length == len(central_name) else b""
     if method != info.compress_type or flags & ENCRYPTED or name != central_name:
         raise ArtifactError("the zip directory and the local header disagree: an installer may see another file")
     return info.header_offset + LOCAL_HEADER.size + int(name_length) + int(extra_length)
@@ -149,20 +165,17 @@ def _stored(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def _inflated(file: RandomAccess, start: int, compressed_size: int) -> Iterator[bytes]:
-    # Feeding small pieces of input and taking all they yield: with max_length and unconsumed_tail the rest would be
-    # copied at every step. The first piece is small, since most members are only asked for their first four bytes.
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    end = start + compressed_size
-    step = 512
-    while start < end and not inflater.eof:
-        compressed = file.read_at(start, min(step, end - start))
-        if not compressed:
+def _compressed(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
+    # The first piece is small, since most members are only asked for their first four bytes.
+    end = start + size
+    step = FIRST_STEP
+    while start < end:
+        piece = file.read_at(start, min(step, end - start))
+        if not piece:
             raise ArtifactError("truncated zip member: the file ends before its data")
-        start += len(compressed)
+        start += len(piece)
         step = STEP
-        yield inflater.decompress(compressed)
-    yield inflater.flush()
+        yield piece
 
 
 def _by_zipfile(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -43,11 +43,22 @@ class Strings:
         self._image = image
         self._start = dynamic.get(DT_STRTAB) or 0
         self._data = image.read(self._start, min(dynamic.get(DT_STRSZ) or 0, image.mapped_after(self._start)))
+        self._text = self._data.decode("ascii") if self._data.isascii() else ""
+        self._last_end = self._text.rfind("\0")
 
     def __getitem__(self, offset: int) -> str:
         """Return the string at ``offset``; raises ElfError where there is none."""
         end = self._data.find(b"\0", offset, offset + NAME_BYTES) if offset < len(self._data) else -1
         return decode(self._data[offset:end]) if end >= 0 else self._image.string(self._start + offset)
+
+    def at(self, offsets: Sequence[int]) -> list[str]:
+        """Return the strings at ``offsets``; where the table is as linkers write it, in one go."""
+        if max(offsets, default=0) <= self._last_end:
+            text, find = self._text, self._text.find
+            found = [text[offset : find("\0", offset)] for offset in offsets]
+            if max(map(len, found), default=0) < NAME_BYTES:
+                return found
+        return [self[offset] for offset in offsets]
 
 
 def read_symbols(
@@ -78,36 +89,38 @@ def read_symbols(
     by_index |= {d.index: (d.version, None) for d in definitions if not d.base}  # after the needs, as the loader does
     strings = Strings(image, dynamic)
     undefined: list[UndefinedSymbol] = []
-    sections = _section_indexes(raw, layout)
+    sections, infos, names = _section_indexes(raw, layout), _infos(raw, layout), _names(raw, layout)
     needed = {need.index for need in needs} - {definition.index for definition in definitions}
     # A program's copy of a library's variable (R_*_COPY) is defined in the program, and still looked up by its version.
     copied = {index for index in relocated if sections[index] and versions and versions[index] & INDEX_MASK in needed}
-    for index in (index for index, section in enumerate(sections) if index and (not section or index in copied)):
-        fields = layout.symbol.unpack_from(raw, index * layout.symbol.size)
-        info = fields[1] if layout.bits == 64 else fields[3]
-        binding = BINDINGS.get(info >> 4)
-        if binding is None or binding == "local":  # the loader binds a local reference to the object itself
-            continue
+    wanted = [index for index, section in enumerate(sections) if index and (not section or index in copied)]
+    bound = [(index, binding) for index in wanted if (binding := BINDINGS.get(infos[index] >> 4, "local")) != "local"]
+    for (index, binding), name in zip(bound, strings.at([names[index] for index, _ in bound]), strict=True):
         version, library = by_index.get(versions[index] & INDEX_MASK, (None, None)) if versions else (None, None)
-        undefined.append(UndefinedSymbol(strings[fields[0]], binding, version, library, index in relocated))
+        undefined.append(UndefinedSymbol(name, binding, version, library, index in relocated))
     if not of_library:
         return Symbols(tuple(undefined))
-    names = memoryview(raw).cast("I")[:: layout.symbol.size // 4].tolist()
-    if not _is_native(layout.order):
-        names = _integers("I", array("I", names).tobytes(), layout.order).tolist()
-    defined = frozenset(strings[names[index]] for index, section in enumerate(sections) if section)
-    unique = frozenset(strings[names[index]] for index in _unique_indexes(raw, layout) if sections[index])
+    defined = frozenset(strings.at([name for name, section in zip(names, sections, strict=True) if section]))
+    unique = frozenset(strings.at([names[index] for index in _unique_indexes(raw, layout) if sections[index]]))
     unversioned: frozenset[str] = frozenset()
     if any(not definition.base for definition in definitions):
         plain = (index for index, version in enumerate(versions or ()) if version & INDEX_MASK <= VER_NDX_GLOBAL)
-        unversioned = frozenset(strings[names[index]] for index in plain if sections[index]) if versions else defined
+        unversioned = frozenset(strings.at([names[i] for i in plain if sections[i]])) if versions else defined
     return Symbols(tuple(undefined), defined, unique, unversioned)
 
 
 def _unique_indexes(raw: bytes, layout: Layout) -> Iterator[int]:
     # Found by a search in the column of st_info, which is done in C: most objects have none.
-    column = raw[4::24] if layout.bits == 64 else raw[12::16]
-    return (match.start() for match in UNIQUE.finditer(column))
+    return (match.start() for match in UNIQUE.finditer(_infos(raw, layout)))
+
+
+def _infos(raw: bytes, layout: Layout) -> bytes:
+    return raw[4::24] if layout.bits == 64 else raw[12::16]
+
+
+def _names(raw: bytes, layout: Layout) -> list[int]:
+    names = memoryview(raw).cast("I")[:: layout.symbol.size // 4].tolist()
+    return names if _is_native(layout.order) else _integers("I", array("I", names).tobytes(), layout.order).tolist()
 
 
 def _section_indexes(raw: bytes, layout: Layout) -> list[int]:

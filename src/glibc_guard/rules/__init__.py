@@ -56,8 +56,9 @@ OBJECT_RULES: Final[tuple[ObjectRule, ...]] = (
 def judge(artifact: Artifact, targets: Sequence[Target], settings: Settings) -> tuple[Finding, ...]:
     """Return what is wrong with the contents of ``artifact``; a need that fails several targets names the first."""
     found: dict[tuple[str | None, ...], Finding] = {}
+    linkages = {arch: Linkage.of(artifact, arch) for arch in {target.arch for target in targets}}
     for target in targets:
-        linkage = Linkage.of(artifact, target.arch)
+        linkage = linkages[target.arch]
         for item in linkage.objects:
             subject = Subject(item, artifact, linkage, target)
             for finding in (finding for rule in OBJECT_RULES for finding in rule(subject)):

@@ -61,10 +61,10 @@ def _late_unversioned(item: ElfObject, linkage: Linkage) -> dict[str, str]:
         return {}
     table = glibc_symbols.load(item.architecture)
     found: dict[str, str] = {}
+    known = table.symbols()  # asked first, since most names without a version are not glibc's, but Python's
     for symbol in item.undefined:
-        if symbol.version is None and symbol.relocated and symbol.binding != "weak":
-            definitions = () if linkage.defines(item, symbol.name) else table.definitions(symbol.name)
-            first = min((one.first for one in definitions), key=table.releases.index, default=table.releases[0])
-            if first != table.releases[0]:
+        if symbol.version is None and symbol.name in known and symbol.relocated and symbol.binding != "weak":
+            first = min((one.first for one in table.definitions(symbol.name)), key=table.releases.index)
+            if first != table.releases[0] and not linkage.defines(item, symbol.name):
                 found[symbol.name] = first
     return found

@@ -25,11 +25,13 @@ def symbol_missing(subject: Subject) -> Iterator[Finding]:
         return
     met = {(need.library, need.version): is_met(subject, need) for need in subject.system_needs}
     weak_needs = {(need.library, need.version) for need in subject.system_needs if need.weak}
+    known, whole = subject.symbols.symbols(), _is_whole(subject)
     for symbol in subject.object.undefined:
         if not symbol.relocated or symbol.version == PRIVATE:
             continue
         if symbol.version is None:
-            yield from _unversioned(subject, symbol)
+            if whole or symbol.name in known:  # of a module most are not glibc's, but Python's
+                yield from _unversioned(subject, symbol)
         elif symbol.library is None:
             yield from _of_any_library(subject, symbol, symbol.version)
         elif (symbol.library, symbol.version) in met:
@@ -39,6 +41,11 @@ def symbol_missing(subject: Subject) -> Iterator[Finding]:
             elif key in weak_needs and symbol.binding != "weak" and not subject.before(LOOKUP_TOLERANT):
                 message = f"{symbol.name}@{symbol.version} ({symbol.library}) is not defined by {subject.system}"
                 yield _finding(subject, symbol, f"{message}; its version need is weak, the symbol is not")
+
+
+def _is_whole(subject: Subject) -> bool:
+    """Tell whether every library is known that may meet a reference of the object."""
+    return subject.object.kind in COMPLETE_KINDS and subject.linkage.closure(subject.object)[1]
 
 
 def forbidden_symbol(subject: Subject) -> Iterator[Finding]:
@@ -116,7 +123,7 @@ def _unversioned(subject: Subject, symbol: UndefinedSymbol) -> Iterator[Finding]
         return
     definitions = subject.symbols.definitions(symbol.name)
     names, complete = subject.linkage.closure(subject.object)
-    whole = complete and subject.object.kind in COMPLETE_KINDS
+    whole = _is_whole(subject)
     if not definitions:
         if whole and not any(name in OPAQUE for name in names):
             yield _finding(subject, symbol, f"{symbol.name} (without a version) is in none of the needed libraries")

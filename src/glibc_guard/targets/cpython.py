@@ -81,13 +81,32 @@ class PythonTable:
         Those for ``architecture`` count, and for x86_64 where there are none. A release may be in both: the symbol
         depends on how it was built then.
         """
-        mask = self._masks.get(symbol, 0)
-        built = [(index, build) for index, build in enumerate(self.builds) if build.interpreter == interpreter]
-        own = [pair for pair in built if pair[1].architecture == architecture]
-        chosen = own or [pair for pair in built if pair[1].architecture == "x86_64"]
-        having = dict.fromkeys(build.release for index, build in chosen if mask >> index & 1)
-        lacking = dict.fromkeys(build.release for index, build in chosen if not mask >> index & 1)
-        return tuple(having), tuple(lacking)
+        asked = self._asked(interpreter, architecture)
+        key = asked, self._masks.get(symbol, 0) & asked
+        if key not in self._splits:
+            chosen = [(index, build) for index, build in enumerate(self.builds) if asked >> index & 1]
+            having = dict.fromkeys(build.release for index, build in chosen if key[1] >> index & 1)
+            lacking = dict.fromkeys(build.release for index, build in chosen if not key[1] >> index & 1)
+            self._splits[key] = tuple(having), tuple(lacking)
+        return self._splits[key]
+
+    def _asked(self, interpreter: str, architecture: str) -> int:
+        """The builds that speak for ``interpreter`` on ``architecture``, as a mask."""
+        key = interpreter, architecture
+        if key not in self._asked_builds:
+            built = [(index, build) for index, build in enumerate(self.builds) if build.interpreter == interpreter]
+            own = [index for index, build in built if build.architecture == architecture]
+            chosen = own or [index for index, build in built if build.architecture == "x86_64"]
+            self._asked_builds[key] = sum(1 << index for index in chosen)
+        return self._asked_builds[key]
+
+    @cached_property
+    def _asked_builds(self) -> dict[tuple[str, str], int]:
+        return {}
+
+    @cached_property
+    def _splits(self) -> dict[tuple[int, int], tuple[tuple[str, ...], tuple[str, ...]]]:
+        return {}
 
     @cached_property
     def _members(self) -> dict[str, int]:

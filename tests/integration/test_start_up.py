@@ -1,0 +1,72 @@
+"""What a run imports: starting is most of the time that a small check takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from building import library, make_wheel
+
+LISTING = """
+import sys
+from glibc_guard.cli import main
+try:
+    main(sys.argv[2:])
+except SystemExit as end:
+    status = end.code
+with open(sys.argv[1], "w") as file:
+    file.write("\\n".join([str(status), *sorted(sys.modules)]))
+"""
+#: Packages beside the standard library, and modules of it that cost some milliseconds each.
+COSTLY = {
+    "abi3info", "backports", "elftools", "isal", "msgspec", "packaging", "rich", "actions_toolkit", "github",
+    "bz2", "lzma", "subprocess", "tarfile", "tempfile", "zipfile", "ssl", "asyncio", "email", "http", "tomllib",
+}  # fmt: skip
+ROOMS = {"glibc_guard.rules", "glibc_guard.baseline", "glibc_guard.report.text", "glibc_guard.github"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working folder without a configuration file."""
+    return tmp_path
+
+
+def imported(folder: Path, *arguments: str | Path, status: int = 0) -> set[str]:
+    """Run the command line, and return what of COSTLY and ROOMS it imported."""
+    listing = folder / "modules"
+    command = [sys.executable, "-c", LISTING, listing, *arguments]
+    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    ended, *modules = listing.read_text().splitlines()
+    assert ended == str(status)
+    assert "glibc_guard.cli" in modules
+    return (COSTLY | ROOMS).intersection(modules)
+
+
+def test_version(folder: Path) -> None:
+    assert imported(folder, "--version") == set()
+
+
+def test_object_that_passes(folder: Path) -> None:
+    (folder / "libgood.so").write_bytes(library("pow(x, x)"))
+    assert imported(folder, "check", "--quiet", "libgood.so") == {"msgspec", "glibc_guard.rules"}
+
+
+def test_object_that_fails(folder: Path) -> None:
+    (folder / "libbad.so").write_bytes(library("pow(x, x)", glibc="2.34"))
+    more = {"rich", "glibc_guard.report.text"}
+    assert imported(folder, "check", "libbad.so", status=1) == {"msgspec", "glibc_guard.rules", *more}
+
+
+def test_json_report(folder: Path) -> None:
+    (folder / "libbad.so").write_bytes(library("pow(x, x)", glibc="2.34"))
+    asked = ("check", "--format", "json", "libbad.so")
+    assert imported(folder, *asked, status=1) == {"msgspec", "glibc_guard.rules"}
+
+
+def test_wheel(folder: Path) -> None:
+    wheel = make_wheel(folder, {"sample/libgood.so": library("pow(x, x)")}, tag="py3-none-manylinux_2_17_x86_64")
+    needed = {"msgspec", "packaging", "subprocess", "zipfile", "bz2", "lzma", "glibc_guard.rules"}
+    assert imported(folder, "check", "--quiet", wheel) - {"isal"} == needed
