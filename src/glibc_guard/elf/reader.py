@@ -193,11 +193,12 @@ def _read_header(data: Bytes) -> Header:
     if kind in {ET_EXEC, ET_DYN} and count:
         if entry_size != layout.program_header.size or count > MAX_PROGRAM_HEADERS:
             raise ElfError("damaged ELF header: the loader refuses program headers of this size or number")
-        segments = _read_program_headers(data, layout, offset, count)
+        segments = read_program_headers(data, layout, offset, count)
     return Header(layout, kind, machine, architecture, ident[7], segments, (sections, *section_sizes))
 
 
-def _read_program_headers(data: Bytes, layout: Layout, offset: int, count: int) -> tuple[ProgramHeader, ...]:
+def read_program_headers(data: Bytes, layout: Layout, offset: int, count: int) -> tuple[ProgramHeader, ...]:
+    """Return ``count`` program headers from ``offset`` on; raises ElfError where the file ends before."""
     raw = data.read(offset, count * layout.program_header.size)
     if len(raw) < count * layout.program_header.size:
         raise ElfError("truncated: the program headers reach beyond the end of the file")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
+from glibc_guard.explain.repository_paths import RepositoryPaths
 from glibc_guard.github.annotations import Repository
 
 #: What the projects that ship native code describe their build in; the first that a folder has is taken.
@@ -22,9 +23,6 @@ MANIFESTS: Final = (
     "Makefile",
 )
 
-#: Of a path on another machine so many components must remain to call it a file of the repository.
-_LEAST_COMPONENTS: Final = 2
-
 
 def find(workspace: Path, working_folder: Path, workflow_ref: str) -> Repository:
     """Return what annotations of a run in ``working_folder`` can be shown at.
@@ -36,7 +34,7 @@ def find(workspace: Path, working_folder: Path, workflow_ref: str) -> Repository
     """
     root = workspace.resolve()
     return Repository(
-        lambda name: source_file(root, name),
+        RepositoryPaths(root).find,
         manifest(root, working_folder.resolve()) or workflow(workflow_ref),
     )
 
@@ -58,28 +56,3 @@ def workflow(reference: str) -> str | None:
     """Return the workflow file that ``GITHUB_WORKFLOW_REF`` names, relative to its repository."""
     parts = reference.partition("@")[0].split("/", 2)
     return parts[2] if len(parts) == 3 and parts[2] else None
-
-
-def source_file(root: Path, name: str) -> str | None:
-    """Return the file that debug information calls ``name``, relative to ``root``; None where there is none.
-
-    A build in a container sees the repository under another path, so leading folders are dropped until the rest exists.
-    """
-    if not name.isprintable():
-        return None
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() and Path(name).is_relative_to(root):
-        parts, least = Path(name).relative_to(root).parts, 1
-    elif path.is_absolute() or (path.parts[:1] and path.parts[0].endswith(":")):
-        parts, least = path.parts[1:], _LEAST_COMPONENTS
-    else:
-        parts, least = path.parts, 1
-    if ".." in parts:
-        return None
-    for start in range(len(parts) - least + 1):
-        candidate = root.joinpath(*parts[start:])
-        if candidate.is_file() and candidate.resolve().is_relative_to(root):
-            return candidate.relative_to(root).as_posix()
-        if least == 1:
-            break
-    return None

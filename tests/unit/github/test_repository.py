@@ -39,32 +39,8 @@ def test_the_workflow_where_there_is_no_manifest(root: Path) -> None:
     assert repository.find(root / "docs", root / "docs", "").fallback is None
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("src/main.rs", "src/main.rs"),
-        ("/project/src/main.rs", "src/main.rs"),
-        ("/__w/hello/hello/python/src/score.cc", "python/src/score.cc"),
-        ("C:\\a\\hello\\python\\src\\score.cc", "python/src/score.cc"),
-        ("/usr/include/stdio.h", None),
-        ("main.rs", None),
-        ("../work space/src/main.rs", None),
-        ("/project/../src/main.rs", None),
-        ("src/main.rs\n::error::x", None),
-        ("src/\0", None),
-        ("src", None),
-        ("", None),
-    ],
-)
-def test_a_source_file_is_found_under_the_path_of_another_machine(root: Path, name: str, expected: str | None) -> None:
-    assert repository.source_file(root, name) == expected
-
-
-def test_a_source_file_under_the_workspace_itself(root: Path) -> None:
-    assert repository.source_file(root, str(root / "stdio.h")) == "stdio.h"
-
-
-def test_a_link_out_of_the_repository_is_no_file_of_it(root: Path, tmp_path: Path) -> None:
-    (tmp_path / "secret.c").write_text("")
-    (root / "src" / "link.c").symlink_to(tmp_path / "secret.c")
-    assert repository.source_file(root, "src/link.c") is None
+def test_the_files_of_the_repository(root: Path) -> None:
+    found = repository.find(root, root, "")
+    assert found.source_file("/project/src/main.rs") == "src/main.rs"
+    assert found.source_file("python/src/score.cc") == "python/src/score.cc"
+    assert found.source_file("/usr/include/stdio.h") is None

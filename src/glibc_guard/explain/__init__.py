@@ -1,0 +1,1 @@
+"""Tells where in the code a requirement comes from."""

@@ -1,0 +1,110 @@
+"""One ELF file in memory: its segments, and its debug sections, inflated where they are compressed."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Mapping
+from typing import Final, Protocol, TypeAlias
+
+from glibc_guard.elf.dwarf import DwarfError
+from glibc_guard.elf.image import ElfError, ProgramHeader
+from glibc_guard.elf.layout import LAYOUTS
+from glibc_guard.elf.reader import MAX_PROGRAM_HEADERS, PT_LOAD, read_program_headers
+from glibc_guard.elf.sections import SHF_COMPRESSED, SHT_NOBITS, Section, content, read_sections
+
+Data: TypeAlias = bytes | bytearray | memoryview | mmap.mmap
+Content: TypeAlias = bytes | memoryview
+
+PF_X: Final = 1
+#: Bytes of one section when inflated; what is larger is not read.
+INFLATED_BYTES: Final = 512 * 1024 * 1024
+
+
+class Sections(Protocol):
+    """The debug sections that belong together."""
+
+    order: str  # of bytes: "<" or ">"
+
+    def get(self, name: str) -> Content:
+        """Return the section ``.debug_NAME``; empty where there is none."""
+
+
+class ElfFile:
+    """One ELF file, of whatever kind."""
+
+    def __init__(self, data: Data, suffix: str = "") -> None:
+        """Read the headers; ``suffix`` is that of the names of the debug sections (".dwo" in split debug information).
+
+        Raises:
+            DwarfError: it is no ELF file, or its headers are damaged.
+        """
+        self.data = memoryview(data)
+        self._suffix = suffix
+        self._inflated: dict[str, Content] = {}
+        layout = LAYOUTS.get((self.data[4], self.data[5])) if len(self.data) > 64 else None
+        if layout is None or bytes(self.data[:4]) != b"\x7fELF":
+            raise DwarfError
+        self.layout, self.order = layout, layout.order
+        self.type, self.machine, _, _, segments, table, _, _, size, count, *sizes = layout.header.unpack_from(data, 16)
+        self.segments = self._segments(segments, size, count)
+        found = read_sections(_InMemory(self.data), layout, (table, *self._sizes(table, sizes)))
+        self.sections: Mapping[str, Section] = {section.name: section for section in reversed(found)}
+
+    def get(self, name: str) -> Content:
+        """Return the section ``.debug_NAME``, inflated; empty where there is none, or it is damaged or too large."""
+        section = self.sections.get(f".debug_{name}{self._suffix}") or self.sections.get(
+            f".zdebug_{name}{self._suffix}"
+        )
+        return b"" if section is None else self.content(section)
+
+    def content(self, section: Section) -> Content:
+        """Return what is in ``section``, inflated; empty where it is not in the file, is damaged or too large."""
+        if section.type == SHT_NOBITS:
+            return b""
+        if not section.flags & SHF_COMPRESSED and not section.name.startswith(".zdebug"):
+            return self.data[section.offset : section.offset + section.size]
+        if section.name not in self._inflated:
+            inflated = content(_InMemory(self.data), section, self.layout, INFLATED_BYTES)
+            self._inflated[section.name] = b"" if len(inflated) >= INFLATED_BYTES else inflated
+        return self._inflated[section.name]
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether there are units and line tables."""
+        return bool(len(self.get("info")) and len(self.get("line")))
+
+    def _segments(self, offset: int, size: int, count: int) -> tuple[ProgramHeader, ...]:
+        if size != self.layout.program_header.size or count > MAX_PROGRAM_HEADERS:
+            return ()
+        try:
+            found = read_program_headers(_InMemory(self.data), self.layout, offset, count)
+        except ElfError as error:
+            raise DwarfError from error
+        return tuple(segment for segment in found if segment.type == PT_LOAD)
+
+    def _sizes(self, table: int, sizes: list[int]) -> list[int]:
+        """Return e_shentsize, e_shnum and e_shstrndx; of 65,280 sections and more the first one tells the number."""
+        entry_size, count, names = sizes
+        if table and (count == 0 or names == 0xFFFF):
+            first = struct.Struct(f"{self.order}{'IIQQQQII' if self.layout.bits == 64 else 'IIIIIIII'}")
+            if table + first.size <= len(self.data):
+                *_, size, link, _ = first.unpack_from(self.data, table)
+                count, names = count or size, link if names == 0xFFFF else names
+        return [entry_size, count, names]
+
+
+class _InMemory:
+    """What the reader of section tables reads from."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(self._data[offset : offset + size])
+
+    def keep(self, offset: int, size: int) -> None:
+        """Everything stays at hand."""
+
+    def at_hand(self, offset: int, size: int) -> bool:  # noqa: ARG002  # the protocol asks
+        return True

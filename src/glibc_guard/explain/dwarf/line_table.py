@@ -1,0 +1,318 @@
+"""Line number programs (DWARF 2 to 5, 6.2): which file and line the code at an address is from."""
+
+from __future__ import annotations
+
+import operator
+import posixpath
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from glibc_guard.elf.dwarf import DW_FORM_LINE_STRP, DW_FORM_STRING, DW_FORM_STRP, Cursor, DwarfError, Shape
+from glibc_guard.elf.image import decode
+from glibc_guard.explain.debug_sections import Sections
+from glibc_guard.explain.dwarf.budget import Budget
+
+DW_LNCT_PATH, DW_LNCT_DIRECTORY_INDEX = 1, 2
+DW_LNE_END_SEQUENCE, DW_LNE_SET_ADDRESS, DW_LNE_DEFINE_FILE = 1, 2, 3
+(
+    DW_LNS_COPY,
+    DW_LNS_ADVANCE_PC,
+    DW_LNS_ADVANCE_LINE,
+    DW_LNS_SET_FILE,
+    DW_LNS_SET_COLUMN,
+    DW_LNS_NEGATE_STMT,
+    DW_LNS_SET_BASIC_BLOCK,
+    DW_LNS_CONST_ADD_PC,
+    DW_LNS_FIXED_ADVANCE_PC,
+    DW_LNS_SET_PROLOGUE_END,
+    DW_LNS_SET_EPILOGUE_BEGIN,
+    DW_LNS_SET_ISA,
+) = range(1, 13)
+#: How many LEB128 arguments the standard opcodes have (DWARF 5, 6.2.5.2); a table that says otherwise is not followed.
+ARGUMENTS: Final = (0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1)
+MAX_FILES: Final = 1_000_000
+LAST_LINE: Final = 0x7FFFFFFF
+MAX_OVERLAP: Final = 256  # sequences that are looked at for one address; mostly one
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a source file; ``file`` is joined with the folder of the compilation; None where nothing is told."""
+
+    file: str | None
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What stands before a line number program."""
+
+    version: int
+    shortest: int  # minimum_instruction_length
+    line_base: int
+    line_range: int
+    opcode_base: int
+    files: tuple[tuple[bytes, int], ...]  # name, index of the folder
+    folders: tuple[bytes, ...]
+    program: int  # where it begins, in .debug_line
+    end: int
+
+
+class LineTable:
+    """The lines of one unit."""
+
+    def __init__(
+        self, sections: Sections, at: int, folder: str, executes: Callable[[int], bool], budget: Budget
+    ) -> None:
+        """Run the program at ``at`` of .debug_line; ``folder`` is that of the compilation.
+
+        What does not begin at an address that ``executes`` is left out: linkers set the addresses of functions that
+        they drop to 0, -1 or -2.
+
+        Raises:
+            DwarfError: it is damaged, or more than ``budget`` allows.
+        """
+        self._folder = folder
+        header = _read_header(sections, at)
+        self._files, self._folders = header.files, header.folders
+        self._first_file = 1 if header.version < 5 else 0
+        budget.take(header.end - header.program)
+        self._rows = _Rows(executes)
+        try:
+            _run(bytes(sections.get("line")[header.program : header.end]), header, sections.order, self._rows)
+        except (IndexError, OverflowError) as error:
+            raise DwarfError from error
+        self._rows.sort()
+
+    def place(self, address: int) -> Place | None:
+        """Return the place of the instruction at ``address``; None where the table tells none, or two."""
+        found = {(file, line) for file, line in self._rows.at(address)}
+        if len(found) != 1:
+            return None
+        file, line = found.pop()
+        return self.named(file, line)
+
+    def named(self, file: int, line: int) -> Place:
+        """Return the place with the number ``file`` of this table; what has no line (0) has no file either."""
+        name = self._file(file) if 0 < line <= LAST_LINE else None
+        return Place(name, line if name is not None else None)
+
+    def _file(self, number: int) -> str | None:
+        index = number - self._first_file
+        if not 0 <= index < len(self._files):
+            return None
+        name, folder = self._files[index]
+        if not name:
+            return None
+        path = posixpath.join(self._folder, self._folder_of(folder), decode(name))
+        return posixpath.normpath(path)
+
+    def _folder_of(self, index: int) -> str:
+        if self._first_file:  # 0 is the folder of the compilation
+            index -= 1
+        if index == -1:
+            return ""
+        if not 0 <= index < len(self._folders):
+            raise DwarfError
+        folder = decode(self._folders[index])
+        return posixpath.join(decode(self._folders[0]), folder) if not self._first_file and self._folders else folder
+
+
+class _Rows:
+    """The rows of the table, in sequences: addresses only grow within one."""
+
+    def __init__(self, executes: Callable[[int], bool]) -> None:
+        self._executes = executes
+        self.addresses, self.files, self.lines = array("Q"), array("I"), array("I")
+        self._sequences: list[tuple[int, int, int, int]] = []  # first and last address, first and last row
+        self._reach: list[int] = []  # the highest last address so far
+        self._start = 0
+
+    def end_sequence(self, address: int) -> None:
+        """Take the rows since the last sequence as one that ends before ``address``, or drop them."""
+        start, end = self._start, len(self.addresses)
+        grows = all(map(operator.le, self.addresses[start:end], self.addresses[start + 1 : end]))
+        if start < end and grows and self.addresses[end - 1] <= address and self._kept(self.addresses[start], address):
+            self._sequences.append((self.addresses[start], address, start, end))
+        else:
+            del self.addresses[start:], self.files[start:], self.lines[start:]
+        self._start = len(self.addresses)
+
+    def drop_sequence(self) -> None:
+        """Forget rows that no end followed."""
+        del self.addresses[self._start :], self.files[self._start :], self.lines[self._start :]
+
+    def sort(self) -> None:
+        """Make ready for being asked."""
+        self.drop_sequence()
+        self._sequences.sort()
+        highest = 0
+        for _, high, _, _ in self._sequences:
+            highest = max(highest, high)
+            self._reach.append(highest)
+
+    def at(self, address: int) -> list[tuple[int, int]]:
+        """Return file and line of the row that covers ``address``, of each sequence that does."""
+        found = []
+        last = bisect_right(self._sequences, (address, LAST_LINE << 33)) - 1
+        for index in range(last, max(-1, last - MAX_OVERLAP), -1):
+            if self._reach[index] <= address:
+                break
+            _, high, start, end = self._sequences[index]
+            if address < high:
+                row = bisect_right(self.addresses, address, start, end) - 1
+                found.append((self.files[row], self.lines[row]))
+        return found
+
+    def _kept(self, low: int, high: int) -> bool:
+        return low < high and self._executes(low) and self._executes(high - 1)
+
+
+def _run(program: bytes, header: _Header, order: str, rows: _Rows) -> None:  # noqa: C901, PLR0912, PLR0915  # the hot loop
+    """Run the program and collect its rows.
+
+    Raises:
+        IndexError, OverflowError, DwarfError: it is damaged.
+    """
+    addresses, files, lines = rows.addresses.append, rows.files.append, rows.lines.append
+    base, wide, opcode_base, shortest = header.line_base, header.line_range, header.opcode_base, header.shortest
+    advance = [(opcode - opcode_base) // wide * shortest for opcode in range(256)]
+    forward = [base + (opcode - opcode_base) % wide for opcode in range(256)]
+    at, end = 0, len(program)
+    address, file, line = 0, 1, 1
+    while at < end:
+        opcode = program[at]
+        at += 1
+        if opcode >= opcode_base:
+            address += advance[opcode]
+            line += forward[opcode]
+        elif opcode in {DW_LNS_NEGATE_STMT, DW_LNS_SET_BASIC_BLOCK, DW_LNS_SET_PROLOGUE_END, DW_LNS_SET_EPILOGUE_BEGIN}:
+            continue
+        elif opcode == DW_LNS_CONST_ADD_PC:
+            address += advance[255]
+            continue
+        elif opcode == DW_LNS_FIXED_ADVANCE_PC:
+            address += int.from_bytes(program[at : at + 2], "little" if order == "<" else "big")
+            at += 2
+            continue
+        elif opcode == 0:
+            cursor = Cursor(program, at, order)
+            size = cursor.leb128()
+            at = cursor.at + size
+            if not size or at > end:
+                raise DwarfError
+            kind = cursor.integer(1)
+            if kind == DW_LNE_END_SEQUENCE:
+                rows.end_sequence(address)
+                address, file, line = 0, 1, 1
+            elif kind == DW_LNE_SET_ADDRESS:
+                address = cursor.integer(size - 1)
+            elif kind == DW_LNE_DEFINE_FILE:
+                raise DwarfError
+            continue
+        elif opcode != DW_LNS_COPY:
+            start = at
+            while program[at] >= 0x80:
+                at += 1
+            value = program[at]
+            at += 1
+            if at - start > 1:
+                if at - start > 10:
+                    raise DwarfError
+                value = 0
+                for byte in reversed(program[start:at]):
+                    value = value << 7 | byte & 0x7F
+            if opcode == DW_LNS_ADVANCE_LINE:
+                bits = 7 * (at - start)
+                line += value - (1 << bits) if value >> (bits - 1) else value
+            elif opcode == DW_LNS_ADVANCE_PC:
+                address += value * shortest
+            elif opcode == DW_LNS_SET_FILE:
+                file = value
+            elif opcode > DW_LNS_SET_ISA:
+                raise DwarfError
+            continue
+        if line < 0:
+            raise DwarfError
+        addresses(address)
+        files(file)
+        lines(line)
+
+
+def _read_header(sections: Sections, at: int) -> _Header:
+    cursor = Cursor(sections.get("line"), at, sections.order)
+    length, wide = cursor.initial_length()
+    end = cursor.at + length
+    version = cursor.integer(2)
+    if end > len(cursor.data) or not 2 <= version <= 5:
+        raise DwarfError
+    address = cursor.integer(1) if version >= 5 else 8
+    if version >= 5 and cursor.integer(1):  # segment selectors
+        raise DwarfError
+    program = cursor.integer(wide)
+    program += cursor.at
+    shortest = cursor.integer(1)
+    operations = cursor.integer(1) if version >= 4 else 1
+    cursor.integer(1)  # default_is_stmt
+    line_base = (cursor.integer(1) ^ 0x80) - 0x80
+    line_range, opcode_base = cursor.integer(1), cursor.integer(1)
+    arguments = tuple(cursor.integer(1) for _ in range(opcode_base - 1))
+    if operations > 1 or not line_range or not opcode_base or arguments[:12] != ARGUMENTS[: len(arguments)]:
+        raise DwarfError
+    if version >= 5:
+        reader = _Tables(cursor, sections, Shape(version, wide, address))
+        folders = tuple(name for name, _ in reader.read())
+        files = tuple(reader.read())
+    else:
+        folders, files = _old_tables(cursor)
+    if cursor.at > program or program > end:
+        raise DwarfError
+    return _Header(version, shortest, line_base, line_range, opcode_base, files, folders, program, end)
+
+
+def _old_tables(cursor: Cursor) -> tuple[tuple[bytes, ...], tuple[tuple[bytes, int], ...]]:
+    folders, files = [], []
+    while folder := cursor.string():
+        folders.append(folder)
+    while name := cursor.string():
+        files.append((name, cursor.leb128()))
+        cursor.leb128()  # when it was changed
+        cursor.leb128()  # its size
+    return tuple(folders), tuple(files)
+
+
+class _Tables:
+    """Reads the tables of folders and files of DWARF 5, which tell themselves what they consist of."""
+
+    def __init__(self, cursor: Cursor, sections: Sections, shape: Shape) -> None:
+        self._cursor, self._sections, self._shape = cursor, sections, shape
+
+    def read(self) -> list[tuple[bytes, int]]:
+        """Return name and folder of each entry of the next table."""
+        cursor = self._cursor
+        formats = [(cursor.leb128(), cursor.leb128()) for _ in range(cursor.integer(1))]
+        count = cursor.leb128()
+        if count > MAX_FILES or (count and not formats):
+            raise DwarfError
+        return [self._entry(formats) for _ in range(count)]
+
+    def _entry(self, formats: list[tuple[int, int]]) -> tuple[bytes, int]:
+        name, folder = b"", 0
+        for content, form in formats:
+            number, string = self._cursor.value(form, self._shape)
+            if content == DW_LNCT_PATH:
+                name = self._string(form, number, string)
+            elif content == DW_LNCT_DIRECTORY_INDEX:
+                folder = number
+        return name, folder
+
+    def _string(self, form: int, number: int, string: bytes) -> bytes:
+        if form == DW_FORM_STRING:
+            return string
+        if form not in {DW_FORM_STRP, DW_FORM_LINE_STRP}:
+            raise DwarfError
+        table = self._sections.get("line_str" if form == DW_FORM_LINE_STRP else "str")
+        return Cursor(table, number, self._sections.order).string()

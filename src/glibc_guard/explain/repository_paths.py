@@ -1,0 +1,169 @@
+"""From a path in debug information to the file of the repository, and where a file that is none of it comes from."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal, TypeAlias
+
+from glibc_guard.model import Frame, Site
+
+Kind: TypeAlias = Literal["crate", "rust std", "system header", "dependency"]
+
+#: Where build images and runners have the repository: cibuildwheel, auditwheel and maturin, cross, GitHub, GitLab.
+MOUNTS: Final = re.compile(
+    r"/(?:io|project|work|workspace|github/workspace|home/[^/]+/work/([^/]+)/\1|__w/([^/]+)/\2|builds/[^/]+/[^/]+)/"
+)
+#: Of a path on another machine so many components must remain to call it a file of the repository.
+LEAST_COMPONENTS: Final = 2
+MAX_COMPONENTS: Final = 64
+MAX_KEPT: Final = 100_000  # answers
+
+_RUST_STD: Final = re.compile(r"^/rustc/[0-9a-f]+/|/lib/rustlib/src/rust/|^/?library/(?:alloc|core|std)/src/")
+_RUST_STD_CRATE: Final = re.compile(r"/library/(?:backtrace|stdarch/crates/)?/?([\w-]+)/")
+_CRATE: Final = re.compile(r"/registry/src/[^/]+/([A-Za-z0-9_-]+?)-(\d+\.\d+\.\d[^/]*)(?:/|$)")
+_GIT_CRATE: Final = re.compile(r"/git/checkouts/([A-Za-z0-9_.-]+)-[0-9a-f]{16}/([0-9a-f]+)/")
+#: Folders that package managers unpack the source of others to.
+_DEPENDENCY: Final = re.compile(
+    r"/(?:site-packages|dist-packages|node_modules|_deps|go/pkg/mod|vcpkg(?:_installed)?|\.conan2?|\.cargo|\.rustup)/"
+)
+_SYSTEM: Final = re.compile(
+    r"^/(?:usr|lib|lib64|opt)/(?:[^/]+/)*?(?:include|lib/gcc|lib/llvm[^/]*)/|^/lib/gcc/|/lib/libc/include/"
+)
+_DRIVE: Final = re.compile(r"^[A-Za-z]:(?=/)")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a file that is none of the repository comes from; ``name`` and ``version`` None where unknown."""
+
+    kind: Kind
+    name: str | None = None
+    version: str | None = None
+
+
+def origin(file: str) -> Origin | None:
+    """Tell from its path where a file comes from; None for one that may be of the project itself."""
+    path = _slashes(file)
+    if (found := _CRATE.search(path)) or (found := _GIT_CRATE.search(path)):
+        return Origin("crate", found[1], found[2])
+    if _RUST_STD.search(path):
+        library = _RUST_STD_CRATE.search(path)
+        return Origin("rust std", library[1] if library else None)
+    if _SYSTEM.search(path):
+        return Origin("system header")
+    return Origin("dependency") if _DEPENDENCY.search(path) else None
+
+
+class RepositoryPaths:
+    """The files of the checked out repository."""
+
+    def __init__(self, root: Path, prefixes: Sequence[tuple[str, str]] = ()) -> None:
+        """Find files below ``root``.
+
+        Args:
+            root: The root of the repository.
+            prefixes: What a path begins with on the machine that built, and what that is here: relative to ``root``, or
+                absolute. Of several that fit the longest is taken.
+        """
+        self._root = Path(os.path.abspath(root))  # noqa: PTH100  # links stay, as the compiler was given them
+        self._real = self._root.resolve()
+        self._prefixes = sorted(((_folder(old), new) for old, new in prefixes), key=lambda pair: -len(pair[0]))
+        self._known: dict[str, str | None] = {}
+
+    def find(self, file: str) -> str | None:
+        """Return the file that debug information calls ``file``, relative to the root; None where there is none.
+
+        Never a file outside, nor one of a crate of a registry, of the Rust library or of the system, even if the end of
+        its path is that of a file of the repository.
+        """
+        if file not in self._known:
+            if len(self._known) >= MAX_KEPT:
+                self._known.clear()
+            self._known[file] = self._find(file)
+        return self._known[file]
+
+    def _find(self, file: str) -> str | None:
+        if not file or not file.isprintable():
+            return None
+        path = _DRIVE.sub("", posixpath.normpath(_slashes(file)))
+        for old, new in self._prefixes:
+            if path == old or path.startswith(f"{old}/"):
+                return self._existing(posixpath.join(new or ".", path[len(old) + 1 :]))
+        inside = self._inside(path)
+        if inside is not None:
+            return None if _is_foreign(f"/{inside}") else self._existing(inside)
+        if _is_foreign(path):
+            return None
+        if not path.startswith("/"):
+            return self._relative(path)
+        mount = MOUNTS.match(path)
+        return (self._existing(path[mount.end() :]) if mount else None) or self._by_end(path)
+
+    def _inside(self, path: str) -> str | None:
+        """Return a path below the root without it; None for others."""
+        for root in (self._root, self._real):
+            if PurePosixPath(path).is_relative_to(root):
+                return PurePosixPath(path).relative_to(root).as_posix()
+        return None
+
+    def _relative(self, path: str) -> str | None:
+        """A path that the compiler was given, or that was made relative on purpose."""
+        parts = path.split("/")
+        inner = [part for part in parts if part != ".."]
+        if len(inner) < len(parts) and len(inner) < LEAST_COMPONENTS:
+            return None
+        return self._existing("/".join(inner))
+
+    def _by_end(self, path: str) -> str | None:
+        """Drop leading folders until the rest exists: a build in a container has the repository under another path."""
+        parts = path.split("/")[1:][-MAX_COMPONENTS:]
+        for start in range(len(parts) - LEAST_COMPONENTS + 1):
+            found = self._existing("/".join(parts[start:]))
+            if found is not None:
+                return found
+        return None
+
+    def _existing(self, path: str) -> str | None:
+        """Return ``path`` from the root on, if it is a regular file inside."""
+        whole = Path(os.path.normpath(self._root / path))
+        try:
+            real = whole.resolve()
+            if not whole.is_relative_to(self._root) or not real.is_relative_to(self._real) or not real.is_file():
+                return None
+        except (OSError, RuntimeError, ValueError):  # a name too long, a circle of links
+            return None
+        return whole.relative_to(self._root).as_posix()
+
+
+def site_of(function: str | None, frames: Sequence[Frame], paths: RepositoryPaths) -> Site:
+    """Return the site of code in ``function``: of ``frames`` the innermost in the repository, else the innermost."""
+    levels = tuple(frames) if len(frames) > 1 else ()
+    for number, frame in enumerate(frames):
+        found = paths.find(frame.file) if frame.file is not None else None
+        if found is not None:
+            return Site(_function(function, frames, number), found, frame.line, in_repository=True, frames=levels)
+    if not frames:
+        return Site(function)
+    return Site(_function(function, frames, 0), frames[0].file, frames[0].line, frames=levels)
+
+
+def _function(function: str | None, frames: Sequence[Frame], number: int) -> str | None:
+    """Return the function of a frame: the outermost one is that whose code it is."""
+    return frames[number].function or (function if number == len(frames) - 1 else None)
+
+
+def _is_foreign(path: str) -> bool:
+    return origin(path) is not None
+
+
+def _slashes(path: str) -> str:
+    return path.replace("\\", "/")
+
+
+def _folder(path: str) -> str:
+    return posixpath.normpath(_slashes(path)).rstrip("/")

@@ -1,0 +1,186 @@
+"""Debug information that lies in other files: each is made with the tools that distributions use."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from debug_building import build, call_in, needed
+from glibc_guard.explain.debug_files import DebugFiles, build_id, read
+from glibc_guard.explain.source_lines import SourceLines
+
+FLAGS = ("-O2", "-g", "-Wl,--build-id")
+WITHOUT_ID = ("-O2", "-g", "-Wl,--build-id=none")
+FOUR = ["innermost", "middle", "outer", "top"]
+
+
+def objcopy(*arguments: str | Path) -> None:
+    subprocess.run([needed("objcopy", "apt-get install binutils"), *arguments], check=True)
+
+
+def split_off(path: Path, debug: Path) -> int:
+    """Move the debug information of ``path`` to ``debug``; return an address with inlined calls."""
+    address = call_in(path, "top")
+    debug.parent.mkdir(parents=True, exist_ok=True)
+    objcopy("--only-keep-debug", path, debug)
+    objcopy("--strip-all", path)
+    return address
+
+
+def functions(path: Path, address: int, companions: DebugFiles) -> list[str | None]:
+    source = SourceLines(path.read_bytes(), f"pkg/{path.name}", companions)
+    frames = source.frames(address)
+    assert source.is_here == bool(frames)
+    return [frame.function for frame in frames]
+
+
+def by_id(path: Path, folder: Path) -> Path:
+    elf = read(path)
+    assert elf is not None
+    identity = build_id(elf)
+    assert identity is not None
+    return folder / ".build-id" / identity.hex()[:2] / f"{identity.hex()[2:]}.debug"
+
+
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_by_build_id_in_the_tree_of_distributions(tmp_path: Path, name: str) -> None:
+    path = build(tmp_path / "a", name, FLAGS)
+    folder = tmp_path / "debug"
+    address = split_off(path, by_id(path, folder))
+    assert functions(path, address, DebugFiles()) == []
+    assert functions(path, address, DebugFiles([folder])) == FOUR
+
+
+def test_by_build_id_under_any_name(tmp_path: Path) -> None:
+    path = build(tmp_path / "a", "gcc", FLAGS)
+    address = split_off(path, tmp_path / "debug" / "deep" / "whatever.bin")
+    assert functions(path, address, DebugFiles([tmp_path / "empty", tmp_path / "debug"])) == FOUR
+
+
+def test_a_file_in_the_tree_with_another_build_id_is_refused(tmp_path: Path) -> None:
+    path, other = build(tmp_path / "a", "gcc", FLAGS), build(tmp_path / "b", "gcc", ("-O1", *FLAGS[1:]))
+    place = by_id(path, tmp_path / "debug")
+    address = split_off(path, tmp_path / "elsewhere")
+    split_off(other, place)
+    companions = DebugFiles([tmp_path / "debug"])
+    assert functions(path, address, companions) == []
+    assert companions.remarks == (f"{place} is not used: its build-id is not that which its name tells",)
+
+
+@pytest.mark.parametrize("place", ["a/out.debug", "a/.debug/out.debug", "debug/out.debug", "debug/usr/lib/out.debug"])
+@pytest.mark.parametrize("flags", [FLAGS, WITHOUT_ID], ids=["id", "no-id"])
+def test_by_the_link(tmp_path: Path, place: str, flags: tuple[str, ...]) -> None:
+    path = build(tmp_path / "a", "gcc", flags)
+    address = split_off(path, tmp_path / place)
+    objcopy(f"--add-gnu-debuglink={tmp_path / place}", path)
+    (tmp_path / "debug").mkdir(exist_ok=True)
+    assert functions(path, address, DebugFiles([tmp_path / "debug"], path)) == FOUR
+    assert functions(path, address, DebugFiles([tmp_path / "debug"], path.parent)) == FOUR
+
+
+def test_a_linked_file_with_another_checksum_is_refused(tmp_path: Path) -> None:
+    path = build(tmp_path / "a", "gcc", WITHOUT_ID)
+    debug = tmp_path / "a" / "out.debug"
+    address = split_off(path, debug)
+    objcopy(f"--add-gnu-debuglink={debug}", path)
+    debug.write_bytes(debug.read_bytes() + b"\0")
+    companions = DebugFiles((), path)
+    assert functions(path, address, companions) == []
+    assert companions.remarks == (f"{debug} is not used for pkg/out.so: its CRC is not that of .gnu_debuglink",)
+
+
+@pytest.mark.parametrize("flags", [FLAGS, WITHOUT_ID], ids=["id", "no-id"])
+def test_a_twin_that_was_not_stripped(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    path = build(tmp_path / "a", "gcc", flags)
+    address = call_in(path, "top")
+    (tmp_path / "target").mkdir()
+    shutil.copy(path, tmp_path / "target")
+    subprocess.run(["strip", path], check=True)
+    assert functions(path, address, DebugFiles([tmp_path / "target"])) == FOUR
+
+
+def test_a_twin_with_other_code_is_refused(tmp_path: Path) -> None:
+    path, other = build(tmp_path / "a", "gcc", WITHOUT_ID), build(tmp_path / "target", "gcc", ("-O1", *WITHOUT_ID[1:]))
+    address = call_in(path, "top")
+    subprocess.run(["strip", path], check=True)
+    companions = DebugFiles([tmp_path / "target"])
+    assert functions(path, address, companions) == []
+    assert companions.remarks == (f"{other} is not used for pkg/out.so: its code is another",)
+
+
+def test_what_is_no_debug_information_is_passed_over(tmp_path: Path) -> None:
+    path = build(tmp_path / "a", "gcc", WITHOUT_ID)
+    address = call_in(path, "top")
+    subprocess.run(["strip", path], check=True)
+    folder = tmp_path / "debug"
+    folder.mkdir()
+    (folder / "out.so").write_bytes(b"\x7fELF" + bytes(10))
+    (folder / "loop").symlink_to(folder)
+    (folder / "gone").symlink_to(folder / "nothing")
+    (folder / "empty").touch()
+    companions = DebugFiles([folder, tmp_path / "missing"], path)
+    assert functions(path, address, companions) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [("gcc", ("-gdwarf-5",)), ("gcc", ("-gdwarf-4",)), ("clang", ("-gdwarf-5",)), ("clang", ("-gdwarf-4",))],
+)
+@pytest.mark.parametrize("packaged", [False, True], ids=["dwo", "dwp"])
+def test_split_units(tmp_path: Path, name: str, flags: tuple[str, ...], packaged: bool) -> None:  # noqa: FBT001
+    path = build(tmp_path / "a", name, ("-O2", *flags, "-gsplit-dwarf"))
+    address = call_in(path, "top")
+    (tmp_path / "dwo").mkdir()
+    found = list((tmp_path / "a").rglob("*.dwo"))
+    assert len(found) == 1
+    if packaged:
+        tool = needed("llvm-dwp", "apt-get install llvm")
+        if name == "gcc":
+            pytest.skip("llvm-dwp does not end on what gcc writes, and the dwp of binutils knows no DWARF 5")
+        subprocess.run([tool, *found, "-o", tmp_path / "dwo" / "out.so.dwp"], check=True)
+        found[0].unlink()
+    else:
+        found[0].rename(tmp_path / "dwo" / found[0].name)
+    assert functions(path, address, DebugFiles([tmp_path / "dwo"])) == FOUR
+    assert len(functions(path, address, DebugFiles())) == 1  # the lines are in the object itself
+
+
+def test_a_split_unit_of_another_build_is_refused(tmp_path: Path) -> None:
+    path = build(tmp_path / "a", "gcc", ("-O2", "-g", "-gsplit-dwarf"))
+    build(tmp_path / "b", "gcc", ("-O1", "-g", "-gsplit-dwarf"))
+    address = call_in(path, "top")
+    companions = DebugFiles([tmp_path / "b"])
+    assert len(functions(path, address, companions)) == 1
+    assert [remark.rpartition(" ")[0] for remark in companions.remarks] == [
+        f"{tmp_path / 'b' / 'out.so-a.dwo'} is not used: it is of another"
+    ]
+
+
+@pytest.mark.parametrize("style", ["zlib", "zlib-gnu"])
+def test_compressed_afterwards(tmp_path: Path, style: str) -> None:
+    path = build(tmp_path / "a", "gcc", FLAGS)
+    address = call_in(path, "top")
+    objcopy(f"--compress-debug-sections={style}", path)
+    assert functions(path, address, DebugFiles()) == FOUR
+
+
+def test_compressed_with_zstd(tmp_path: Path) -> None:
+    path = build(tmp_path / "a", "clang", ("-O2", "-g", "-fuse-ld=lld", "-Wl,--compress-debug-sections=none"))
+    address = call_in(path, "top")
+    objcopy_of_llvm = needed("llvm-objcopy", "apt-get install llvm")
+    done = subprocess.run([objcopy_of_llvm, "--compress-debug-sections=zstd", path], check=False, capture_output=True)
+    if done.returncode:
+        pytest.skip("llvm-objcopy knows no zstd: llvm 16 or later is needed")
+    assert functions(path, address, DebugFiles()) == FOUR
+
+
+def test_strings_moved_to_another_file_by_dwz_are_unknown(tmp_path: Path) -> None:
+    dwz = needed("dwz", "apt-get install dwz")
+    one, two = build(tmp_path / "a", "gcc", FLAGS), build(tmp_path / "b", "gcc", ("-O3", *FLAGS[1:]))
+    address = call_in(one, "top")
+    subprocess.run([dwz, "-m", tmp_path / "common", one, two], check=True)
+    source = SourceLines(one.read_bytes(), "out.so", DebugFiles())
+    frames = source.frames(address)
+    assert [frame.line for frame in frames] == [5, 9, 12, 16]
+    assert all(frame.function in {None, name} for frame, name in zip(frames, FOUR, strict=True))
