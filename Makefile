@@ -55,6 +55,7 @@ lock: $(VENV)/.ready ## renew the hash-locked requirements
 
 data: $(VENV)/.ready ## regenerate the tables in src/glibc_guard/data and the JSON Schema
 	$(RUN) scripts/update_report_schema.py
+	$(RUN) scripts/update_rule_help.py
 	$(RUN) scripts/update_manylinux_policies.py
 	$(RUN) scripts/update_glibc_symbols.py
 	$(RUN) scripts/update_build_images.py

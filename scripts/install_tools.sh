@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests and the linters need and a new machine lacks: Debian packages, act, actionlint.
+# Installs what the end-to-end tests and the linters need and a new machine lacks: Debian packages, act, actionlint, the
+# description of GitHub's API.
 # (The examples want cargo 1.78 or newer, as trixie has it; a distribution with an older one needs rustup's.)
 set -euo pipefail
 
@@ -11,7 +12,7 @@ sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
 declare -A packages=([cc]=build-essential [g++]=build-essential [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
     [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip [debootstrap]=debootstrap
-    [busybox]=busybox-static [cargo]=cargo)
+    [busybox]=busybox-static [cargo]=cargo [node]=nodejs [npm]=npm)
 missing=()
 for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null || missing+=("${packages[$command]}")
@@ -40,3 +41,17 @@ for module in "$act" "$actionlint"; do
         cp "$tools/bin/$name" "$tools/bin/$name-${module#*@}"
     fi
 done
+
+# GitHub's own description of its REST API, its recorded events, and Prism, which judges by the description: what
+# package-lock.json names, by hash.
+api=$(dirname "$0")/../tests/github_api
+node=$tools/node-$(sha256sum "$api/package-lock.json" | cut -c 1-16)
+if [ ! -d "$node" ]; then
+    echo "installing Prism and the description of GitHub's API"
+    aside=$(mktemp -d "$tools/node-XXXXXX")
+    cp "$api"/package.json "$api"/package-lock.json "$aside"
+    npm ci --prefix "$aside" --ignore-scripts --no-audit --no-fund --silent
+    # Of the descriptions one is read; the others are 370 MB.
+    find "$aside/node_modules/@octokit/openapi/generated" -name '*.json' ! -name api.github.com.json -delete
+    mv -T "$aside" "$node"
+fi

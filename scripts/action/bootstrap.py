@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import subprocess
 import sys
@@ -42,6 +43,10 @@ PIP_SOURCES: Final = frozenset(
 PIP_FIXED: Final = {"PIP_DRY_RUN": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}
 
 
+#: GLIBC_GUARD_STEP, which an action sets, and the module of its step.
+STEPS: Final = {"": "action", "publish": "publish"}
+
+
 class SetupError(Exception):
     """The dependencies could not be installed; the message says what to look at."""
 
@@ -56,6 +61,7 @@ def dependencies_folder(lock: Path, temporary: Path) -> Path:
 def pip_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return ``environment`` without the pip settings that would change what is installed or where."""
     kept = {name: value for name, value in environment.items() if not name.startswith("PIP_") or name in PIP_SOURCES}
+    kept.pop("INPUT_TOKEN", None)  # pip needs no key to GitHub
     return kept | PIP_FIXED
 
 
@@ -122,10 +128,11 @@ def main() -> int:
     sys.pycache_prefix = str(folder.parent / "pycache")  # nothing is written into the folder of the action
     sys.path[:0] = [str(ACTION / "src"), str(folder)]
     try:
-        from glibc_guard.github import action  # noqa: PLC0415 - found only now that the path is set
+        step = importlib.import_module(f"glibc_guard.github.{STEPS[os.environ.get('GLIBC_GUARD_STEP', '')]}")
     except ImportError as problem:
         return fail(f"The dependencies of glibc-guard in {folder} are damaged, delete that folder: {problem}")
-    return action.main()
+    status: int = step.main()
+    return status
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load
 from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status
 from glibc_guard.model import Report
-from glibc_guard.output import FORMATS, OutputError, destinations, refuse_overwriting, render, write
+from glibc_guard.output import FORMATS, FORMATS_OF_CHANGES, OutputError, destinations, refuse_overwriting, render, write
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import member_glob, size_glob, toolchain_text
@@ -171,7 +171,9 @@ def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool)
 @cli.command("diff")
 @click.argument("old")
 @click.argument("new")
-@FORMAT
+@click.option(
+    "--format", "formats", multiple=True, type=click.Choice(FORMATS_OF_CHANGES), help="Repeat, as for `check`."
+)
 @OUTPUT
 @JOBS
 @NO_COLOR

@@ -61,6 +61,8 @@ class Comparer:
             notes = [f"nothing was compared: {missing}"]
         elif other.report is not None:
             changes, findings = _compared(other.report, report)
+            if changes is not None and self.source.report is not None:
+                changes = replace(changes, verdict_before=other.report.verdict)
             if changes is not None:
                 findings += judge_changes(Comparison(other.report, report, changes, settings))
                 notes = [*filter(None, [unlike(other.report, report)])]

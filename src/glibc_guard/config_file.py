@@ -23,6 +23,7 @@ from glibc_guard.settings import (
     Ignore,
     Settings,
     is_from_index,
+    is_from_run,
     member_glob,
     size_glob,
     toolchain_text,
@@ -194,7 +195,7 @@ def _given(complaint: str) -> str:
 
 def _baseline(given: str | None, path: Path) -> str | None:
     """Return the baseline; a path is relative to the folder of the configuration file, or begins with "~"."""
-    if given is None or is_from_index(given):
+    if given is None or is_from_index(given) or is_from_run(given):
         return given
     if "\0" in given:
         raise ConfigError(f"{path}: baseline: a path holds no NUL character")

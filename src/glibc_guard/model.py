@@ -321,6 +321,7 @@ class Changes:
     distros_gained: tuple[RunsOn, ...]
     downloads_lost_before: float | None
     downloads_lost_after: float | None
+    verdict_before: Verdict | None = None  # where the baseline is a report, and so was judged
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from typing import Final
 
 from glibc_guard.model import Report
 
-FORMATS: Final = ("text", "json", "markdown")
+FORMATS: Final = ("text", "json", "markdown", "sarif")
+FORMATS_OF_CHANGES: Final = ("text", "json", "markdown")
 STANDARD_OUTPUT: Final = "-"
 
 
@@ -60,6 +61,10 @@ def render(report: Report, name: str, *, color: bool, width: int | None) -> byte
         from glibc_guard.report import markdown  # noqa: PLC0415  # lazy
 
         return markdown.render(report).encode()
+    if name == "sarif":
+        from glibc_guard.report import sarif  # noqa: PLC0415  # lazy
+
+        return sarif.render(report)
     if name.endswith(" of changes"):
         from glibc_guard.report import changes_markdown, changes_text  # noqa: PLC0415  # lazy
 

@@ -20,6 +20,7 @@ RULES_OF_INTENT: Final = frozenset({
     "conflicting-protobuf", "conflicting-malloc",
 })  # fmt: skip
 PYPI: Final = "pypi:"  # a baseline from a package index
+RUN: Final = "run:"  # a baseline from a run of a workflow, which the Action fetches
 SIZE_JUMP_RATIO: Final = 1.5
 SIZE_JUMP_BYTES: Final = 1024 * 1024
 
@@ -53,7 +54,7 @@ class Settings:
     allow_empty: bool = False
     together: bool = False  # judge all artifacts as one process
     jobs: int | None = None  # threads; None for one a processor
-    baseline: str | None = None  # what to compare with: a path, a JSON report, or "pypi:NAME[==VERSION]"
+    baseline: str | None = None  # a path, a JSON report, "pypi:NAME[==VERSION]", or "run:ARTIFACT" in the Action
     baseline_required: bool = False  # nothing compared is an error
     size_jump_ratio: float = SIZE_JUMP_RATIO  # a jump is a growth by more than this ratio …
     size_jump_bytes: int = SIZE_JUMP_BYTES  # … and by more than so many bytes
@@ -69,6 +70,11 @@ class Settings:
 def is_from_index(baseline: str) -> bool:
     """Tell whether ``baseline`` names a project on a package index, and no path."""
     return baseline[: len(PYPI)].lower() == PYPI
+
+
+def is_from_run(baseline: str) -> bool:
+    """Tell whether ``baseline`` names the report artifact of a workflow run, and no path."""
+    return baseline.startswith(RUN)
 
 
 def member_glob(text: str) -> str:

@@ -6,6 +6,7 @@ After the runner's own sources: ``CompositeActionHandler.cs``, ``ScriptHandler.c
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -88,6 +89,8 @@ class Job:
     temporary: Path
     environment: Mapping[str, str]
     github: Mapping[str, str] = field(default_factory=dict)  # further GITHUB_* variables
+    token: str = ""  # github.token
+    matrix: Mapping[str, Any] | None = None
 
     def use(self, action: Path, inputs: Mapping[str, str], environment: Mapping[str, str] | None = None) -> Result:
         """Runs the folder ``action`` as ``uses:`` does; ``environment`` is what the step has under ``env:``."""
@@ -95,10 +98,10 @@ class Job:
         assert manifest["runs"]["using"] == "composite"
         unknown = set(inputs) - set(manifest["inputs"])
         assert not unknown, f"not an input of the action: {unknown}"
-        values = {name: str(declared.get("default", "")) for name, declared in manifest["inputs"].items()} | dict(
-            inputs
-        )
-        contexts: dict[str, Any] = {"inputs": values, "github": {"action_path": str(action)}, "steps": {}}
+        github = {"action_path": str(action), "token": self.token}
+        contexts: dict[str, Any] = {"github": github, "matrix": self.matrix, "steps": {}}
+        defaults = {name: str(declared.get("default", "")) for name, declared in manifest["inputs"].items()}
+        contexts["inputs"] = {name: evaluate(value, contexts) for name, value in defaults.items()} | dict(inputs)
         status, log, files = 0, "", dict.fromkeys(FILE_COMMANDS, "")
         for number, step in enumerate(manifest["runs"]["steps"]):
             assert set(step) <= {"name", "id", "if", "shell", "env", "run", "working-directory"}, step
@@ -157,7 +160,7 @@ class Job:
 
 
 def evaluate(text: str, contexts: Mapping[str, Any]) -> str:
-    """``text`` with its expressions replaced; only plain look-ups are known."""
+    """``text`` with its expressions replaced; only plain look-ups are known, and ``toJSON`` of a whole context."""
 
     def value(match: re.Match[str]) -> str:
         found: Any = contexts
@@ -169,6 +172,7 @@ def evaluate(text: str, contexts: Mapping[str, Any]) -> str:
         assert isinstance(found, str), match[0]
         return found
 
+    text = re.sub(r"\$\{\{\s*toJSON\((\w+)\)\s*\}\}", lambda match: json.dumps(contexts[match[1]], indent=2), text)
     return re.sub(r"\$\{\{\s*([\w.-]+)\s*\}\}", value, text)
 
 

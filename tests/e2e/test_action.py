@@ -444,3 +444,15 @@ def test_the_python_of_the_tests_can_run_it(action: Path, job: Job, old_enough: 
     (job.workspace / "ok.so").write_bytes(old_enough)
     result = job.use(action, {"artifacts": "ok.so", "python": sys.executable})
     assert result.status == 0, result.log
+
+
+def test_sarif_for_code_scanning(action: Path, job: Job, too_new: bytes) -> None:
+    (job.workspace / "bad.so").write_bytes(too_new)
+    result = job.use(action, {"artifacts": "bad.so", "target": "2.17", "sarif": "out put/guard.sarif"})
+    assert (result.status, result.outputs["verdict"]) == (1, "fail"), result.log
+    (run,) = json.loads((job.workspace / "out put" / "guard.sarif").read_text(encoding="utf-8"))["runs"]
+    (alert,) = run["results"]
+    assert alert["ruleId"] == "symbol-version-too-new"
+    assert alert["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "pyproject.toml"
+    assert job.use(action, {"artifacts": "bad.so", "sarif": "bad.so"}).status == 2
+    assert job.use(action, {"artifacts": "bad.so", "sarif": "bad.so/x.sarif"}).status == 2

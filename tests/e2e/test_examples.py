@@ -109,18 +109,19 @@ def test_an_example_says_in_three_lines_when_to_choose_it(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
 def test_an_example_has_a_workflow_that_judges(folder: Path) -> None:
-    (path,) = (folder / ".github" / "workflows").iterdir()
-    text = path.read_text(encoding="utf-8")
-    assert "org/glibc-guard" in text or "cibuildwheel@" in text
-    for job in yaml.safe_load(text)["jobs"].values():
-        if job.get("if", "").startswith("startsWith(github.ref, 'refs/tags/')"):
-            assert job["needs"] in ("build", ["build", "attest"])  # no release without the gate
+    for path in (folder / ".github" / "workflows").iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert "org/glibc-guard" in text or "cibuildwheel@" in text
+        for job in yaml.safe_load(text)["jobs"].values():
+            if job.get("if", "").startswith("startsWith(github.ref, 'refs/tags/')"):
+                assert job["needs"] in ("build", ["build", "attest"])  # no release without the gate
 
 
 def test_every_example_is_built() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
     elsewhere = "".join(
-        (Path(__file__).parent / name).read_text("utf-8") for name in ("test_build_workflow.py", "test_act.py")
+        (Path(__file__).parent / name).read_text("utf-8")
+        for name in ("test_build_workflow.py", "test_act.py", "test_fork_example.py")
     )
     for folder in EXAMPLES:
         assert f'@one("{folder.name}")' in here or f'"{folder.name}"' in elsewhere

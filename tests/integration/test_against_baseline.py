@@ -153,6 +153,8 @@ def test_a_json_report_serves_as_the_old_one(builds: tuple[Path, Path], tmp_path
         (["check", "--baseline", "pypi:a @ file:///etc/passwd", "a.so"], "without extras, markers and URLs"),
         (["check", "--baseline", "other.json", "a.so"], "other.json: no JSON report of glibc-guard"),
         (["check", "--baseline", "b.so", "--format", "json", "--output", "b.so", "a.so"], "b.so: is checked itself"),
+        (["check", "--baseline", "run:report", "a.so"], "gh run download --name report"),
+        (["diff", "run:report", "a.so"], "only the Action fetches the artifact of a workflow run"),
         (["diff", "a.so", "pypi:a"], "only the first of the two may come from an index"),
         (["diff", "a.so"], "Missing argument 'NEW'"),
         (["diff", "a.so", "missing"], "missing: no such file or folder"),

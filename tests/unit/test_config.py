@@ -158,3 +158,5 @@ def test_an_explicit_file_must_be_there_and_have_the_table(tmp_path: Path) -> No
 def test_a_baseline_from_an_index_is_no_path(tmp_path: Path) -> None:
     (tmp_path / "glibc-guard.toml").write_text('baseline = "pypi:ray==2.9"\n')
     assert load(None, tmp_path).baseline == "pypi:ray==2.9"
+    (tmp_path / "glibc-guard.toml").write_text('baseline = "run:report-*"\n')
+    assert load(None, tmp_path).baseline == "run:report-*"

@@ -37,7 +37,7 @@ def is_report(path: Path) -> bool:
 
 
 def read_report(path: Path) -> Report:
-    """Return the report in ``path``.
+    """Return what was read of the artifacts that the report in ``path`` is about.
 
     Raises:
         BaselineError: the file cannot be read, or is no report that this version understands.
@@ -47,6 +47,16 @@ def read_report(path: Path) -> Report:
             data = file.read(MAXIMUM + 1)
     except OSError as error:
         raise BaselineError(f"{path}: cannot be read: {error.strerror or error}") from error
+    report = parsed(data, str(path))
+    return replace(report, artifacts=tuple(map(_as_read, report.artifacts)))
+
+
+def parsed(data: bytes, path: str) -> Report:
+    """Return the report that ``data`` is, with everything that its run made of it.
+
+    Raises:
+        BaselineError: it is no report that this version understands; the message begins with ``path``.
+    """
     if len(data) > MAXIMUM:
         raise BaselineError(f"{path}: larger than {MAXIMUM // 1024 // 1024} MiB: that is no report of glibc-guard")
     try:
@@ -69,7 +79,7 @@ def read_report(path: Path) -> Report:
     for number, artifact in enumerate(report.artifacts):
         for name in _out_of_bounds(artifact):
             raise BaselineError(f"{path}: a damaged JSON report: {name} of artifact {number + 1} is out of bounds")
-    return replace(report, artifacts=tuple(map(_as_read, report.artifacts)))
+    return report
 
 
 def _as_read(artifact: ArtifactReport) -> ArtifactReport:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from glibc_guard.baseline.errors import BaselineError
 from glibc_guard.baseline.report_file import is_report, read_report
-from glibc_guard.settings import PYPI, is_from_index
+from glibc_guard.settings import PYPI, RUN, is_from_index, is_from_run
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -37,6 +37,11 @@ def opened(given: str) -> Source:
     if is_from_index(given):
         given = f"{PYPI}{given[len(PYPI) :].strip()}"
         return Source(given, requirement=_requirement(given))
+    if is_from_run(given):
+        raise BaselineError(
+            f"{given}: only the Action fetches the artifact of a workflow run; here, download it (gh run download "
+            f"--name {given[len(RUN) :].strip() or 'ARTIFACT'}) and name the JSON report in it (a path: ./{given})"
+        )
     if "\0" in given or not os.path.lexists(given):
         raise BaselineError(f"{given}: no such file or folder; a baseline is a path, a JSON report or pypi:NAME")
     if not os.path.exists(given):  # noqa: PTH110  # Path.exists raises for links in a circle, before Python 3.13

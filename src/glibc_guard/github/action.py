@@ -8,24 +8,30 @@ import sys
 import tempfile
 import traceback
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actions_toolkit import core
 
 from glibc_guard import guard
+from glibc_guard.baseline.errors import UnavailableError
 from glibc_guard.config import ConfigError
-from glibc_guard.github import artifact_paths, inputs, repository, summary
+from glibc_guard.github import artifact_paths, feedback, inputs, repository, summary
 from glibc_guard.github.annotations import annotate, problem_of
+from glibc_guard.github.event import payload_of, run_of
+from glibc_guard.github.job import job_of
 from glibc_guard.output import OutputError, refuse_overwriting
-from glibc_guard.report import json, text
+from glibc_guard.report import json, sarif, text
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
+from glibc_guard.settings import is_from_run
 from glibc_guard.targets import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from glibc_guard.config import Settings
     from glibc_guard.github.annotations import Annotation, Repository
     from glibc_guard.model import Report
 
@@ -36,14 +42,32 @@ _ISSUE: Final = {"error": core.error, "warning": core.warning, "notice": core.no
 
 def main() -> int:
     """Run the step and return its exit status: 0 clean, 1 findings, 2 usage, 3 something could not be read."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace", newline="")  # type: ignore[union-attr]  # names may be no text
+    prepare_streams()
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
     place = repository.find(workspace, workspace, os.environ.get("GITHUB_WORKFLOW_REF", ""))
+    return guarded(lambda: _step(workspace), place)
+
+
+def _step(workspace: Path) -> int:
+    given = inputs.read(workspace)
+    os.environ.pop("INPUT_TOKEN", None)  # pip, which may fetch a baseline, needs no key to GitHub
+    return run(given, workspace)
+
+
+def prepare_streams() -> None:
+    """Let the log take any name, which may be no text."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace", newline="")  # type: ignore[union-attr]
+
+
+def guarded(step: Callable[[], int], place: Repository) -> int:
+    """Return the exit status of ``step``; what it fails on is told at ``place``, in words."""
     try:
-        return run(inputs.read(workspace), workspace)
+        return step()
     except (inputs.InputError, guard.UsageError, ConfigError, OutputError, TargetError) as problem:
         return stop(str(problem), guard.EXIT_USAGE, place)
+    except UnavailableError as problem:
+        return stop(f"The baseline, which is required, is not to be had: {problem}", guard.EXIT_UNREADABLE, place)
     except OSError as problem:
         return stop(f"{problem.filename or 'A file'}: {problem.strerror or problem}", guard.EXIT_UNREADABLE, place)
     except Exception as problem:  # noqa: BLE001 - a traceback may quote the artifact, and the runner obeys what it reads
@@ -54,14 +78,18 @@ def main() -> int:
 
 def run(given: inputs.Inputs, workspace: Path) -> int:
     """Judge the artifacts, show the report in every way that was asked for, and return the exit status."""
-    settings = inputs.settings(given)
+    settings = _settings(given)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
+    sarif_file = _writable(given.sarif, "sarif") if given.sarif else None
     read = [*paths, settings.baseline] if settings.baseline else paths
-    refuse_overwriting(read, [report_file], given.working_folder)
+    refuse_overwriting(read, [report_file, *([sarif_file] if sarif_file else [])], given.working_folder)
     os.chdir(given.working_folder)  # paths are reported as they were given
     report = guard.check(paths, settings)
+    place = repository.find(workspace, given.working_folder, os.environ.get("GITHUB_WORKFLOW_REF", ""))
     report_file.write_bytes(json.render(report))
+    if sarif_file is not None:
+        sarif_file.write_bytes(sarif.render(report, manifest=place.fallback))
     set_outputs(
         {
             "verdict": report.verdict,
@@ -76,14 +104,34 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     if given.summary:
         write_summary(report)
     if given.annotations:
-        place = repository.find(workspace, given.working_folder, os.environ.get("GITHUB_WORKFLOW_REF", ""))
         more = "the job summary" if given.summary else "the log of this step"
         for annotation in annotate(report, place, more=f"{more}, and all of it in {report_file}"):
             issue(annotation)
+    status = guard.exit_status(report, settings.fail_on)
+    if given.wishes:
+        tell(given.wishes, report, place, passes=status == guard.EXIT_CLEAN)
     core.info(
         f"glibc-guard: {report.verdict}, {count(_findings(report), 'finding')}; JSON report: {plain(str(report_file))}"
     )
-    return guard.exit_status(report, settings.fail_on)
+    return status
+
+
+def _settings(given: inputs.Inputs) -> Settings:
+    """Return the settings, with the report of a former run fetched where that is the baseline."""
+    settings = inputs.settings(given)
+    if settings.baseline is None or not is_from_run(settings.baseline):
+        return settings
+    from glibc_guard.github import run_baseline  # noqa: PLC0415 - brings PyGithub: 0.2 s
+
+    folder = Path(tempfile.mkdtemp(prefix="glibc-guard-", dir=os.environ.get("RUNNER_TEMP") or None))
+    try:
+        path = run_baseline.fetched(settings.baseline, given.wishes.token, os.environ, folder)
+    except UnavailableError as problem:
+        if settings.baseline_required:
+            raise
+        core.notice(plain(f"Nothing is compared with {settings.baseline}: {problem}"), title="glibc-guard")
+        return replace(settings, baseline=None)
+    return replace(settings, baseline=str(path))
 
 
 def stop(message: str, status: int, place: Repository) -> int:
@@ -98,6 +146,21 @@ def issue(annotation: Annotation) -> None:
     _ISSUE[annotation.level](
         annotation.message, title=annotation.title, file=annotation.file, start_line=annotation.line
     )
+
+
+def tell(wishes: feedback.Wishes, report: Report, place: Repository, *, passes: bool) -> None:
+    """Give the pull request what ``wishes`` asks for; whatever goes wrong is one notice."""
+    run = run_of(os.environ, payload_of(os.environ))
+    told = feedback.Told(report, passes, run, job_of(os.environ, wishes.variant), place)
+    api_url = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
+    try:
+        problem = feedback.give(wishes, told, api_url)
+    except Exception as fault:  # noqa: BLE001 - an answer nobody thought of: a build does not fail for its comment
+        problem = f"The pull request could not be told: glibc-guard met a fault of its own, {type(fault).__name__}."
+        for line in traceback.format_exc().splitlines():
+            core.info(plain(line))
+    if problem is not None:
+        core.notice(plain(problem), title="glibc-guard")
 
 
 def set_outputs(outputs: dict[str, str]) -> None:
@@ -144,11 +207,16 @@ def _report_file(asked: Path | None) -> Path:
         )
         os.close(handle)
         return Path(name)
+    return _writable(asked, "report")
+
+
+def _writable(asked: Path, name: str) -> Path:
+    """Return ``asked``, which exists now; the input ``name`` is to blame where it cannot."""
     try:
         asked.parent.mkdir(parents=True, exist_ok=True)
         asked.touch()
     except OSError as problem:
-        raise inputs.InputError(f"The input report: {asked} cannot be written: {problem.strerror}") from problem
+        raise inputs.InputError(f"The input {name}: {asked} cannot be written: {problem.strerror}") from problem
     return asked
 
 

@@ -55,19 +55,20 @@ class _Group:
     places: tuple[str, ...]
 
 
-def annotate(report: Report, repository: Repository, *, more: str) -> list[Annotation]:
-    """Return the annotations of ``report``, errors first and the worst first, at most ten of a level.
+def annotate(report: Report, repository: Repository, *, more: str, maximum: int = MAXIMUM_COUNT) -> list[Annotation]:
+    """Return the annotations of ``report``, errors first and the worst first.
 
     Args:
         report: What to show.
         repository: Where to show it.
         more: Where the reader finds what is left out ("the job summary").
+        maximum: How many of a level.
     """
     groups = sorted(_grouped(report), key=_rank)
     annotations: list[Annotation] = []
     for severity in SEVERITIES:
         level = [group for group in groups if group.severity == severity]
-        shown = level if len(level) <= MAXIMUM_COUNT else level[: MAXIMUM_COUNT - 1]
+        shown = level if len(level) <= maximum else level[: maximum - 1]
         annotations += [_annotation(group, repository) for group in shown]
         if len(shown) < len(level):
             left = len(level) - len(shown)

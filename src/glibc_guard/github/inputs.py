@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from actions_toolkit import core
 
 from glibc_guard import config
+from glibc_guard.github.comment import WHEN
+from glibc_guard.github.feedback import Wishes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from glibc_guard.config import Settings
+    from glibc_guard.github.comment import When
 
 
 class InputError(Exception):
@@ -33,6 +36,8 @@ class Inputs:
     annotations: bool
     summary: bool
     report: Path | None
+    sarif: Path | None
+    wishes: Wishes
     working_folder: Path
 
 
@@ -45,7 +50,7 @@ def read(workspace: Path) -> Inputs:
     folder = workspace / core.get_input("working_directory")
     if not folder.is_dir():
         raise InputError(f"The input working-directory: {folder} is no folder")
-    configuration, report = core.get_input("config"), core.get_input("report")
+    configuration, report, sarif = map(core.get_input, ("config", "report", "sarif"))
     return Inputs(
         artifacts=_lines("artifacts"),
         targets=tuple(target for line in _lines("target") for target in re.split(r"\s*,\s*", line) if target),
@@ -56,6 +61,8 @@ def read(workspace: Path) -> Inputs:
         annotations=_boolean("annotations"),
         summary=_boolean("summary"),
         report=folder / report if report else None,
+        sarif=folder / sarif if sarif else None,
+        wishes=wishes(),
         working_folder=folder,
     )
 
@@ -84,6 +91,26 @@ def settings(inputs: Inputs) -> Settings:
 
 def _lines(name: str) -> tuple[str, ...]:
     return tuple(line for line in (line.strip() for line in core.get_multiline_input(name)) if line)
+
+
+def wishes() -> Wishes:
+    """Return what GitHub is to be told, and the key to it; raises InputError."""
+    return Wishes(_one_line("check_run"), _when(), core.get_input("token"), core.get_input("variant"))
+
+
+def _one_line(name: str) -> str:
+    value: str = core.get_input(name)
+    if not value.isprintable():
+        raise InputError(f"The input {name.replace('_', '-')} is {value!r}; it may be one line of text")
+    return value
+
+
+def _when() -> When:
+    value = core.get_input("comment") or "never"
+    chosen = next((choice for choice in WHEN if choice == value), None)
+    if chosen is None:
+        raise InputError(f"The input comment is {value!r}; it may be {', '.join(WHEN)}")
+    return chosen
 
 
 def _boolean(name: str) -> bool:

@@ -8,8 +8,12 @@ from glibc_guard.model import Report
 
 
 def render(report: Report) -> bytes:
-    """Return ``report`` as UTF-8 JSON, indented, with a line feed at the end."""
-    return msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2) + b"\n"
+    """Return ``report`` as UTF-8 JSON, indented, with a line feed at the end.
+
+    It may be printed in a job, whose runner obeys ``##[command]`` anywhere in a line; JSON has that in texts alone.
+    """
+    written = msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2) + b"\n"
+    return written.replace(b"##[", b"#\\u0023[")
 
 
 def schema() -> dict[str, object]:

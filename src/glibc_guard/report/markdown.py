@@ -37,6 +37,15 @@ def _blocks(report: Report) -> Iterator[str]:
     yield "| | artifact | promised | needs | ELF objects |\n|---|---|---|---|---|\n"
     for artifact in report.artifacts:
         yield _row(artifact)
+    yield from _all_details(report)
+
+
+def details(report: Report, *, limit: int) -> str:
+    """Return what ``render`` has below its table, in at most ``limit`` bytes of UTF-8."""
+    return cut_in_time(_all_details(report), limit)
+
+
+def _all_details(report: Report) -> Iterator[str]:
     for artifact in report.artifacts:
         if artifact.findings or artifact.changes or artifact.notes:
             yield from _details(artifact)

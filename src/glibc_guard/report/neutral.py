@@ -23,9 +23,10 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 
 def markdown(text: str, longest: int = LONGEST) -> str:
-    """Return ``text`` for GitHub's Markdown outside code: no markup, no link, no HTML and no mention comes of it."""
-    escaped = MARKDOWN_SPECIAL.sub(r"\\\1", plain(text, longest))
-    return re.sub(r"(?<!\w)@", "@\u200b", escaped)  # a mention is made of the rendered text, where escapes are gone
+    """Return ``text`` for GitHub's Markdown outside code: no markup, link, HTML, mention or reference comes of it."""
+    # Mentions and references to issues (#1, GH-1) are made of the rendered text, where escapes are gone.
+    shown = re.sub(r"(?<!\w)@|#(?=\d)|\b[Gg][Hh]-(?=\d)", "\\g<0>\u200b", plain(text, longest))
+    return MARKDOWN_SPECIAL.sub(r"\\\1", shown)
 
 
 def markdown_code(text: str, longest: int = LONGEST, *, in_table: bool = False) -> str:

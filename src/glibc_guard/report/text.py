@@ -29,7 +29,7 @@ def render(report: Report, *, color: bool, width: int | None) -> str:
     for artifact in report.artifacts:
         _artifact(printer, artifact)
     for note in report.notes:
-        printer.line("note: ", "cyan", note)
+        printer.line("note: ", "cyan", plain(note))
     printer.line(summary_line(report.artifacts), VERDICTS[report.verdict][1])
     return printer.text()
 

@@ -1,0 +1,101 @@
+"""What a run of a workflow is about: from its environment and the payload of its event, in one pure function."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+Payload: TypeAlias = Mapping[str, Any]
+
+DEPENDABOT: Final = "dependabot[bot]"
+_PULL_REQUEST_EVENTS: Final = frozenset({"pull_request", "pull_request_target", "pull_request_review"})
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run is about, and where it is seen."""
+
+    event: str  # GITHUB_EVENT_NAME
+    repository: str  # "owner/name", where the workflow runs
+    head: (
+        str | None
+    )  # the commit that is judged: of a pull request its head, never the commit that merges it; None: unknown
+    pull_request: int | None
+    is_closed: bool = False  # the pull request, when the event came
+    is_fork: bool = False  # the commit comes from another repository
+    is_dependabot: bool = False  # Dependabot started the run: its token can only read, as that for a fork
+    number: tuple[int, int] = (0, 0)  # GITHUB_RUN_ID, which grows, and the attempt
+    url: str | None = None  # where the run is shown
+
+
+def run_of(environment: Mapping[str, str], payload: Payload) -> Run:
+    """Return what the run with ``environment`` is about, whose event brought ``payload``."""
+    event = environment.get("GITHUB_EVENT_NAME", "")
+    repository = environment.get("GITHUB_REPOSITORY", "")
+    head, number, is_closed, source = _subject(event, payload)
+    run = environment.get("GITHUB_RUN_ID", "")
+    server = environment.get("GITHUB_SERVER_URL", "https://github.com")
+    return Run(
+        event=event,
+        repository=repository,
+        head=head or _commit(environment.get("GITHUB_SHA")),
+        pull_request=number,
+        is_closed=is_closed,
+        is_fork=source is not None and source.lower() != repository.lower(),
+        is_dependabot=environment.get("GITHUB_ACTOR") == DEPENDABOT,
+        number=(_natural(run), _natural(environment.get("GITHUB_RUN_ATTEMPT", ""))),
+        url=f"{server}/{repository}/actions/runs/{run}" if run and repository else None,
+    )
+
+
+def payload_of(environment: Mapping[str, str]) -> Payload:
+    """Return the payload in the file that ``GITHUB_EVENT_PATH`` names; empty where there is none that can be read."""
+    try:
+        payload = json.loads(Path(environment.get("GITHUB_EVENT_PATH", "")).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return payload if isinstance(payload, dict) else {}
+
+
+def _subject(event: str, payload: Payload) -> tuple[str | None, int | None, bool, str | None]:
+    """Return the commit, the pull request, whether that is closed, and the repository that the commit comes from."""
+    if event in _PULL_REQUEST_EVENTS:
+        request = _part(payload, "pull_request")
+        source = _part(request, "head", "repo").get("full_name") or "(deleted)"  # of a fork that is gone
+        return _commit(_part(request, "head").get("sha")), _number(request), request.get("state") == "closed", source
+    if event == "merge_group":
+        return _commit(_part(payload, "merge_group").get("head_sha")), None, False, None
+    if event == "workflow_run":
+        run = _part(payload, "workflow_run")
+        requests = run.get("pull_requests")
+        only = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
+        source = _part(run, "head_repository").get("full_name")
+        return _commit(run.get("head_sha")), _number(only), False, source
+    if event == "push":  # of an annotated tag, ``after`` is the tag and no commit
+        return _commit(_part(payload, "head_commit").get("id")), None, False, None
+    return None, None, False, None
+
+
+def _part(payload: Payload, *names: str) -> Payload:
+    found: Any = payload
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _number(request: object) -> int | None:
+    number = request.get("number") if isinstance(request, dict) else None
+    return number if isinstance(number, int) and number > 0 else None
+
+
+def _commit(value: object) -> str | None:
+    return value if isinstance(value, str) and _COMMIT.fullmatch(value) else None
+
+
+def _natural(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0

@@ -1,0 +1,175 @@
+"""What a reviewer reads first, as GitHub's Markdown: verdict and floor before and after, what is lost, the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from glibc_guard.model import ArtifactReport, Changes, Finding, Report, Site
+from glibc_guard.report import changes as arranged
+from glibc_guard.report import markdown as in_full
+from glibc_guard.report.grouping import count, lost, percent, summary_line
+from glibc_guard.report.markdown import ICONS
+from glibc_guard.report.neutral import markdown, markdown_code
+
+FINDINGS_SHOWN: Final = 5  # of an artifact; the details have all
+SYMBOLS_SHOWN: Final = 12
+SITES_SHOWN: Final = 3
+ARTIFACTS_SHOWN: Final = 10  # with what they lost and how to fix it; the table has all
+_OPEN: Final = "<details><summary>All findings and changes</summary>\n\n"
+_CLOSE: Final = "\n</details>\n"
+
+
+def is_news(report: Report) -> bool:
+    """Tell whether a reviewer should hear of ``report``: something is found, or more than sizes changed."""
+    return any(artifact.findings or _is_worth_telling(artifact.changes) for artifact in report.artifacts)
+
+
+def render(report: Report, *, limit: int, head: str | None = None, url: str | None = None, fixed: bool = False) -> str:
+    """Return ``report`` in at most ``limit`` bytes of UTF-8; the details are cut where there is no room for them.
+
+    Args:
+        report: What was found.
+        limit: Bytes.
+        head: The commit that was judged.
+        url: The run that judged it.
+        fixed: Whether a reader has been told of a failure, which is gone.
+    """
+    foot = _foot(head, url)
+    first = in_full.cut_in_time(_blocks(report, fixed=fixed), limit - len(foot.encode()))
+    room = limit - len((first + _OPEN + _CLOSE + foot).encode())
+    if room < len(in_full.CUT.encode()) or not any(item.findings or item.changes for item in report.artifacts):
+        return first + foot
+    return first + _OPEN + in_full.details(report, limit=room) + _CLOSE + foot
+
+
+def _blocks(report: Report, *, fixed: bool) -> Iterator[str]:
+    """Yield pieces that are valid Markdown wherever the text is cut between them."""
+    said = "fixed, " if fixed else ""
+    yield f"### {ICONS[report.verdict]} glibc-guard: {said}{summary_line(report.artifacts)}\n\n"
+    compared = any(artifact.changes is not None for artifact in report.artifacts)
+    yield _head(compared=compared)
+    for artifact in report.artifacts:
+        yield _row(artifact, compared=compared)
+    yield "\n"
+    told = [item for item in report.artifacts if item.findings or _is_worth_telling(item.changes)]
+    for artifact in told[:ARTIFACTS_SHOWN]:
+        yield from _artifact(artifact)
+    if len(told) > ARTIFACTS_SHOWN:
+        yield f"{count(len(told) - ARTIFACTS_SHOWN, 'artifact')} more: see the details.\n\n"
+
+
+def _head(*, compared: bool) -> str:
+    columns = ["", "artifact", "promised", *(["before"] if compared else []), "now"]
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+
+
+def _row(artifact: ArtifactReport, *, compared: bool) -> str:
+    promised = ", ".join(dict.fromkeys(markdown_code(target.name, in_table=True) for target in artifact.targets))
+    cells = [ICONS[artifact.verdict], markdown_code(artifact.path, in_table=True), promised or "-"]
+    if compared:
+        cells.append(_before(artifact))
+    needs = artifact.floor.get("GLIBC")
+    cells.append(f"{artifact.verdict}, {f'glibc {markdown(needs)}' if needs else 'no glibc'}")
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _before(artifact: ArtifactReport) -> str:
+    changes = artifact.changes
+    if changes is None:
+        return "-"
+    moved = {entry.namespace: entry.before for entry in changes.floor}
+    needs = moved.get("GLIBC", artifact.floor.get("GLIBC"))
+    verdict = f"{ICONS[changes.verdict_before]} {changes.verdict_before}, " if changes.verdict_before else ""
+    return f"{verdict}{f'glibc {markdown(needs)}' if needs else 'no glibc'}"
+
+
+def _artifact(artifact: ArtifactReport) -> Iterator[str]:
+    yield f"#### {markdown_code(artifact.path)}\n\n"
+    if artifact.changes is not None:
+        yield "".join(_changes(artifact.changes))
+    elif artifact.findings:
+        yield "".join(_reach(artifact))
+    ways = list(_ways_out(artifact.findings))
+    if ways:
+        yield f"\n**What to fix**\n\n{''.join(ways)}"
+    yield "\n"
+
+
+def _changes(changes: Changes) -> Iterator[str]:
+    yield f"- Since {markdown_code(arranged.baseline_name(changes))}: {markdown(arranged.headline(changes))}\n"
+    for label, distributions in arranged.distributions(changes):
+        yield f"- {label[:1].upper()}{label[1:]}: {markdown(distributions)}\n"
+    for label, names in (
+        ("Symbols added", changes.imports_added),
+        ("Symbols gone", changes.imports_gone),
+        ("Libraries added", changes.libraries_added),
+        ("Libraries gone", changes.libraries_gone),
+    ):
+        if names:
+            yield f"- {label}: {_listed(names)}\n"
+
+
+def _reach(artifact: ArtifactReport) -> Iterator[str]:
+    names = lost(artifact.runs_on)
+    if names:
+        yield f"- Does not load on: {markdown(', '.join(names))}\n"
+    if artifact.downloads_lost:
+        yield f"- Downloads lost: {percent(artifact.downloads_lost)} of x86_64 package downloads\n"
+
+
+def _ways_out(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield one item for each way out, with what it is a way out of and where that is used; the worst first."""
+    ways: dict[str, list[Finding]] = {}
+    for finding in findings:
+        ways.setdefault(finding.hint or finding.message, []).append(finding)
+    for hint, members in list(ways.items())[:FINDINGS_SHOWN]:
+        names = list(dict.fromkeys(filter(None, map(_name, members))))
+        sites = list(dict.fromkeys(site for finding in members for site in finding.sites))
+        what = f" ({_listed(names)})" if names else ""
+        yield f"- {markdown_code(members[0].rule)}{what}: {markdown(hint)}{_used(sites)}\n"
+    if len(ways) > FINDINGS_SHOWN:
+        yield f"- {len(ways) - FINDINGS_SHOWN:,} more: see the details.\n"
+
+
+def _name(finding: Finding) -> str:
+    return "@".join(filter(None, (finding.symbol, finding.version))) or finding.library or ""
+
+
+def _used(sites: Sequence[Site]) -> str:
+    shown = [text for text in map(_site, sites[:SITES_SHOWN]) if text]
+    more = f" and {count(len(sites) - SITES_SHOWN, 'place')} more" if len(sites) > SITES_SHOWN else ""
+    return f"<br>Used by {', '.join(shown)}{more}" if shown else ""
+
+
+def _site(site: Site) -> str:
+    where = site.file if site.file is None or site.line is None else f"{site.file}:{site.line}"
+    return ", ".join(markdown_code(part) for part in (site.function, where) if part)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SYMBOLS_SHOWN:,} more" if len(names) > SYMBOLS_SHOWN else ""
+    return ", ".join(markdown_code(name, 200) for name in names[:SYMBOLS_SHOWN]) + more
+
+
+def _foot(head: str | None, url: str | None) -> str:
+    parts = [f"commit {head[:12]}"] if head else []
+    parts += [f'<a href="{url}">run</a>'] if url else []
+    return f"\n<sub>{', '.join(parts)}</sub>\n" if parts else ""
+
+
+def _is_worth_telling(changes: Changes | None) -> bool:
+    """Tell whether more changed than sizes and versions of the artifact itself."""
+    return changes is not None and any(
+        (
+            changes.floor,
+            changes.libraries_added,
+            changes.libraries_gone,
+            changes.imports_added,
+            changes.imports_gone,
+            changes.objects_added,
+            changes.objects_gone,
+            changes.distros_lost,
+            changes.distros_gained,
+        )
+    )
