@@ -1,0 +1,228 @@
+"""Each reader of hostile input, as a function of bytes: it returns, or raises the error class of its room; no other."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import struct
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from glibc_guard.artifacts import ArtifactError, Limits, Member
+from glibc_guard.artifacts.archive import open_artifact
+from glibc_guard.artifacts.deb import deb_members
+from glibc_guard.artifacts.member import MemoryFile, PlainContent
+from glibc_guard.artifacts.tar_archive import decompressed, tar_members
+from glibc_guard.artifacts.wheel import Record, loaded_globally, tags_in
+from glibc_guard.artifacts.zip_archive import zip_members
+from glibc_guard.baseline.errors import BaselineError
+from glibc_guard.baseline.report_file import parsed
+from glibc_guard.config import ConfigError
+from glibc_guard.config_file import read_settings
+from glibc_guard.elf import ElfError, read_object
+from glibc_guard.elf.image import Image, ProgramHeader
+from glibc_guard.elf.properties import PT_GNU_PROPERTY, PT_LOAD, PT_NOTE, has_glibc_start_files, isa_level
+from glibc_guard.explain.debug_files import DebugFiles
+from glibc_guard.explain.source_lines import SourceLines
+from glibc_guard.reading import read_artifact
+
+T = TypeVar("T")
+LIMITS: Final = Limits()
+MOST_READ: Final = 4 * 1024 * 1024  # bytes of all members of one input
+SECTIONS: Final = (
+    "info", "abbrev", "line", "str", "line_str", "ranges", "rnglists", "addr", "str_offsets", "aranges",
+)  # fmt: skip
+TEXT: Final = 0x1000  # where the code of the object lies that debug information is put into
+OWN_FAULT: Final = "glibc-guard itself failed"
+
+
+class OwnFaultError(Exception):
+    """An exception that a net below the readers caught; the net is for users, not for a fuzzer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What is fuzzed, and how large its input may become."""
+
+    read: Callable[[bytes], object]
+    largest: int = 4096  # bytes
+    instrumented: tuple[str, ...] = ()  # modules beside glibc_guard whose branches guide the fuzzer
+
+
+def _through(members: Iterable[Member]) -> None:
+    left = MOST_READ
+    for member in members:
+        if left < 0:
+            return
+        with contextlib.suppress(ArtifactError), contextlib.closing(member.open()) as content:
+            left -= min(member.size, MOST_READ)
+            content.read(0, 4)
+            content.read(max(0, min(member.size, MOST_READ) - 16), 16)
+            if member.size < MOST_READ:
+                content.verify()
+
+
+def read_zip(data: bytes) -> None:
+    """Read every member of a zip archive."""
+    with contextlib.suppress(ArtifactError):
+        _through(zip_members(MemoryFile(data), LIMITS))
+
+
+def read_tar(data: bytes) -> None:
+    """Read every member of a tar archive, compressed or not."""
+    with contextlib.suppress(ArtifactError):
+        _through(tar_members(decompressed(io.BytesIO(data), data[:8]), LIMITS))
+
+
+def read_deb(data: bytes) -> None:
+    """Read every member of a Debian package."""
+    with contextlib.suppress(ArtifactError):
+        _through(deb_members(MemoryFile(data), LIMITS))
+
+
+def read_elf(data: bytes) -> None:
+    """Read an ELF object."""
+    with contextlib.suppress(ElfError):
+        read_object("m.so", len(data), PlainContent(MemoryFile(data)))
+
+
+def read_notes(data: bytes) -> None:
+    """Read a segment of notes."""
+    segments = tuple(
+        ProgramHeader(kind, 4, 0, 0, len(data), len(data), align)
+        for kind, align in ((PT_LOAD, 4096), (PT_NOTE, 4), (PT_GNU_PROPERTY, 8))
+    )
+    image = Image(PlainContent(MemoryFile(data)), segments)
+    for order, bits in (("<", 64), (">", 32)):
+        isa_level(image, segments, order, bits)
+        has_glibc_start_files(image, segments, order)
+
+
+def read_dwarf(data: bytes) -> None:
+    """Look for the lines of three addresses; the input is the debug sections, each behind its size."""
+    lines = SourceLines(with_debug_sections(split(data)), "m.so", DebugFiles())
+    for address in (TEXT, TEXT + 0x10, TEXT + 0xFF):
+        lines.frames(address)
+
+
+def split(data: bytes) -> list[bytes]:
+    """Return what lies behind each of the 16-bit sizes in ``data``, for as many sections as there are."""
+    parts, offset = [], 0
+    for _ in SECTIONS:
+        size = int.from_bytes(data[offset : offset + 2], "little")
+        parts.append(data[offset + 2 : offset + 2 + size])
+        offset += 2 + size
+    return parts
+
+
+def joined(parts: Iterable[bytes]) -> bytes:
+    """Return what `split` takes apart."""
+    return b"".join(len(part).to_bytes(2, "little") + part for part in parts)
+
+
+@functools.cache
+def _names() -> tuple[bytes, tuple[int, ...]]:
+    table, offsets = b"\0", []
+    for name in (*(f".debug_{name}" for name in SECTIONS), ".shstrtab"):
+        offsets.append(len(table))
+        table += name.encode() + b"\0"
+    return table, tuple(offsets)
+
+
+def with_debug_sections(parts: Iterable[bytes]) -> bytes:
+    """Return an object for x86_64 with 256 bytes of code at TEXT and these debug sections."""
+    table, offsets = _names()
+    body, headers = b"", [bytes(64)]
+    for offset, content in zip(offsets, (*parts, table), strict=True):
+        headers.append(struct.pack("<IIQQQQIIQQ", offset, 1, 0, 0, 120 + len(body), len(content), 0, 0, 1, 0))
+        body += content
+    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header = struct.pack(
+        "<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 120 + len(body), 0, 64, 56, 1, 64, len(headers), len(headers) - 1
+    )
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, TEXT, TEXT, 0x100, 0x100, 0x1000)
+    return ident + header + segment + body + b"".join(headers)
+
+
+@functools.cache
+def _folder() -> Path:
+    """A folder for what is only read from a path; in memory where the system has a place for that."""
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # no secret, and a random name
+    return Path(tempfile.mkdtemp(prefix="glibc-guard-fuzz-", dir=place))
+
+
+def read_config(data: bytes) -> None:
+    """Read a configuration file."""
+    path = _folder() / "glibc-guard.toml"
+    path.write_bytes(data)
+    with contextlib.suppress(ConfigError):
+        read_settings(path)
+
+
+def read_report(data: bytes) -> None:
+    """Read a JSON report, as the baseline and as `publish` do."""
+    with contextlib.suppress(BaselineError):
+        parsed(data, "report.json")
+
+
+def read_metadata(data: bytes) -> None:
+    """Read RECORD and WHEEL of a wheel, and the start of a package."""
+
+    member = Member("a-1.dist-info/RECORD", len(data), lambda: PlainContent(MemoryFile(data)))
+    with contextlib.suppress(ArtifactError):
+        Record().load([member])
+    with contextlib.suppress(ArtifactError):
+        tags_in(data)
+    loaded_globally([data])
+
+
+class AtOnce(Executor):
+    """Does what it is given at once, on the thread that gives it: a fuzzer follows no other."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:  # noqa: ANN401  # as in the base
+        """Call ``fn``."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001  # the future raises it
+            future.set_exception(error)
+        return future
+
+
+def read_anything(data: bytes) -> None:
+    """Read a file of any kind by its content, as `check` does: programs of other systems, texts, archives in archives."""
+    path = _folder() / "artifact"
+    path.write_bytes(data)
+    for artifact in read_artifact(str(path), LIMITS, AtOnce()):
+        for entry in artifact.unread:
+            if OWN_FAULT in entry.reason:
+                raise OwnFaultError(entry.reason)
+
+
+def read_wheel(data: bytes) -> None:
+    """Read a wheel with its RECORD."""
+    path = _folder() / "sample-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"
+    path.write_bytes(data)
+    with contextlib.suppress(ArtifactError), open_artifact(str(path), LIMITS) as opened:
+        _through(opened.members())
+
+
+READERS: Final = {
+    "zip": Reader(read_zip, instrumented=("zipfile",)),
+    "wheel": Reader(read_wheel),
+    "tar": Reader(read_tar, instrumented=("tarfile",)),
+    "deb": Reader(read_deb),
+    "elf": Reader(read_elf),
+    "notes": Reader(read_notes, 512),
+    "dwarf": Reader(read_dwarf),
+    "metadata": Reader(read_metadata, 1024),
+    "config": Reader(read_config, 512),
+    "report": Reader(read_report),
+    "anything": Reader(read_anything),
+}
