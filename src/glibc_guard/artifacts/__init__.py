@@ -1,7 +1,7 @@
 """Finds the members of an artifact, whatever holds them, and streams their bytes within bounds."""
 
 from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact
-from glibc_guard.artifacts.limits import Limits
+from glibc_guard.limits import Limits
 from glibc_guard.artifacts.member import ArtifactError, Content, Member, NestedWheel, printable
 
 __all__ = [

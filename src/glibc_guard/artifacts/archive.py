@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from glibc_guard.artifacts.deb import AR_MAGIC, deb_members, is_deb
-from glibc_guard.artifacts.limits import Limits
+from glibc_guard.limits import Limits
 from glibc_guard.artifacts.member import (
     ArtifactError,
     AsStream,

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from typing import Final
 
-from glibc_guard.artifacts.limits import Limits
+from glibc_guard.limits import Limits
 from glibc_guard.artifacts.member import ArtifactError, AsStream, Member, RandomAccess
 
 AR_MAGIC: Final = b"!<arch>\n"

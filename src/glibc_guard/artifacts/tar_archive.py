@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from glibc_guard.artifacts.limits import Limits
+from glibc_guard.limits import Limits
 from glibc_guard.artifacts.member import ArtifactError, Member, StreamedContent, linked, normalized, printable
 
 if sys.version_info >= (3, 14):

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from glibc_guard.artifacts.digest import sha256
 from glibc_guard.artifacts.inflating import INFLATE_ERRORS, crc32, inflated
-from glibc_guard.artifacts.limits import Limits
+from glibc_guard.limits import Limits
 from glibc_guard.artifacts.member import (
     ArtifactError,
     AsStream,
