@@ -42,7 +42,7 @@ lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, sh
 	$(VENV)/bin/zizmor --offline --no-progress --quiet action.yml .github examples
 	scripts/shellcheck.sh
 
-bench: $(VENV)/.ready ## side by side with the peers, on real wheels (downloads them)
+bench: $(VENV)/.ready ## all of docs/performance.md: beside the peers on real wheels (downloads them), on generated objects, the Action
 	$(RUN) -m bench.compare --write
 
 survey: $(VENV)/.ready ## all wheels of bench/wheels.toml beside auditwheel, into docs/real-wheels.md; docs/site-packages.md
@@ -55,6 +55,7 @@ lock: $(VENV)/.ready ## renew the hash-locked requirements
 
 data: $(VENV)/.ready ## regenerate the tables in src/glibc_guard/data and the JSON Schema
 	$(RUN) scripts/update_report_schema.py
+	$(RUN) scripts/update_symbol_guide.py
 	$(RUN) scripts/update_rule_help.py
 	$(RUN) scripts/update_manylinux_policies.py
 	$(RUN) scripts/update_glibc_symbols.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests and the linters need and a new machine lacks: Debian packages, act, actionlint, the
+# Installs what the tests and the linters need and a new machine lacks: Debian packages, act, actionlint, the
 # description of GitHub's API.
 # (The examples want cargo 1.78 or newer, as trixie has it; a distribution with an older one needs rustup's.)
 set -euo pipefail
@@ -12,7 +12,8 @@ sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
 declare -A packages=([cc]=build-essential [g++]=build-essential [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
     [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip [debootstrap]=debootstrap
-    [busybox]=busybox-static [cargo]=cargo [node]=nodejs [npm]=npm)
+    [busybox]=busybox-static [cargo]=cargo [node]=nodejs [npm]=npm
+    [clang]=clang [llvm-symbolizer]=llvm [ld.lld]=lld [dwz]=dwz [aarch64-linux-gnu-gcc]=gcc-aarch64-linux-gnu)
 missing=()
 for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null || missing+=("${packages[$command]}")

@@ -13,15 +13,25 @@ from typing import Final
 import click
 
 from glibc_guard import __version__
-from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load
+from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load, repository_root
 from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status
 from glibc_guard.model import Report
-from glibc_guard.output import FORMATS, FORMATS_OF_CHANGES, OutputError, destinations, refuse_overwriting, render, write
+from glibc_guard.output import (
+    FORMATS,
+    FORMATS_WITHOUT_FINDINGS,
+    OutputError,
+    destinations,
+    refuse_overwriting,
+    render,
+    render_page,
+    write,
+)
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import member_glob, size_glob, toolchain_text
 from glibc_guard.sizes import size_in_bytes
-from glibc_guard.targets import TargetError
+from glibc_guard.targets import TargetError, resolve
+from glibc_guard.targets.glibc import ARCHITECTURES
 
 SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
 
@@ -97,6 +107,22 @@ def cli() -> None:
     metavar="TEXT",
     help="A part of the compiler notes that each object built here carries: 'Red Hat *'. Repeat: one of them.",
 )
+@click.option("--no-explain", is_flag=True, help="Do not look for the functions and lines that use a symbol.")
+@click.option(
+    "--debug-dir",
+    "debug_dirs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder with split debug files, for source lines. Repeat; adds to the configuration.",
+)
+@click.option(
+    "--path-prefix",
+    "path_prefixes",
+    multiple=True,
+    metavar="FROM=TO",
+    help="Source files of a build in FROM lie in the folder TO of the repository. Repeat; adds to the configuration.",
+)
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
@@ -116,6 +142,9 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     forbid: tuple[str, ...],
     max_sizes: tuple[str, ...],
     expect_toolchain: tuple[str, ...],
+    no_explain: bool,
+    debug_dirs: tuple[Path, ...],
+    path_prefixes: tuple[str, ...],
     jobs: int | None,
     config: Path | None,
     quiet: bool,
@@ -145,6 +174,10 @@ def check_command(  # noqa: PLR0913  # one parameter an option
                 *settings.expect_toolchain,
                 *_each("--expect-toolchain", expect_toolchain, toolchain_text),
             ),
+            explain=settings.explain and not no_explain,
+            debug_dirs=(*settings.debug_dirs, *map(_folder, debug_dirs)),
+            path_prefixes=(*map(_prefix, path_prefixes), *settings.path_prefixes),
+            repository=repository_root(folder, settings, os.environ.get("GITHUB_WORKSPACE")),
         )
         report = _checked(paths, settings, quiet=quiet)
         status = exit_status(report, settings.fail_on)
@@ -162,7 +195,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
 def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool) -> None:
     """Tell what each artifact needs and where it runs; findings do not fail it."""
     with _exit_status_for_errors():
-        report = _checked(paths, Settings(jobs=jobs, allow_empty=True), quiet=False)
+        report = _checked(paths, Settings(jobs=jobs, allow_empty=True, explain=False), quiet=False)
         name = "needs" if form == "text" else form
         write(render(report, name, color=_color(no_color), width=_width()), None)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
@@ -172,7 +205,7 @@ def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool)
 @click.argument("old")
 @click.argument("new")
 @click.option(
-    "--format", "formats", multiple=True, type=click.Choice(FORMATS_OF_CHANGES), help="Repeat, as for `check`."
+    "--format", "formats", multiple=True, type=click.Choice(FORMATS_WITHOUT_FINDINGS), help="Repeat, as for `check`."
 )
 @OUTPUT
 @JOBS
@@ -190,6 +223,44 @@ def diff_command(  # one parameter an option
             form = name if name == "json" else f"{name} of changes"
             write(render(report, form, color=_color(no_color), width=_width()), path)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
+
+
+@cli.command("explain")
+@click.argument("symbol", metavar="SYMBOL[@VERSION]")
+@click.option(
+    "--arch",
+    "architectures",
+    multiple=True,
+    type=click.Choice(ARCHITECTURES),
+    help="An architecture to tell of. Repeat; remedies are for the first one. By default all, and x86_64 first.",
+)
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="A system to tell of, and to aim at; see `check`. Repeat.",
+)
+@click.option("--format", "form", type=click.Choice(FORMATS_WITHOUT_FINDINGS), default="text")
+@NO_COLOR
+def explain_command(
+    *, symbol: str, architectures: tuple[str, ...], targets: tuple[str, ...], form: str, no_color: bool
+) -> None:
+    """Tell what a symbol or a version is, since when, on which architectures, and how to avoid it."""
+    with _exit_status_for_errors():
+        from glibc_guard.explain.symbol_page import UnknownSymbolError, symbol_page  # noqa: PLC0415  # lazy: one command
+
+        asked = tuple(dict.fromkeys(architectures)) or ARCHITECTURES
+        names = tuple(name.strip() for given in targets for name in given.split(","))
+        judged = resolve(names or ("auto",), None, asked[:1]).targets
+        if all(target.libc == "musl" for target in judged):
+            raise UsageError("musl has no symbol versions: name a target with glibc")
+        try:
+            page = symbol_page(symbol, asked, judged)
+        except UnknownSymbolError as error:
+            raise UsageError(str(error)) from error
+        write(render_page(page, form, color=_color(no_color), width=_width()), None)
+    sys.exit(EXIT_CLEAN)
 
 
 @cli.command()
@@ -230,6 +301,19 @@ def _limit(text: str) -> tuple[str, int]:
         return _each("--max-size", [glob], size_glob)[0], size_in_bytes(size)
     except ValueError as error:
         raise UsageError(f"--max-size: {error}") from error
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise UsageError(f"--debug-dir {path}: no such folder")
+    return path
+
+
+def _prefix(text: str) -> tuple[str, str]:
+    before, separator, after = text.partition("=")
+    if not before or not separator:
+        raise UsageError(f'--path-prefix {text}: write FROM=TO, like "/build/src=src"; TO may be empty')
+    return before, after
 
 
 def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report:

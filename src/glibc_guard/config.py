@@ -7,7 +7,17 @@ from typing import Final
 
 from glibc_guard.settings import FAIL_ON, PYPI, RULES_OF_INTENT, ConfigError, FailOn, Ignore, Settings
 
-__all__ = ["FAIL_ON", "PYPI", "RULES_OF_INTENT", "ConfigError", "FailOn", "Ignore", "Settings", "load"]
+__all__ = [
+    "FAIL_ON",
+    "PYPI",
+    "RULES_OF_INTENT",
+    "ConfigError",
+    "FailOn",
+    "Ignore",
+    "Settings",
+    "load",
+    "repository_root",
+]
 
 FILE_NAMES: Final = ("glibc-guard.toml", "pyproject.toml")  # in one folder the first wins
 
@@ -28,6 +38,20 @@ def load(explicit: Path | None, working_folder: Path) -> Settings:
             if (folder / name).is_file() and (settings := _read(folder / name)) is not None:
                 return settings
     return Settings()
+
+
+def repository_root(folder: Path, settings: Settings, workspace: str | None) -> Path:
+    """Return the folder that source files are shown relative to.
+
+    That is ``GITHUB_WORKSPACE`` (``workspace``), else the nearest folder upward from ``folder`` that has a ``.git``,
+    else that of the configuration file, else ``folder`` itself.
+    """
+    if workspace:
+        return Path(workspace)
+    for parent in (folder, *folder.parents):
+        if (parent / ".git").exists():
+            return parent
+    return folder if settings.source is None else settings.source.absolute().parent
 
 
 def _read(path: Path) -> Settings | None:

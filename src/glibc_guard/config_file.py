@@ -55,6 +55,9 @@ WANTED: Final = {
     "max-size": '"60 MB", "60 MiB" or a number of bytes for each glob, as in "**/*.so" = "60 MB"',
     "expect-toolchain": 'a list of parts of compiler notes, like ["Red Hat *"]',
     "severity": '"error", "warning" or "note" for each rule, as in floor-raised = "error" (an ignore sets aside)',
+    "explain": "true or false",
+    "debug-dir": 'a list of folders, like ["debug"]',
+    "path-prefix": 'a folder of the repository for each folder of the build, as in "/build/src" = "src"',
     "ignore": "[[ignore]] with a rule and a reason",
     "rule": "the name of a rule",
     "reason": "why these findings are no fault",
@@ -95,6 +98,9 @@ class Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     max_size: dict[Text, Bytes | Text] = {}
     expect_toolchain: list[Text] = []
     severity: dict[str, Severity] = {}
+    explain: bool = True
+    debug_dir: list[Text] = []  # no text besides: with a second such union msgspec 0.22 crashes when Python ends
+    path_prefix: dict[Text, str] = {}
     ignore: list[IgnoreTable] = []
 
 
@@ -148,6 +154,9 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
         ),
         expect_toolchain=_each(table.expect_toolchain, path, "expect-toolchain", toolchain_text),
         severities=_severities(table.severity, path),
+        explain=table.explain,
+        debug_dirs=tuple(Path(_beside(name, path, "debug-dir")) for name in table.debug_dir),
+        path_prefixes=tuple(table.path_prefix.items()),
         ignores=tuple(Ignore(**msgspec.structs.asdict(entry)) for entry in table.ignore),
         source=path,
     )
@@ -194,11 +203,15 @@ def _given(complaint: str) -> str:
 
 
 def _baseline(given: str | None, path: Path) -> str | None:
-    """Return the baseline; a path is relative to the folder of the configuration file, or begins with "~"."""
     if given is None or is_from_index(given) or is_from_run(given):
         return given
+    return _beside(given, path, "baseline")
+
+
+def _beside(given: str, path: Path, key: str) -> str:
+    """Return a path that is relative to the folder of the configuration file, or begins with "~"."""
     if "\0" in given:
-        raise ConfigError(f"{path}: baseline: a path holds no NUL character")
+        raise ConfigError(f"{path}: {key}: a path holds no NUL character")
     return str(path.parent / os.path.expanduser(given))  # noqa: PTH111  # Path.expanduser fails where there is no home
 
 

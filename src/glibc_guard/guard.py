@@ -50,17 +50,21 @@ def check(
         raise UsageError(NO_BASELINE)
     with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
         read = partial(read_artifact, limits=limits or Limits(), pool=pool, progress=progress, meanwhile=_import_rules)
-        artifacts = [item for path in paths for item in read(path)]
+        origins = [(path, item) for path in paths for item in read(path)]
         from glibc_guard.ignores import IgnoreList  # noqa: PLC0415  # lazy, see _import_rules
         from glibc_guard.judging import judged  # noqa: PLC0415  # lazy, see _import_rules
 
         ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
-        reports = judged(artifacts, settings, ignores)
+        reports = judged([artifact for _, artifact in origins], settings, ignores)
         remarks: tuple[str, ...] = ()
         if source is not None:
             comparer = _comparer(source, _reader(limits, pool, progress), index)
             reports, remarks = comparer.judged(reports, settings, ignores)
-    return _report(reports, (*ignores.remarks(), *remarks))
+        if settings.explain and any(finding.version or finding.symbol for one in reports for finding in one.findings):
+            from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
+
+            reports = explained(reports, [path for path, _ in origins], Reading(settings, limits or Limits(), pool))
+    return _report(_advised(reports), (*ignores.remarks(), *remarks))
 
 
 def diff(
@@ -121,6 +125,15 @@ def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report
 
     verdict = worst([report.verdict for report in reports])
     return Report(Tool("glibc-guard", __version__), verdict, tuple(reports), notes=notes)
+
+
+def _advised(reports: Sequence[ArtifactReport]) -> list[ArtifactReport]:
+    """Return ``reports`` with hints that say why a symbol is there, and how to be rid of it."""
+    if not any(report.findings for report in reports):
+        return [*reports]
+    from glibc_guard.explain.advice import advised  # noqa: PLC0415  # lazy: reads the knowledge table
+
+    return [advised(report) for report in reports]
 
 
 def exit_status(report: Report, fail_on: FailOn) -> int:

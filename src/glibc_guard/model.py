@@ -224,6 +224,7 @@ class Finding:
     target: str | None = None
     sites: tuple[Site, ...] = ()
     hint: str | None = None
+    uses: int = 0  # places that use the symbol, of which ``sites`` names some; 0 where none is known
 
 
 @dataclass(frozen=True, slots=True)

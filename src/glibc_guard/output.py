@@ -6,14 +6,28 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from glibc_guard.model import Report
 
-FORMATS: Final = ("text", "json", "markdown", "sarif")
-FORMATS_OF_CHANGES: Final = ("text", "json", "markdown")
+if TYPE_CHECKING:
+    from glibc_guard.explain.symbol_page import SymbolPage
+
+FORMATS: Final = ("text", "json", "markdown", "sarif", "html", "svg")
+FORMATS_WITHOUT_FINDINGS: Final = ("text", "json", "markdown")
 STANDARD_OUTPUT: Final = "-"
+
+#: Formats of which a module of `report` makes the whole file.
+_MODULES: Final = {
+    "json": "json",
+    "markdown": "markdown",
+    "sarif": "sarif",
+    "html": "html",
+    "svg": "svg",
+    "markdown of changes": "changes_markdown",
+}
 
 
 class OutputError(Exception):
@@ -53,28 +67,32 @@ def render(report: Report, name: str, *, color: bool, width: int | None) -> byte
 
     One of FORMATS; or "needs" for what `show` prints, "text of changes" and "markdown of changes" for `diff`.
     """
-    if name == "json":
-        from glibc_guard.report import json  # noqa: PLC0415  # lazy, each format costs 30 ms or more to import
+    # Imported where it is asked for: each format costs 30 ms or more.
+    if name in _MODULES:
+        rendered: str | bytes = import_module(f"glibc_guard.report.{_MODULES[name]}").render(report)
+        return rendered if isinstance(rendered, bytes) else rendered.encode()
+    if name == "text of changes":
+        from glibc_guard.report import changes_text  # noqa: PLC0415
 
-        return json.render(report)
-    if name == "markdown":
-        from glibc_guard.report import markdown  # noqa: PLC0415  # lazy
-
-        return markdown.render(report).encode()
-    if name == "sarif":
-        from glibc_guard.report import sarif  # noqa: PLC0415  # lazy
-
-        return sarif.render(report)
-    if name.endswith(" of changes"):
-        from glibc_guard.report import changes_markdown, changes_text  # noqa: PLC0415  # lazy
-
-        if name.startswith("markdown"):
-            return changes_markdown.render(report).encode()
         return changes_text.render(report, color=color, width=width).encode()
-    from glibc_guard.report import text  # noqa: PLC0415  # lazy
+    from glibc_guard.report import text  # noqa: PLC0415
 
-    rendered = text.render_needs if name == "needs" else text.render
-    return rendered(report, color=color, width=width).encode()
+    return (text.render_needs if name == "needs" else text.render)(report, color=color, width=width).encode()
+
+
+def render_page(page: SymbolPage, name: str, *, color: bool, width: int | None) -> bytes:
+    """Return what `explain` prints, in one of FORMATS_WITHOUT_FINDINGS."""
+    if name == "json":
+        import msgspec  # noqa: PLC0415  # lazy
+
+        return msgspec.json.format(msgspec.json.encode(page), indent=1) + b"\n"
+    if name == "markdown":
+        from glibc_guard.report import symbol_page_markdown  # noqa: PLC0415  # lazy
+
+        return symbol_page_markdown.render(page).encode()
+    from glibc_guard.report import symbol_page_text  # noqa: PLC0415  # lazy
+
+    return symbol_page_text.render(page, color=color, width=width).encode()
 
 
 def write(data: bytes, path: Path | None) -> None:

@@ -63,6 +63,10 @@ class Settings:
     max_size: tuple[tuple[str, int], ...] = ()  # glob of members, or of the artifact's name → bytes
     expect_toolchain: tuple[str, ...] = ()  # parts of compiler notes, of which each own object has one; * is any text
     severities: Mapping[str, Severity] = field(default_factory=dict)  # of RULES_OF_INTENT, where another was chosen
+    explain: bool = True  # look for the places that use the symbols of findings
+    debug_dirs: tuple[Path, ...] = ()  # folders in which split debug files are looked for
+    path_prefixes: tuple[tuple[str, str], ...] = ()  # of files in debug information: as recorded → in the repository
+    repository: Path | None = None  # its root; None where there is none
     ignores: tuple[Ignore, ...] = ()
     source: Path | None = None  # the file that these settings were read from
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,29 +62,48 @@ def project(tmp_path: Path, action: Path, old_enough: bytes) -> Path:
     return folder
 
 
-def act(
-    project: Path, api: GitHubApi, event: str, payload: Mapping[str, Any], *, strategy: str = ""
-) -> subprocess.CompletedProcess[str]:
-    home = project.parent
-    workflow = project / ".github" / "workflows" / "build.yml"
-    workflow.parent.mkdir(parents=True, exist_ok=True)
-    workflow.write_text(WORKFLOW.format(strategy=strategy), encoding="utf-8")
-    (home / "event.json").write_text(json.dumps(payload), encoding="utf-8")
-    command = [tool("act"), event, "--platform", "ubuntu-24.04=-self-hosted", "--workflows", workflow]
-    command += ["--eventpath", home / "event.json", "--env", f"GITHUB_API_URL={api.url}", "--secret", "GITHUB_TOKEN"]
-    home_folders = {"XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config")}
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=project,
-        check=False,
-        env={**os.environ, **home_folders, "GITHUB_TOKEN": TOKEN},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        stdin=subprocess.DEVNULL,
-    )
-    assert TOKEN not in done.stdout + done.stderr
-    return done
+@dataclass(frozen=True)
+class Platform:
+    """act on this machine, with the stand-in for the API."""
+
+    project: Path
+    api: GitHubApi
+    environment: Mapping[str, str]
+
+    def run(self, event: str, payload: Mapping[str, Any], *, strategy: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs the workflow upon ``event``."""
+        home = self.project.parent
+        workflow = self.project / ".github" / "workflows" / "build.yml"
+        workflow.parent.mkdir(parents=True, exist_ok=True)
+        workflow.write_text(WORKFLOW.format(strategy=strategy), encoding="utf-8")
+        (home / "event.json").write_text(json.dumps(payload), encoding="utf-8")
+        command = [tool("act"), event, "--platform", "ubuntu-24.04=-self-hosted", "--workflows", workflow]
+        command += [
+            "--eventpath",
+            home / "event.json",
+            "--env",
+            f"GITHUB_API_URL={self.api.url}",
+            "--secret",
+            "GITHUB_TOKEN",
+        ]
+        home_folders = {"XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config")}
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=self.project,
+            check=False,
+            env={**self.environment, **home_folders, "GITHUB_TOKEN": TOKEN},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            stdin=subprocess.DEVNULL,
+        )
+        assert TOKEN not in done.stdout + done.stderr
+        return done
+
+
+@pytest.fixture
+def platform(project: Path, api: GitHubApi, environment: dict[str, str]) -> Platform:
+    return Platform(project, api, environment)
 
 
 def commit(project: Path) -> str:
@@ -105,29 +124,29 @@ def commit(project: Path) -> str:
     ids=["pull_request", "push", "merge_group", "workflow_run", "workflow_dispatch", "schedule"],
 )
 def test_each_event(
-    project: Path, api: GitHubApi, event: str, payload: Mapping[str, Any], head: str | None, comments: int
+    platform: Platform, event: str, payload: Mapping[str, Any], head: str | None, comments: int
 ) -> None:
-    done = act(project, api, event, payload)
+    done = platform.run(event, payload)
     assert done.returncode == 0, done.stdout + done.stderr
-    (run,) = api.check_runs.values()
+    (run,) = platform.api.check_runs.values()
     assert (run["name"], run["conclusion"]) == ("glibc-guard", "success"), done.stdout
-    assert run["head_sha"] == (head or commit(project))
-    assert len(api.comments) == comments
+    assert run["head_sha"] == (head or commit(platform.project))
+    assert len(platform.api.comments) == comments
 
 
-def test_two_jobs_of_a_matrix_at_once(project: Path, api: GitHubApi) -> None:
+def test_two_jobs_of_a_matrix_at_once(platform: Platform) -> None:
     payload = recorded("pull_request", "synchronize")[0]
-    done = act(project, api, "pull_request", payload, strategy=MATRIX)
+    done = platform.run("pull_request", payload, strategy=MATRIX)
     assert done.returncode == 0, done.stdout + done.stderr
-    names = {run["name"] for run in api.check_runs.values()}
+    names = {run["name"] for run in platform.api.check_runs.values()}
     assert names == {"glibc-guard (x86_64)", "glibc-guard (aarch64)"}, done.stdout
-    assert len(api.comments) == 2
+    assert len(platform.api.comments) == 2
 
 
-def test_a_fork_and_a_token_that_can_only_read(project: Path, api: GitHubApi) -> None:
-    api.permissions.clear()
+def test_a_fork_and_a_token_that_can_only_read(platform: Platform) -> None:
+    platform.api.permissions.clear()
     payload = copy.deepcopy(recorded("pull_request", "opened")[0])
     payload["pull_request"]["head"]["repo"]["full_name"] = "mallory/Hello-World"
-    done = act(project, api, "pull_request", payload)
+    done = platform.run("pull_request", payload)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The token of a run for a fork can only read." in done.stdout

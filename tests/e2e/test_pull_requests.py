@@ -1,4 +1,4 @@
-"""The Action beside a stand-in for GitHub's API: its check run and its comment for each event, run as the runner does."""
+"""The Action beside a stand-in for GitHub's API: for each event its check run and comment, as the runner runs it."""
 
 from __future__ import annotations
 

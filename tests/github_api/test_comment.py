@@ -150,7 +150,7 @@ def test_too_long_for_github(judged: GitHubApi) -> None:
         publish(judged, said("x" * 70_000))
 
 
-def test_a_github_enterprise_server() -> None:
+def test_a_github_enterprise_server(judge: None) -> None:  # noqa: ARG001
     with serving(GitHubApi(), "/api/v3") as listener:
         publish(listener.api, said("bad"))
         publish(listener.api, said("worse", run=2))
@@ -162,3 +162,18 @@ def test_a_lost_answer_makes_no_second_comment(api: GitHubApi) -> None:
     api.fail("POST", "/comments", Answer(502, raw=b"<html>"), after=True)
     publish(api, said("bad"))
     assert bodies(api) == ["bad"]
+
+
+def test_an_older_run_deletes_nothing_that_a_newer_one_wrote(judged: GitHubApi) -> None:
+    for run in (1, 9):
+        judged.add_comment(7, f"{said(run=run).marker}\nrun {run}")
+    publish(judged, said("old", run=8))
+    assert bodies(judged) == ["run 1", "run 9"]
+
+
+def test_another_run_deletes_what_is_too_much_at_the_same_time(api: GitHubApi) -> None:
+    for _ in range(2):
+        api.add_comment(7, f"{said().marker}\nold")
+    api.fail("DELETE", "/issues/comments/[0-9]+", Answer(404, {"message": "Not Found"}), after=True)
+    publish(api, said("new", run=2))
+    assert bodies(api) == ["new"]

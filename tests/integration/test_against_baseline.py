@@ -137,6 +137,9 @@ def test_a_json_report_serves_as_the_old_one(builds: tuple[Path, Path], tmp_path
     run("check", good, "--format", "json", "--output", report)
     with_path = artifact(run("check", "--baseline", good, bad, "--format", "json"))
     with_report = artifact(run("check", "--baseline", report, bad, "--format", "json"))
+    assert with_path["changes"]["verdict_before"] is None
+    assert with_report["changes"]["verdict_before"] == "pass"  # a report was judged, a wheel was not
+    with_report["changes"]["verdict_before"] = None
     assert with_report == with_path
     run("check", bad, "--format", "json", "--output", tmp_path / "new.json")
     assert artifact(run("diff", report, tmp_path / "new.json", "--format", "json"))["changes"] == with_path["changes"]

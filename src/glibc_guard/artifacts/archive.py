@@ -128,7 +128,7 @@ def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenA
     if path.lower().endswith(".whl") and opener is not _zip_members:
         raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")
     if start.startswith(ELF_MAGIC):
-        only = Member(printable(path), file.size, lambda: PlainContent(file))
+        only = Member(printable(path), file.size, lambda: PlainContent(file), file=Path(path))
         return OpenArtifact(path, "elf", file.size, iter([only]))
     if opener is None:
         raise ArtifactError(_what_else(start))

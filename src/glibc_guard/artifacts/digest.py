@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-WORTH_A_THREAD: Final = 16 * 1024 * 1024  # bytes; hashing takes a third of the time that inflating takes
+WORTH_A_THREAD: Final = 64 * 1024 * 1024  # bytes; smaller members come several at once, and fill the processors anyway
 AHEAD: Final = 4  # pieces that wait for the thread at most, since each is held in memory
 
 

@@ -81,7 +81,9 @@ def _member(path: Path, folder: Path, inside: Path) -> Member | None:
             return None
         return unreadable(relative, 0, f"cannot be read: {error}")
     return (
-        Member(relative, status.st_size, functools.partial(FileContent, path)) if stat.S_ISREG(status.st_mode) else None
+        Member(relative, status.st_size, functools.partial(FileContent, path), file=path)
+        if stat.S_ISREG(status.st_mode)
+        else None
     )
 
 

@@ -74,6 +74,7 @@ class Member:
     link: str | None = None  # a link: the path inside the artifact that it leads to; it has no content
     archive: bool = False  # an archive whose members follow: named here, and not to be opened again
     wheel: NestedWheel | None = None  # the wheel inside the artifact that it belongs to; its path is relative to that
+    file: Path | None = None  # where the content lies plain on disk, by itself
 
 
 def printable(name: str) -> str:

@@ -61,7 +61,7 @@ def read_object(path: str, size: int, data: Bytes) -> ElfObject:
     Raises:
         ElfError: the loader could not map it or follow its tables, or the architecture is unknown to this project.
     """
-    header = _read_header(data)
+    header = read_header(data)
     kind = _kind_without_dynamic(data, header)
     if kind is not None:
         return ElfObject(path, size, header.architecture, kind)
@@ -175,7 +175,8 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
     )
 
 
-def _read_header(data: Bytes) -> Header:
+def read_header(data: Bytes) -> Header:
+    """Read the ELF header and the program headers; raises ElfError."""
     ident = data.read(0, 16)
     layout = LAYOUTS.get((ident[4], ident[5])) if len(ident) == 16 else None
     if layout is None:

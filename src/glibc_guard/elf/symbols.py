@@ -76,7 +76,7 @@ def read_symbols(
     """
     table = dynamic.get(DT_SYMTAB)
     relocated = _relocated_indexes(image, dynamic, layout)
-    count = max(_hashed_count(image, dynamic, layout), max(relocated, default=-1) + 1)
+    count = max(hashed_count(image, dynamic, layout), max(relocated, default=-1) + 1)
     if count > MAX_SYMBOLS:
         raise ElfError(f"more than {MAX_SYMBOLS} dynamic symbols: a count in the object lies")
     if table is None or count == 0:
@@ -134,7 +134,7 @@ def _version_indexes(image: Image, dynamic: Dynamic, layout: Layout, count: int)
     return None if start is None else _integers("H", image.read(start, 2 * count), layout.order)
 
 
-def _hashed_count(image: Image, dynamic: Dynamic, layout: Layout) -> int:
+def hashed_count(image: Image, dynamic: Dynamic, layout: Layout) -> int:
     """How many entries the hash tables know of: what the object defines, and what lies before that.
 
     No entry of the dynamic segment says how long the symbol table is. An empty DT_GNU_HASH (GNU ld writes one for

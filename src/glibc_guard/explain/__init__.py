@@ -1,1 +1,1 @@
-"""Tells where in the code a requirement comes from."""
+"""Names the culprits and the cures: where an object uses a symbol, why, and how to be rid of it."""

@@ -78,7 +78,7 @@ def guarded(step: Callable[[], int], place: Repository) -> int:
 
 def run(given: inputs.Inputs, workspace: Path) -> int:
     """Judge the artifacts, show the report in every way that was asked for, and return the exit status."""
-    settings = _settings(given)
+    settings = replace(_settings(given), repository=workspace)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
     sarif_file = _writable(given.sarif, "sarif") if given.sarif else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from glibc_guard.model import SEVERITIES, Finding, Report, Severity
 from glibc_guard.report.neutral import plain
+from glibc_guard.report.sites import in_words, uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -136,17 +137,18 @@ def _rank(group: _Group) -> tuple[bool, bool, tuple[int, ...], int, str]:
 def _annotation(group: _Group, repository: Repository) -> Annotation:
     messages = list(dict.fromkeys(finding.message for finding in group.findings))
     lines = [*_listed(messages, "similar messages"), *(f"in {place}" for place in _listed(group.places, "objects"))]
-    sites = list(dict.fromkeys(site for finding in group.findings for site in finding.sites))
-    for site in sites[:_MAXIMUM_LISTED]:
-        where = site.file if site.file is None or site.line is None else f"{site.file}:{site.line}"
-        lines.append(f"used by {', '.join(part for part in (site.function, where) if part)}")
+    uses = uses_of(group.findings)
+    for use in uses[:_MAXIMUM_LISTED]:
+        symbols = _listed(use.symbols, "symbols")
+        named = f" ({', '.join(symbols)})" if symbols else ""
+        lines.append(f"used by {in_words(use.site)}{named}")
     lines += [hint for hint in dict.fromkeys(finding.hint for finding in group.findings) if hint][:1]
     message = "\n".join(_short(plain(line), _MAXIMUM_PIECE) for line in lines)
     file, line = repository.fallback, 1 if repository.fallback else None
-    for site in sites:
-        source = repository.source_file(site.file) if site.file else None
+    for use in uses:
+        source = repository.source_file(use.site.file) if use.site.file else None
         if source is not None:
-            file, line = source, site.line or 1
+            file, line = source, use.site.line or 1
             break
     return Annotation(_LEVELS[group.severity], _short(plain(group.title), _MAXIMUM_TITLE), cut(message), file, line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -68,13 +69,13 @@ def publish(client: Github, issue: Issue, comment: Comment, *, is_closed: bool =
         if comment.is_news and not is_closed:
             issue.create_comment(f"{comment.marker}\n{comment.text}")
         return
+    known = [one for one in map(_known, mine) if one is not None]
+    if any(one.number > comment.number for one in known):
+        return
     first, *others = mine
     for other in others:  # of two runs at once
-        other.delete()
-    known = _known(first)
-    if known is not None and known.number > comment.number:
-        return
-    was_bad = known is not None and known.verdict != "pass"
+        _delete(other)
+    was_bad = any(one.verdict != "pass" for one in known)
     body = f"{comment.marker}\n{comment.fixed if was_bad and comment.verdict == 'pass' else comment.text}"
     if not _edited(first, body) and comment.is_news and not is_closed:
         issue.create_comment(body)
@@ -89,6 +90,13 @@ def _edited(found: IssueComment, body: str) -> bool:
     except UnknownObjectException:
         return False
     return True
+
+
+def _delete(found: IssueComment) -> None:
+    from github import UnknownObjectException  # noqa: PLC0415 - as above
+
+    with suppress(UnknownObjectException):
+        found.delete()
 
 
 def _myself(client: Github) -> str:

@@ -33,6 +33,7 @@ class Inputs:
     fail_on: str  # empty: as configured
     baseline: str  # empty: as configured
     together: bool | None  # None: as configured
+    debug_dirs: tuple[Path, ...]  # in addition to what is configured
     annotations: bool
     summary: bool
     report: Path | None
@@ -58,6 +59,7 @@ def read(workspace: Path) -> Inputs:
         fail_on=core.get_input("fail_on"),
         baseline=core.get_input("baseline"),
         together=_boolean("together") if core.get_input("together") else None,
+        debug_dirs=tuple(_folder(folder / name, "debug-dir") for name in _lines("debug_dir")),
         annotations=_boolean("annotations"),
         summary=_boolean("summary"),
         report=folder / report if report else None,
@@ -86,7 +88,15 @@ def settings(inputs: Inputs) -> Settings:
         result = replace(result, fail_on=chosen)
     if inputs.together is not None:
         result = replace(result, together=inputs.together)
+    if inputs.debug_dirs:
+        result = replace(result, debug_dirs=(*result.debug_dirs, *inputs.debug_dirs))
     return result
+
+
+def _folder(path: Path, name: str) -> Path:
+    if not path.is_dir():
+        raise InputError(f"The input {name}: {path} is no folder")
+    return path
 
 
 def _lines(name: str) -> tuple[str, ...]:

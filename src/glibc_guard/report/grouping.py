@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity
+from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity, Target
 from glibc_guard.targets import distros
 
 SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
 HINTS_SHOWN: Final = 10  # of a group
+SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")  # of the namespaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,12 @@ class Group:
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """The first of the different hints of the members, in order."""
-        return tuple(dict.fromkeys(finding.hint for finding in self.findings if finding.hint))[:HINTS_SHOWN]
+        """The first of the different hints of the members, in order; of those that differ in the symbol alone, one."""
+        found: dict[str, str] = {}
+        for finding in self.findings:
+            if finding.hint:
+                found.setdefault(_of_any_symbol(finding.hint, finding.symbol), finding.hint)
+        return tuple(found.values())[:HINTS_SHOWN]
 
 
 def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
@@ -66,6 +72,10 @@ def _own(finding: Finding) -> str | None:
     return finding.hint if finding.version is None else None
 
 
+def _of_any_symbol(hint: str, symbol: str | None) -> str:
+    return re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "\0", hint) if symbol else hint
+
+
 def lost(entries: Sequence[RunsOn]) -> list[str]:
     """Return the names of the distributions that the artifact does not load on, oldest glibc first."""
     several = len({entry.arch for entry in entries}) > 1
@@ -81,6 +91,20 @@ def distribution_names(entries: Sequence[RunsOn], *, with_arch: bool = False) ->
 def _name(distro: str) -> str:
     known = distros.find(distro)
     return known.name if known else distro
+
+
+def floor_in_words(floor: Mapping[str, str]) -> str:
+    """Return "glibc 2.29, GLIBCXX 3.4.19", the namespaces that everybody knows first."""
+    names = {"GLIBC": "glibc"}
+    shown = [name for name in SHOWN_FIRST if name in floor] + [name for name in floor if name not in SHOWN_FIRST]
+    return ", ".join(f"{names.get(name, name)} {floor[name]}" for name in shown)
+
+
+def promise_in_words(target: Target) -> str:
+    """Return the ceilings of ``target`` that everybody knows, or its libc."""
+    return (
+        floor_in_words({name: target.ceilings[name] for name in SHOWN_FIRST if name in target.ceilings}) or target.libc
+    )
 
 
 def count(number: int, noun: str) -> str:

@@ -8,10 +8,15 @@ from typing import Final
 from glibc_guard.model import ArtifactReport, Finding, Report, Verdict
 from glibc_guard.report.changes import baseline_name, headline
 from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
+from glibc_guard.report.matrix import Matrix, by_release, of_report
 from glibc_guard.report.neutral import markdown, markdown_code
+from glibc_guard.report.sites import SHOWN, Use, package_in_words, places_in_all, uses_of, where
+from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
 
 ICONS: Final[dict[Verdict, str]] = {"pass": "✅", "fail": "❌", "unreadable": "⚠️"}
+SQUARES: Final[dict[bool | None, str]] = {True: "🟩", False: "🟥", None: "⬜"}
 SYMBOLS_SHOWN: Final = 20
+LONGEST_SITE: Final = 240  # characters
 CUT: Final = "\n*The report is cut here, since GitHub shows no more; the rest is in the log and in the JSON report.*\n"
 
 
@@ -37,6 +42,7 @@ def _blocks(report: Report) -> Iterator[str]:
     yield "| | artifact | promised | needs | ELF objects |\n|---|---|---|---|---|\n"
     for artifact in report.artifacts:
         yield _row(artifact)
+    yield _picture(of_report(report))
     yield from _all_details(report)
 
 
@@ -58,6 +64,22 @@ def _row(artifact: ArtifactReport) -> str:
     needs = _floor(artifact.floor)
     path = markdown_code(artifact.path, in_table=True)
     return f"| {ICONS[artifact.verdict]} | {path} | {promised or '-'} | {needs or '-'} | {artifact.coverage.elf} |\n"
+
+
+def _picture(matrix: Matrix) -> str:
+    """Return the matrix in squares, by glibc release; nothing where all load everywhere.
+
+    GitHub shows no SVG that comes with the text, only one that has an address.
+    """
+    if all(row.loads_everywhere for row in matrix.rows):
+        return ""
+    releases = [release for release, _ in matrix.releases]
+    lines = [f"\n| loads on glibc | {' | '.join(releases)} |", f"|---|{':-:|' * len(releases)}"]
+    for row in matrix.rows:
+        several = f" ({row.stands_for:,})" if row.stands_for > 1 else ""
+        squares = " | ".join(SQUARES[cell] for cell in by_release(matrix, row))
+        lines.append(f"| {markdown_code(row.name, in_table=True)}{several} | {squares} |")
+    return "\n".join(lines) + "\n"
 
 
 def _details(artifact: ArtifactReport) -> Iterator[str]:
@@ -84,13 +106,13 @@ def _group(group: Group) -> Iterator[str]:
         return
     library = f" of {markdown_code(group.library)}" if group.library else ""
     head = f"{markdown_code(group.version or '')}{library}"
-    hints = "".join(_hint(hint) for hint in group.hints)
+    hints = _sites(group.findings) + "".join(_hint(hint) for hint in group.hints)
     yield f"- {group.severity}: {head}: {_symbols(group.findings)} ({markdown_code(group.rule)}){hints}\n"
 
 
 def _messages(group: Group) -> Iterator[str]:
     rule = markdown_code(group.rule)
-    hints = "".join(_hint(hint) for hint in group.hints)
+    hints = _sites(group.findings) + "".join(_hint(hint) for hint in group.hints)
     *others, last = (markdown(finding.message) for finding in group.in_full)
     if group.in_brief:
         others, last = [*others, last], f"{len(group.in_brief)} more like these: {_symbols(group.in_brief)}"
@@ -107,6 +129,23 @@ def _symbols(findings: Sequence[Finding]) -> str:
 
 def _symbol(finding: Finding) -> str:
     return f"{markdown_code(finding.symbol or '')}{' (weak)' if finding.binding == 'weak' else ''}"
+
+
+def _sites(findings: Sequence[Finding]) -> str:
+    uses = uses_of(findings)
+    lines = [f"<br>Used by {_use(use)}" for use in uses[:SHOWN]]
+    if len(uses) > SHOWN:
+        lines.append(f"<br>Used at {count(places_in_all(findings), 'place')}")
+    return "".join(lines)
+
+
+def _use(use: Use) -> str:
+    place = where(use.site)
+    at = f" at {markdown_code(place)}" if place else ""
+    symbols = ", ".join(markdown_code(symbol) for symbol in use.symbols[:SYMBOLS_AT_A_PLACE])
+    more = ", …" if len(use.symbols) > SYMBOLS_AT_A_PLACE else ""
+    function = markdown_code(use.site.function or "code", LONGEST_SITE)
+    return f"{function}{markdown(package_in_words(use.site))}{at}{f' ({symbols}{more})' if symbols else ''}"
 
 
 def _hint(hint: str | None) -> str:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from rich.text import Text
 
 from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, Report, Severity, Verdict
 from glibc_guard.report.changes import baseline_name, headline
-from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
+from glibc_guard.report.grouping import (
+    Group,
+    by_object,
+    count,
+    floor_in_words,
+    lost,
+    percent,
+    promise_in_words,
+    summary_line,
+)
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.printer import Printer
+from glibc_guard.report.sites import SHOWN, in_words, places_in_all, uses_of
+from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
 
 VERDICTS: Final[dict[Verdict, tuple[str, str]]] = {
     "pass": ("PASS", "bold green"),
@@ -19,7 +30,7 @@ VERDICTS: Final[dict[Verdict, tuple[str, str]]] = {
     "unreadable": ("UNREADABLE", "bold magenta"),
 }
 SYMBOLS_SHOWN: Final = 200
-SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")
+LONGEST_SITE: Final = 240  # characters
 SEVERITY_STYLES: Final[dict[Severity, str]] = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
@@ -44,7 +55,7 @@ def render_needs(report: Report, *, color: bool, width: int | None) -> str:
             kind = f"{item.arch} {item.kind}"
             printer.line(plain(item.path), "bold", f"  {kind}", indent=2)
             if item.kind not in NOT_LOADED:
-                _wrapped(printer, "needs", _floor_in_words(item.floor) or "nothing of the system", indent=4)
+                _wrapped(printer, "needs", floor_in_words(item.floor) or "nothing of the system", indent=4)
                 _wrapped(printer, "from", ", ".join(map(plain, item.needed)) or "no library", indent=4)
         _distributions(printer, artifact)
         for finding in artifact.findings:
@@ -73,10 +84,9 @@ def _artifact(printer: Printer, artifact: ArtifactReport) -> None:
 
 def _facts(printer: Printer, artifact: ArtifactReport) -> None:
     for target in artifact.targets:
-        limits = _floor_in_words({name: target.ceilings[name] for name in SHOWN_FIRST if name in target.ceilings})
-        _wrapped(printer, "promised", f"{target.name} ({target.origin}): {limits or target.libc}", indent=2)
+        _wrapped(printer, "promised", f"{target.name} ({target.origin}): {promise_in_words(target)}", indent=2)
     if artifact.floor:
-        _wrapped(printer, "needs", _floor_in_words(artifact.floor), indent=2)
+        _wrapped(printer, "needs", floor_in_words(artifact.floor), indent=2)
     covered = artifact.coverage
     looked_at = f"{count(covered.elf, 'ELF object')} in {count(covered.members, 'file')}"
     _wrapped(printer, "looked at", looked_at + (f", {covered.unread} unread" if covered.unread else ""), indent=2)
@@ -94,6 +104,7 @@ def _group(printer: Printer, group: Group) -> None:
         if group.in_brief:
             text = f"{len(group.in_brief)} more like these: {_symbols(group.in_brief)}"
             _line(printer, group.severity, text, group.rule)
+        _sites(printer, group.findings)
         for hint in group.hints:
             _wrapped(printer, "fix", plain(hint), indent=6)
         return
@@ -103,8 +114,20 @@ def _group(printer: Printer, group: Group) -> None:
     head.append(_symbols(group.findings), style="default")
     head.append(f"  [{group.rule}]", style="dim")
     printer.block(head, 4)
+    _sites(printer, group.findings)
     for hint in group.hints:
         _wrapped(printer, "fix", plain(hint), indent=6)
+
+
+def _sites(printer: Printer, findings: Sequence[Finding]) -> None:
+    uses = uses_of(findings)
+    for use in uses[:SHOWN]:
+        symbols = ", ".join(map(plain, use.symbols[:SYMBOLS_AT_A_PLACE]))
+        more = ", …" if len(use.symbols) > SYMBOLS_AT_A_PLACE else ""
+        what = f" ({symbols}{more})" if symbols else ""
+        _wrapped(printer, "used by", f"{plain(in_words(use.site), LONGEST_SITE)}{what}", indent=6)
+    if len(uses) > SHOWN:
+        _wrapped(printer, "used at", count(places_in_all(findings), "place"), indent=6)
 
 
 def _line(printer: Printer, severity: Severity, text: str, rule: str) -> None:
@@ -150,9 +173,3 @@ def _wrapped(printer: Printer, label: str, value: str, *, indent: int) -> None:
     line = Text(f"{label}: ", style="dim")
     line.append(value, style="not dim default")
     printer.block(line, indent)
-
-
-def _floor_in_words(floor: Mapping[str, str]) -> str:
-    names = {"GLIBC": "glibc"}
-    shown = [name for name in SHOWN_FIRST if name in floor] + [name for name in floor if name not in SHOWN_FIRST]
-    return ", ".join(f"{names.get(name, name)} {floor[name]}" for name in shown)

@@ -21,7 +21,7 @@ def test_one_finding_says_what_where_and_how_to_be_rid_of_it() -> None:
             message=(
                 "pow@GLIBC_2.29 (libm.so.6) is newer than glibc 2.17\n"
                 "in ray/_raylet.so (dist/ray.whl)\n"
-                "used by ray::core::Score(double), /project/src/score.cc:6\n"
+                "used by ray::core::Score(double) at /project/src/score.cc:6\n"
                 "pow@GLIBC_2.2.5 exists on x86_64"
             ),
             file="src/score.cc",

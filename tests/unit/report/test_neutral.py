@@ -21,6 +21,7 @@ HOSTILE = [
     "\u2028::error::forged",
     "\x00\x7f\x9b",
     "#\u200b#[error]",
+    "\u1680\u3000\u00a0::error::forged",
 ]
 
 

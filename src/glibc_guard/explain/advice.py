@@ -1,0 +1,251 @@
+"""What a reader of a finding needs to know: why the symbol is there, and the best way to be rid of the need for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Final
+
+from glibc_guard.explain import history
+from glibc_guard.explain.knowledge import Crate, Family, families_of, filled, gcc_of, image, knowledge
+from glibc_guard.model import ArtifactReport, Finding, Target
+from glibc_guard.rules.symbol_versions import WEAK_HINT
+from glibc_guard.targets import glibc_symbols
+from glibc_guard.targets.symbol_version import parse
+
+#: Targets in the words of zig and of rustup; the architectures are those of ``glibc_symbols.ARCHITECTURES``.
+ZIG_TARGETS: Final = {
+    "x86_64": "x86_64-linux-gnu",
+    "i686": "x86-linux-gnu",
+    "aarch64": "aarch64-linux-gnu",
+    "armv7l": "arm-linux-gnueabihf",
+    "ppc64le": "powerpc64le-linux-gnu",
+    "s390x": "s390x-linux-gnu",
+    "riscv64": "riscv64-linux-gnu",
+    "loongarch64": "loongarch64-linux-gnu",
+}
+RUST_TARGETS: Final = {
+    "x86_64": "x86_64-unknown-linux-gnu",
+    "i686": "i686-unknown-linux-gnu",
+    "aarch64": "aarch64-unknown-linux-gnu",
+    "armv7l": "armv7-unknown-linux-gnueabihf",
+    "ppc64le": "powerpc64le-unknown-linux-gnu",
+    "s390x": "s390x-unknown-linux-gnu",
+    "riscv64": "riscv64gc-unknown-linux-gnu",
+    "loongarch64": "loongarch64-unknown-linux-gnu",
+}
+#: Architectures that the reusable workflow builds for.
+OUR_BUILDS: Final = frozenset({"x86_64", "aarch64"})
+NOBODY: Final = (
+    "the need was left behind when nothing used it any more: link it again where glibc is no newer than {release}"
+)
+
+
+def advised(report: ArtifactReport) -> ArtifactReport:
+    """Return ``report`` with the hints of its findings where more is known than the rules say."""
+    if not any(finding.rule in _ADVICE for finding in report.findings):
+        return report
+    architectures = {item.path: item.arch for item in report.objects}
+    strong = _strong_needs(report)
+    targets = {(target.name, target.arch): target for target in report.targets}
+    found = []
+    for finding in report.findings:
+        target = targets.get((finding.target or "", architectures.get(finding.object or "", "")))
+        found.append(
+            finding if target is None else advised_finding(finding, target, fixable=_need(finding) not in strong)
+        )
+    return replace(report, findings=tuple(found))
+
+
+def advised_finding(finding: Finding, target: Target, *, fixable: bool = False) -> Finding:
+    """Return ``finding`` with a hint for ``target``, whose architecture is the object's.
+
+    ``fixable`` says that every symbol of the same version need is weak, so that the need can be taken out.
+    """
+    if finding.rule not in _ADVICE or target.libc != "glibc" or target.arch not in glibc_symbols.ARCHITECTURES:
+        return finding
+    hint = _ADVICE[finding.rule](finding, target)
+    if hint is not None and fixable and finding.rule == "symbol-version-too-new" and finding.binding == "weak":
+        hint += ", or let glibc-guard fix take the need out"
+    return finding if hint is None else replace(finding, hint=hint)
+
+
+def _strong_needs(report: ArtifactReport) -> frozenset[tuple[str | None, ...]]:
+    """Return the version needs of which a symbol that is not weak asks for something."""
+    findings = (*report.findings, *(entry.finding for entry in report.ignored))
+    return frozenset(_need(one) for one in findings if one.symbol is not None and one.binding != "weak")
+
+
+def _need(finding: Finding) -> tuple[str | None, ...]:
+    return finding.object, finding.library, finding.version
+
+
+def words(symbol: str, version: str | None, architecture: str, release: str) -> dict[str, str]:
+    """Return what the texts of the knowledge table leave open."""
+    family = next(iter(families_of(symbol, version)), None)
+    older = family and _older(family, symbol, version, architecture, release)
+    built = image(release, architecture)
+    return {
+        "symbol": symbol,
+        "older": older or f"{family.former_name(symbol) if family else symbol}@VERSION",
+        "arch": architecture,
+        "release": release,
+        "image": f"quay.io/pypa/{built.name}_{architecture}" if built else f"a system with glibc {release}",
+        "zig": f"{ZIG_TARGETS[architecture]}.{release}",
+        "rust": f"{RUST_TARGETS[architecture]}.{release}",
+    }
+
+
+def build(architecture: str, release: str, *, rust: bool = False) -> str:
+    """Say in a few words where to build for ``release``, which is the remedy that always helps."""
+    built = image(release, architecture)
+    if built is None:
+        way = (
+            f"cargo zigbuild --target {RUST_TARGETS[architecture]}"
+            if rust
+            else f"zig cc -target {ZIG_TARGETS[architecture]}"
+        )
+        return f"build with {way}.{release}"
+    if architecture in OUR_BUILDS:
+        return f"build in {built.name} (docs/building.md)"
+    return f"build in quay.io/pypa/{built.name}_{architecture}"
+
+
+# --- one function a rule ----------------------------------------------------------------------------------------------
+
+
+def _too_new(finding: Finding, target: Target) -> str | None:
+    """Advise on symbol-version-too-new: what asks for it, what is older, where to build."""
+    release, named = target.ceilings.get("GLIBC"), parse(finding.version or "")
+    if release is None or named is None or (finding.hint and finding.hint != WEAK_HINT):
+        return None
+    if finding.symbol is None:
+        return filled(NOBODY, {"release": release}) if named.namespace == "GLIBC" else None
+    if named.namespace != "GLIBC":
+        return _of_a_compiler(finding, target)
+    crate = _crate(finding)
+    if finding.hint == WEAK_HINT:
+        return _weak(finding, target, release, crate)
+    return _of_glibc(finding, target, release, crate)
+
+
+def _of_glibc(finding: Finding, target: Target, release: str, crate: Crate | None) -> str:
+    symbol, version = finding.symbol or "", finding.version
+    family = next(iter(families_of(symbol, version)), None)
+    filling = words(symbol, version, target.arch, release)
+    rust = crate is not None or _is_rust(finding)
+    way = build(target.arch, release, rust=rust)
+    reason = crate.advice if crate else _reason(family, symbol, version, target.arch, release)
+    older = family and _older(family, symbol, version, target.arch, release)
+    if rust:
+        return f"{filled(reason, filling)}: {way}, or by cargo zigbuild --target {filling['rust']}"
+    if family and family.instead:
+        return f"{filled(reason, filling)}: {way}, or {filled(family.instead, filling)}"
+    symver = f', or write __asm__(".symver {symbol},{older}")' if older else ""
+    return f"{filled(reason, filling)}: {way}{symver}"
+
+
+def _reason(family: Family | None, symbol: str, version: str | None, architecture: str, release: str) -> str:
+    """Say why the symbol is newer than the system: as the knowledge table says, else as the symbol tables do."""
+    older = family and _older(family, symbol, version, architecture, release)
+    if family and family.reason:
+        return family.reason
+    if older and family and family.differs:
+        return f"{older} exists on {architecture} and {family.differs}"
+    there = history.at(symbol, release, architecture)
+    if there:
+        return f"{there[-1].version} of it exists on {architecture}, in {there[-1].library} of glibc {release}"
+    first = history.history(symbol, architecture)
+    return f"glibc has it since {first[0].since}" if first else "no glibc that is known here has it"
+
+
+def _older(family: Family, symbol: str, version: str | None, architecture: str, release: str) -> str | None:
+    """Return "pow@GLIBC_2.2.5": what code may ask for in place of ``symbol``, and glibc ``release`` has.
+
+    A version in another library is none: the linker would write the need for the library where it finds it.
+    """
+    if not family.may_use_symver(architecture):
+        return None
+    name = family.former_name(symbol)
+    library = next(
+        (one.library for one in history.history(symbol, architecture) if version in {None, one.version}), None
+    )
+    found = [
+        one for one in history.at(name, release, architecture) if one.library == library and one.version != version
+    ]
+    return f"{name}@{found[-1].version}" if found else None
+
+
+def _weak(finding: Finding, target: Target, release: str, crate: Crate | None) -> str:
+    """Advise on a weak symbol: the code copes, and the loader does not."""
+    way = build(target.arch, release, rust=crate is not None or _is_rust(finding))
+    why = f"{crate.advice}: " if crate else f"{WEAK_HINT.rpartition(': ')[0]}: "
+    return f"{why}{way}"
+
+
+def _of_a_compiler(finding: Finding, target: Target) -> str | None:
+    """Advise on a version of libstdc++ or libgcc, which go by the release of GCC."""
+    gcc = gcc_of(finding.version or "")
+    family = next(iter(families_of(finding.symbol or "", finding.version)), None)
+    if gcc is None and family is None:
+        return None
+    reason = family.reason if family and family.reason else f"{finding.version} came with GCC {gcc}"
+    instead = f", or {family.instead}" if family and family.instead else ""
+    release = target.ceilings["GLIBC"]
+    built = image(release, target.arch)
+    linked = ", whose gcc links what is newer statically" if built else ""
+    return f"{reason}: {build(target.arch, release)}{linked}{instead}"
+
+
+def _missing(finding: Finding, target: Target) -> str | None:
+    """Advise on symbol-missing: who brings an unversioned symbol, or where the system has it."""
+    release = target.ceilings.get("GLIBC")
+    if finding.hint is not None or release is None or finding.symbol is None:
+        return finding.hint
+    there = history.at(finding.symbol, release, target.arch)
+    elsewhere = [one for one in there if finding.version in {None, one.version} and one.library != finding.library]
+    if elsewhere:
+        library = elsewhere[-1].library
+        flag = f"-l{library.partition('.so')[0].removeprefix('lib')}"
+        return f"glibc {release} has it in {library}: {build(target.arch, release)}, and link it with {flag}"
+    family = next(iter(families_of(finding.symbol, finding.version)), None)
+    if there or not history.history(finding.symbol, target.arch):
+        return None
+    reason = _reason(family, finding.symbol, finding.version, target.arch, release)
+    text = f"{reason}: {build(target.arch, release)}, the archives (.a) that are linked in too"
+    return filled(text, words(finding.symbol, finding.version, target.arch, release))
+
+
+def _goes_on(finding: Finding, target: Target) -> str | None:
+    """Advise on weak-version-need, which is no fault."""
+    release = target.ceilings.get("GLIBC")
+    if finding.hint is not None or release is None:
+        return finding.hint
+    return f"nothing has to be done; to be rid of the line on stderr {build(target.arch, release)}"
+
+
+_ADVICE: Final[Mapping[str, Callable[[Finding, Target], str | None]]] = {
+    "symbol-version-too-new": _too_new,
+    "symbol-missing": _missing,
+    "weak-version-need": _goes_on,
+}
+
+
+# --- who asks ---------------------------------------------------------------------------------------------------------
+
+
+def _crate(finding: Finding) -> Crate | None:
+    """Return the Rust crate that asks, where it is one that something is known of."""
+    packages = {site.package for site in finding.sites if site.package}
+    for crate in knowledge().crates:
+        fits = crate.name in packages and any(fnmatchcase(finding.symbol or "", glob) for glob in crate.symbols)
+        if fits and crate.binding in {None, finding.binding} and (crate.name != "std" or _is_rust(finding)):
+            return crate
+    return None
+
+
+def _is_rust(finding: Finding) -> bool:
+    """Tell whether the code that asks is Rust, by its source files; std is a namespace of C++ as well."""
+    files = (file for site in finding.sites for file in (site.file, *(frame.file for frame in site.frames)) if file)
+    return any(file.endswith(".rs") for file in files)

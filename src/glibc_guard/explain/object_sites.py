@@ -1,0 +1,115 @@
+"""The sites of one object: addresses that use a symbol, with the function, the crate and the source line of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Final
+
+from glibc_guard.artifacts import Member
+from glibc_guard.explain.call_sites import Places, call_sites
+from glibc_guard.explain.debug_files import DebugFiles
+from glibc_guard.explain.demangle import demangled, package_of
+from glibc_guard.explain.functions import Functions
+from glibc_guard.explain.object_file import LoadedObject, ObjectFile
+from glibc_guard.explain.references import Wanted
+from glibc_guard.explain.repository_paths import RepositoryPaths, origin, site_of
+from glibc_guard.explain.source_lines import SourceLines
+from glibc_guard.model import Site
+from glibc_guard.settings import Settings
+
+MOST_SITES: Final = 10  # that a finding names
+MOST_LOOKED_AT: Final = 128  # addresses of a symbol whose source line is looked up
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The places of one symbol."""
+
+    sites: tuple[Site, ...]  # the first of the different ones, those in the repository before all others
+    uses: int  # all places
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSites:
+    """The places of all wanted symbols in one object, and what a reader should know of the search."""
+
+    found: Mapping[Wanted, Found]
+    remarks: tuple[str, ...]
+
+
+def sites_in(file: ObjectFile, member: Member, wanted: frozenset[Wanted], settings: Settings) -> ObjectSites:
+    """Return where the object in ``file`` uses each of ``wanted``; raises ElfError."""
+    loaded = LoadedObject.of(file)
+    locator = _Locator(loaded, member, settings)
+    found = call_sites(loaded, locator.functions, wanted)
+    sites = {one: _found(places, locator) for one, places in found.items() if places.code or places.data}
+    return ObjectSites(sites, locator.remarks)
+
+
+def _found(places: Places, locator: _Locator) -> Found:
+    in_code = (locator.site(address) for address in _sample(sorted(places.code), locator.functions))
+    in_data = (locator.data_site(address) for address in sorted(places.data)[:MOST_LOOKED_AT])
+    different = dict.fromkeys(chain(in_code, in_data))
+    sites = sorted(different, key=lambda site: (not site.in_repository, site.line is None))
+    return Found(tuple(sites[:MOST_SITES]), len(places.code) + len(places.data))
+
+
+def _sample(addresses: Sequence[int], functions: Functions) -> list[int]:
+    """Return some of ``addresses``: the first in every function, then the second in every function, and so on."""
+    if len(addresses) <= MOST_LOOKED_AT:
+        return [*addresses]
+    by_function: dict[int, list[int]] = {}
+    for address in addresses:
+        by_function.setdefault(functions.start_of(address), []).append(address)
+    in_turn: Iterable[int | None] = chain.from_iterable(zip_longest(*by_function.values()))
+    return [address for address in in_turn if address is not None][:MOST_LOOKED_AT]
+
+
+class _Locator:
+    """What tells of an address of one object where it is in the source."""
+
+    def __init__(self, loaded: LoadedObject, member: Member, settings: Settings) -> None:
+        self.functions = Functions(loaded)
+        self._companions = DebugFiles(settings.debug_dirs, member.file)
+        self._lines = SourceLines(loaded.file.data, member.path, self._companions, self._demangled)
+        self._paths = RepositoryPaths(settings.repository or Path.cwd(), settings.path_prefixes)
+        self._packages: dict[str, str | None] = {}  # of functions by their names as they are shown
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return (*self._companions.remarks, *self._lines.remarks)
+
+    def site(self, address: int) -> Site:
+        """Return the site of an instruction."""
+        site = site_of(self._function(address), self._lines.frames(address), self._paths)
+        package = self._packages.get(site.function or "") or _crate(site.file)
+        return replace(site, function=site.function or self._nameless(address), package=package)
+
+    def data_site(self, address: int) -> Site:
+        """Return the site of a pointer in data: a table of functions, a variable."""
+        name = self.functions.data_at(address)
+        if name is None:
+            return Site(function=f"data@{address:#x}")
+        return Site(function=f"{demangled(name)} (data)", package=package_of(name))
+
+    def _function(self, address: int) -> str | None:
+        function = self.functions.at(address)
+        return None if function is None or function.name is None else self._demangled(function.name)
+
+    def _nameless(self, address: int) -> str:
+        function = self.functions.at(address)
+        return f"code@{address:#x}" if function is None else f"fn@{function.start:#x}"
+
+    def _demangled(self, name: str) -> str:
+        shown = demangled(name)
+        self._packages.setdefault(shown, package_of(name))
+        return shown
+
+
+def _crate(file: str | None) -> str | None:
+    """Return the crate that a file was unpacked from, which C code in a crate is of as well."""
+    found = origin(file) if file is not None else None
+    return found.name if found is not None and found.kind in {"crate", "rust std"} else None

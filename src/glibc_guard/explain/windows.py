@@ -1,0 +1,85 @@
+"""Finds, in megabytes of code, the few bytes that can be a displacement to one of a few addresses.
+
+A displacement is an address minus the place that it stands at. Within a window of code its upper half can only have a
+few values, so that a regular expression, which runs in C, finds the candidates, and each is then verified exactly.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+WINDOW: Final = 512 * 1024  # bytes
+CLUSTER: Final = 1024 * 1024  # bytes: targets that are closer together than this are looked for as one range
+FREQUENT: Final = frozenset({0x00, 0xFF})  # bytes that code is full of
+LONGEST: Final = 16  # bytes from the first that is searched for to the end of the instruction
+
+
+def byte_class(values: Sequence[int]) -> bytes:
+    """Return a regular expression for one byte of ``values``."""
+    return b"[" + b"".join(b"\\x%02x" % value for value in values) + b"]"
+
+
+def windows(size: int) -> Iterator[tuple[int, int]]:
+    """Yield first and last offset of each window of ``size`` bytes."""
+    return ((start, min(start + WINDOW, size)) for start in range(0, size, WINDOW))
+
+
+def clusters(addresses: Collection[int]) -> list[tuple[int, int]]:
+    """Return the ranges that ``addresses`` lie in."""
+    found: list[tuple[int, int]] = []
+    for address in sorted(addresses):
+        if found and address - found[-1][1] < CLUSTER:
+            found[-1] = (found[-1][0], address)
+        else:
+            found.append((address, address))
+    return found
+
+
+def upper_halves(ranges: Sequence[tuple[int, int]], first: int, last: int) -> dict[int, list[int]]:
+    """Return the values of byte 3 of a displacement from code at ``first`` … ``last``, and for each those of byte 2."""
+    halves: set[int] = set()
+    for low, high in ranges:
+        lowest, highest = max(low - last - LONGEST, -(1 << 31)), min(high - first, (1 << 31) - 1)
+        halves.update(range(lowest >> 16, (highest >> 16) + 1))
+    found: dict[int, list[int]] = {}
+    for half in sorted(halves):
+        found.setdefault(half >> 8 & 0xFF, []).append(half & 0xFF)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Opcodes:
+    """What stands before a displacement: ``last`` are the bytes just before it, ``openings`` the same more exactly."""
+
+    last: bytes  # a regular expression for one byte
+    openings: tuple[bytes, ...]  # regular expressions that begin with a fixed byte where that can be
+
+
+def displacements(code: memoryview, base: int, targets: Collection[int], opcodes: Opcodes) -> Iterator[int]:
+    """Yield the offset in ``code``, which lies at ``base``, of each 32-bit displacement that leads to a target.
+
+    The place that it is counted from is its own end.
+    """
+    ranges = clusters(targets)
+    unpack = struct.Struct("<i").unpack_from
+    last = len(code) - 4
+    for start, end in windows(len(code)):
+        for top, lower in upper_halves(ranges, base + start, base + end).items():
+            for pattern, back in _patterns(opcodes, byte_class(lower) + b"\\x%02x" % top, top):
+                for match in pattern.finditer(code, start, min(end + LONGEST, len(code))):
+                    at = match.end() - back
+                    if at <= last and base + at + 4 + unpack(code, at)[0] in targets:
+                        yield at
+
+
+def _patterns(opcodes: Opcodes, upper: bytes, top: int) -> Iterator[tuple[re.Pattern[bytes], int]]:
+    """Yield patterns whose matches end so many bytes behind the beginning of a displacement."""
+    if top in FREQUENT:
+        for opening in opcodes.openings:  # looking ahead, so that the next match may begin inside of this one
+            yield re.compile(opening + b"(?=.." + upper + b")", re.DOTALL), 0
+    else:  # a rare fixed byte is found many times faster than one of a class: memchr does it
+        yield re.compile(b"\\x%02x(?<=" % top + opcodes.last + b".." + upper + b")", re.DOTALL), 4

@@ -1,0 +1,68 @@
+"""Where an object uses a symbol, as a disassembler tells: the other opinion that call sites are held against."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def slots(path: Path, symbol: str) -> set[int]:
+    """Return the addresses of the slots of ``symbol``, by readelf; not those of data."""
+    text = subprocess.run(["readelf", "-rW", path], check=True, capture_output=True, text=True).stdout
+    found = re.finditer(
+        rf"^([0-9a-f]+) +[0-9a-f]+ +R_\w*?(GLOB_DAT|JUMP_SLO\w*|COPY) +[0-9a-f]+ +{symbol}(?:@|\s)", text, re.MULTILINE
+    )
+    return {int(match[1], 16) for match in found}
+
+
+def stub(path: Path, symbol: str) -> int | None:
+    """Return the address of a function's canonical PLT entry, by readelf; None where it has none."""
+    text = subprocess.run(["readelf", "-W", "--dyn-syms", path], check=True, capture_output=True, text=True).stdout
+    found = re.search(rf": 0*([1-9a-f][0-9a-f]*) .* UND {symbol}@", text)
+    return int(found[1], 16) if found else None
+
+
+def uses(path: Path, symbol: str, arch: str = "x86_64") -> set[int]:
+    """Return the addresses of all instructions outside of the PLT that use ``symbol``."""
+    tool = "llvm-objdump" if arch == "aarch64" else "objdump"
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed: apt-get install llvm binutils")
+    text = subprocess.run([tool, "-d", path], check=True, capture_output=True, text=True).stdout
+    found: set[int] = set()
+    wanted = slots(path, symbol)
+    canonical = stub(path, symbol)
+    in_plt, pages = False, dict[str, int]()
+    for line in text.splitlines():
+        if line.startswith("Disassembly of section"):
+            in_plt = ".plt" in line
+        if re.match(r"^[0-9a-f]+ <", line):
+            pages = {}
+        instruction = re.match(r"\s*([0-9a-f]+):\s(?:[0-9a-f]{2,8} )+\s*(\S.*)$", line)
+        if in_plt or instruction is None:
+            continue
+        address, words = int(instruction[1], 16), instruction[2]
+        named = re.search(rf"<{symbol}@plt>", words) or (canonical and re.search(rf"\$0x{canonical:x}\b", words))
+        comment = re.search(r"# (?:0x)?([0-9a-f]+)", words)
+        absolute = re.search(r"(?:ds:|\*|[\s,$])0x([0-9a-f]{5,})(?:,|$)", words)
+        of_page = _of_page(words, pages)
+        if named or any(
+            one in wanted for one in (comment and int(comment[1], 16), absolute and int(absolute[1], 16), of_page)
+        ):
+            found.add(address)
+    return found
+
+
+def _of_page(words: str, pages: dict[str, int]) -> int | None:
+    """Return the address that an instruction of aarch64 adds up; ``pages`` are what ADRP put into registers."""
+    adrp = re.match(r"adrp\s+(\w+), (?:#)?0x([0-9a-f]+)", words)
+    if adrp:
+        pages[adrp[1]] = int(adrp[2], 16)
+        return None
+    used = re.match(r"(?:ldr|add|str)\w*\s+(\w+), \[?(x\d+),? ?#?(0x[0-9a-f]+|\d+)?", words)
+    if used and used[2] in pages:
+        return pages[used[2]] + int(used[3] or "0", 0)
+    return None

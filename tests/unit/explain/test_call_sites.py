@@ -1,0 +1,97 @@
+"""Call sites beside what a disassembler says: every one found, none that is none, the address of the instruction."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from glibc_guard.elf import read_object
+from glibc_guard.explain.call_sites import call_sites
+from glibc_guard.explain.functions import Functions
+from glibc_guard.explain.object_file import LoadedObject, ObjectFile
+from glibc_guard.explain.references import Wanted
+from unit.explain.disassembly import uses
+from unit.explain.using import FUNCTIONS, build, compiler
+
+SHARED = ("-shared", "-fPIC")
+LINKAGES = {
+    "shared": SHARED,
+    "shared, bound at once": (*SHARED, "-Wl,-z,now", "-Wl,-z,relro"),
+    "shared, lazy": (*SHARED, "-Wl,-z,lazy"),
+    "shared, no PLT": (*SHARED, "-fno-plt"),
+    "PIE": ("-fPIE", "-pie"),
+    "PIE, no PLT": ("-fPIE", "-pie", "-fno-plt"),
+    "fixed": ("-fno-pie", "-no-pie"),
+    "fixed, no PLT": ("-fno-pie", "-no-pie", "-fno-plt"),
+    "IBT": (*SHARED, "-fcf-protection=full", "-Wl,-z,ibtplt"),
+    "IBT, PIE, lazy": ("-fPIE", "-pie", "-fcf-protection=full", "-Wl,-z,ibtplt,-z,lazy"),
+    "old style text": (*SHARED, "-Wl,-z,noseparate-code"),
+}
+
+
+def found(path: Path) -> dict[str, tuple[set[int], set[int]]]:
+    with ObjectFile.of_path(path) as file:
+        loaded = LoadedObject.of(file)
+        asked = {
+            symbol.name: Wanted(symbol.name, symbol.version)
+            for symbol in read_object(str(path), path.stat().st_size, file).undefined
+            if symbol.name in FUNCTIONS
+        }
+        places = call_sites(loaded, Functions(loaded), frozenset(asked.values()))
+        return {
+            name: (places[one].code, places[one].data) if one in places else (set(), set())
+            for name, one in asked.items()
+        }
+
+
+def agree(path: Path, arch: str = "x86_64") -> None:
+    for symbol, (code, data) in found(path).items():
+        assert code == uses(path, symbol, arch), symbol
+        assert bool(data) == (symbol == "log")
+        assert code or data, symbol
+
+
+@pytest.mark.parametrize("optimisation", ["-O0", "-O2", "-O3"])
+@pytest.mark.parametrize("linkage", LINKAGES)
+def test_gcc(linkage: str, optimisation: str, tmp_path: Path) -> None:
+    agree(build(tmp_path, compiler("gcc"), optimisation, *LINKAGES[linkage]))
+
+
+@pytest.mark.parametrize("optimisation", ["-O0", "-O2"])
+@pytest.mark.parametrize("linkage", ["shared", "shared, no PLT", "PIE", "fixed"])
+def test_clang_and_lld(linkage: str, optimisation: str, tmp_path: Path) -> None:
+    agree(build(tmp_path, compiler("zig"), optimisation, *LINKAGES[linkage]))
+
+
+@pytest.mark.parametrize("optimisation", ["-O0", "-O2"])
+@pytest.mark.parametrize("linkage", ["shared", "shared, no PLT", "PIE", "fixed"])
+def test_aarch64(linkage: str, optimisation: str, tmp_path: Path) -> None:
+    path = build(tmp_path, compiler("zig", "aarch64"), optimisation, *LINKAGES[linkage])
+    agree(path, "aarch64")
+
+
+@pytest.mark.parametrize("linkage", ["shared", "shared, no PLT", "PIE", "fixed"])
+def test_i686(linkage: str, tmp_path: Path) -> None:
+    path = build(tmp_path, compiler("zig", "i686"), "-O1", *LINKAGES[linkage])
+    for symbol, (code, data) in found(path).items():
+        assert (bool(code), bool(data)) == (symbol != "log", symbol == "log"), symbol
+
+
+@pytest.mark.parametrize("arch", ["ppc64le", "s390x", "riscv64"])
+def test_data_on_other_processors(arch: str, tmp_path: Path) -> None:
+    path = build(tmp_path, compiler("zig", arch), "-O1", *SHARED)
+    places = found(path)
+    assert len(places["log"][1]) == 1
+    assert not any(code for code, _ in places.values())
+
+
+@pytest.mark.parametrize("linkage", LINKAGES)
+def test_the_same_without_symbols_and_section_headers(linkage: str, tmp_path: Path) -> None:
+    path = build(tmp_path, compiler("gcc"), "-O2", *LINKAGES[linkage])
+    before = found(path)
+    subprocess.run(["strip", path], check=True)
+    data = bytearray(path.read_bytes())
+    data[0x28:0x30] = bytes(8)  # e_shoff
+    data[0x3C:0x40] = bytes(4)  # e_shnum, e_shstrndx
+    path.write_bytes(data)
+    assert found(path) == before

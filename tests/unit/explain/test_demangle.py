@@ -1,0 +1,40 @@
+import sys
+import time
+
+import pytest
+
+from glibc_guard.explain.demangle import LONGEST, demangled, package_of
+
+NAMES = {
+    "_ZN4core3fmt9Formatter3pad17h9b2b3a0e5b4d1b31E": ("core::fmt::Formatter::pad", "core"),
+    "_RNvMNtNtNtNtCsixDYL9TCqmG_3std3sys3pal4unix4timeNtB2_8Timespec3now": (
+        "<std::sys::pal::unix::time::Timespec>::now",
+        "std",
+    ),
+    "_ZN6plasma12_GLOBAL__N_117GenerateEnumNamesEPKPKcii.constprop.0": (
+        "plasma::(anonymous namespace)::GenerateEnumNames(char const* const*, int, int)",
+        "plasma",
+    ),
+    "_ZTv0_n24_N3ray4coreD1Ev": ("virtual thunk to ray::core::~core()", "ray"),
+    "_ZN3std9panicking12default_hook17h0123456789abcdefE.llvm.1234": ("std::panicking::default_hook", "std"),
+    "_Z5scored": ("score(double)", None),
+    "_ZN12_GLOBAL__N_13fooEv": ("(anonymous namespace)::foo()", None),
+    "main": ("main", None),
+    "read_config.part.0.cold": ("read_config", None),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names(name: str) -> None:
+    shown, package = NAMES[name]
+    assert package_of(name) == package
+    if sys.version_info >= (3, 11) or not name.startswith("_"):
+        assert demangled(name) == shown
+
+
+@pytest.mark.parametrize("name", ["_ZN" + "9" * 5000, "_Z" + "P" * 8000 + "i", "_R" + "NvC" * 2000, "\0"])
+def test_a_hostile_name_is_bounded(name: str) -> None:
+    start = time.monotonic()
+    assert len(demangled(name)) <= LONGEST
+    package_of(name)
+    assert time.monotonic() - start < 2
