@@ -1,4 +1,4 @@
-"""Bounds on what an artifact may ask of the machine that reads it. Each has a name, which its error and the user give."""
+"""Bounds on what an artifact may ask of the machine that reads it; each has a name, which its error tells."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ class Limits:
     header_bytes: int = _bound(4 * MEBIBYTE, "what a tar archive has between two members: headers, padding", "bytes")
     metadata_bytes: int = _bound(64 * MEBIBYTE, "RECORD and WHEEL of a wheel, each", "bytes")
     nested_archive_bytes: int = _bound(512 * MEBIBYTE, "an archive inside an archive, which is held in memory", "bytes")
-    sequential_object_bytes: int = _bound(1024 * MEBIBYTE, "an ELF object in a tar, where nothing can be read twice", "bytes")
+    sequential_object_bytes: int = _bound(
+        1024 * MEBIBYTE, "an ELF object in a tar, where nothing can be read twice", "bytes"
+    )
     retained_bytes: int = _bound(
-        16 * MEBIBYTE, "of each ELF object that is being inflated, what is held; less costs passes, more costs memory", "bytes"
+        16 * MEBIBYTE,
+        "of each ELF object that is being inflated, what is held; less costs passes, more costs memory",
+        "bytes",
     )
     passes: int = _bound(16, "how often one ELF object is inflated, where its tables are far apart")
     name_bytes: int = _bound(65_536, "a path, or a name in an ELF object", "bytes")

@@ -8,7 +8,7 @@ import io
 import os
 import struct
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +77,7 @@ def read_zip(data: bytes) -> None:
 def read_tar(data: bytes) -> None:
     """Read every member of a tar archive, compressed or not."""
     with contextlib.suppress(ArtifactError):
-        _through(tar_members(decompressed(io.BytesIO(data), data[:8]), LIMITS))
+        _through(tar_members(decompressed(io.BytesIO(data), data[:8]), LIMITS, len(data)))
 
 
 def read_deb(data: bytes) -> None:
@@ -196,7 +196,7 @@ class AtOnce(Executor):
 
 
 def read_anything(data: bytes) -> None:
-    """Read a file of any kind by its content, as `check` does: programs of other systems, texts, archives in archives."""
+    """Read a file of any kind by its content, as `check` does: programs of other systems, texts, nested archives."""
     path = _folder() / "artifact"
     path.write_bytes(data)
     for artifact in read_artifact(str(path), LIMITS, AtOnce()):

@@ -157,8 +157,8 @@ def metadata() -> list[bytes]:
     return [
         b'pkg/m.so,sha256=xYz_-,12\n"a,b.py",,\na-1.dist-info/RECORD,,\n',
         b"Wheel-Version: 1.0\nTag: cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64\n\nTag: py2.py3-none-any\n",
-        b"import sys, os\nsys.setdlopenflags(os.RTLD_GLOBAL)\nfrom . import core as c, other\nsys.setdlopenflags(0)\n"
         b"ctypes.CDLL('libfoo.so', mode=ctypes.RTLD_GLOBAL)\n",
+        b"import sys, os\nsys.setdlopenflags(os.RTLD_GLOBAL)\nfrom . import core as c, other\nsys.setdlopenflags(0)\n",
     ]
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from glibc_guard.artifacts.bombs import refuse_bomb
 from glibc_guard.artifacts.deb import AR_MAGIC, deb_members, is_deb
-from glibc_guard.limits import Limits
 from glibc_guard.artifacts.member import (
     ArtifactError,
     AsStream,
@@ -24,6 +24,7 @@ from glibc_guard.artifacts.member import (
     printable,
     unreadable,
 )
+from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import ArtifactKind, InstalledWheel, WheelFacts
 
 ELF_MAGIC: Final = b"\x7fELF"
@@ -55,7 +56,9 @@ Opener: TypeAlias = Callable[[RandomAccess, Limits], Iterator[Member]]
 class OpenArtifact:
     """An artifact whose members are read one after the other; use it as a context manager."""
 
-    def __init__(self, path: str, kind: ArtifactKind, size: int | None, members: Iterator[Member]) -> None:
+    def __init__(
+        self, path: str, kind: ArtifactKind, size: int | None, members: Iterator[Member], limits: Limits
+    ) -> None:
         """Wrap ``members``."""
         self.path = path
         self.kind = kind
@@ -67,6 +70,7 @@ class OpenArtifact:
         self.archives: dict[str, int] = {}  # archives inside, wheels too: path → bytes; complete likewise
         self.file: DiskFile | None = None  # closed with the artifact
         self._members = members
+        self._limits = limits
 
     def __enter__(self) -> Self:
         """Return self."""
@@ -79,7 +83,13 @@ class OpenArtifact:
 
     def members(self) -> Iterator[Member]:
         """Yield each regular file once; ``kind`` is final when the last one was given. Raises ArtifactError."""
-        for member in self._members:
+        inflated = 0
+        for count, member in enumerate(self._members, 1):
+            if count > self._limits.members:
+                raise ArtifactError(beyond("more members than that", "members", self._limits.members))
+            inflated += member.size
+            if self.kind != "folder":
+                refuse_bomb(inflated, inflated, self._limits)
             if self.kind == "tar":
                 self.kind = _kind_of_tar(self.path, member.path)
             if member.archive:
@@ -118,7 +128,9 @@ def _open_folder(path: str, limits: Limits) -> OpenArtifact:
     from glibc_guard.artifacts.folder import folder_members  # noqa: PLC0415  # lazy, like the reader of each kind
     from glibc_guard.artifacts.site_packages import installed_wheels  # noqa: PLC0415  # lazy
 
-    opened = OpenArtifact(path, "folder", None, _with_nested(folder_members(Path(path)), limits, 1))
+    opened = OpenArtifact(
+        path, "folder", None, _with_nested(folder_members(Path(path)), limits, limits.nesting), limits
+    )
     opened.installed = installed_wheels(Path(path))
     return opened
 
@@ -129,19 +141,22 @@ def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenA
         raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")
     if start.startswith(ELF_MAGIC):
         only = Member(printable(path), file.size, lambda: PlainContent(file), file=Path(path))
-        return OpenArtifact(path, "elf", file.size, iter([only]))
+        return OpenArtifact(path, "elf", file.size, iter([only]), limits)
     if opener is None:
         raise ArtifactError(_what_else(start))
     if path.lower().endswith(".whl"):
         members, facts, record = _wheel(Path(path).name, file, limits)
-        opened = OpenArtifact(path, "wheel", file.size, _with_nested(iter(members), limits, 1))
+        opened = OpenArtifact(path, "wheel", file.size, _with_nested(iter(members), limits, limits.nesting), limits)
         opened.wheel, opened.record = facts, record
         return opened
     kind: ArtifactKind = "deb" if opener is deb_members else "tar" if opener is _tar_members else "zip"
-    depth = 1
+    depth = limits.nesting
     if kind == "zip" and path.endswith(".conda"):
-        kind, depth = "conda", 2  # its payload is a tar inside the zip, which is no nesting of the user's
-    return OpenArtifact(path, kind, file.size, _with_nested(opener(file, limits), limits, depth))
+        kind, depth = (
+            "conda",
+            limits.nesting + 1,
+        )  # its payload is a tar inside the zip, which is no nesting of the user's
+    return OpenArtifact(path, kind, file.size, _with_nested(opener(file, limits), limits, depth), limits)
 
 
 def _opener(start: bytes) -> Opener | None:
@@ -168,9 +183,9 @@ def _wheel(name: str, file: RandomAccess, limits: Limits) -> tuple[list[Member],
     from glibc_guard.artifacts.wheel import Record, wheel_facts  # noqa: PLC0415  # lazy
     from glibc_guard.artifacts.zip_archive import zip_members  # noqa: PLC0415  # lazy
 
-    record = Record()
+    record = Record(limits)
     members = list(zip_members(file, limits, record.read_whole))
-    facts = wheel_facts(name, members)
+    facts = wheel_facts(name, members, limits)
     record.load(members)
     return members, facts, record
 
@@ -185,14 +200,12 @@ def _tar_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
     from glibc_guard.artifacts.tar_archive import decompressed, tar_members  # noqa: PLC0415  # lazy
 
     stream = io.BufferedReader(AsStream(file))
-    yield from tar_members(decompressed(stream, file.read_at(0, 8)), limits)
+    yield from tar_members(decompressed(stream, file.read_at(0, 8)), limits, file.size)
 
 
 def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Iterator[Member]:
     """Replace each archive among ``members`` by its own members, ``depth`` levels deep; deeper ones are unreadable."""
-    for count, member in enumerate(members, 1):
-        if count > limits.members:
-            raise ArtifactError(f"more than {limits.members} members (limit members)")
+    for member in members:
         if member.link is not None or not member.path.lower().endswith(ARCHIVE_SUFFIXES):
             yield member
             continue
@@ -211,7 +224,11 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
                 yield unreadable(
                     member.path,
                     member.size,
-                    "an archive nested more than one level deep is not opened: check it by itself",
+                    beyond(
+                        "an archive in an archive in an archive (it can be checked by itself)",
+                        "nesting",
+                        limits.nesting,
+                    ),
                 )
             else:
                 yield dataclasses.replace(member, archive=True)
@@ -231,10 +248,8 @@ def _same(content: Content) -> Content:
 
 def _inside(member: Member, content: Content, opener: Opener, limits: Limits, depth: int) -> Iterator[Member]:
     if member.size > limits.nested_archive_bytes:
-        raise ArtifactError(
-            f"a nested archive of {member.size} bytes is larger than the limit nested_archive_bytes "
-            f"({limits.nested_archive_bytes}): check it by itself"
-        )
+        what = f"a nested archive of {member.size} bytes (it can be checked by itself)"
+        raise ArtifactError(beyond(what, "nested_archive_bytes", limits.nested_archive_bytes))
     data = content.read(0, member.size)
     content.verify()
     content.close()

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import RecordProblem, WheelFacts
 
-MAX_PASSES: Final = 16
 WINDOW: Final = 4 * 1024 * 1024  # bytes
 
 #: Starts a new pass over the content, in pieces, from its first byte; raises ArtifactError where it is damaged.
@@ -190,10 +190,10 @@ class StreamedContent:
     two costs another pass.
     """
 
-    def __init__(self, pieces: Pieces, retained: int) -> None:
-        """Serve what ``pieces`` yields."""
+    def __init__(self, pieces: Pieces, retained: int, passes: int = Limits().passes) -> None:
+        """Serve what ``pieces`` yields, in so many ``passes`` at most."""
         self._start_pass = pieces
-        self._retained = retained
+        self._retained, self._most_passes = retained, passes
         self._head = bytearray()
         self._pieces = pieces()
         self._window: deque[tuple[int, bytes]] = deque()  # the latest pieces, each with its offset
@@ -244,10 +244,8 @@ class StreamedContent:
     def _read_beyond(self, position: int, end: int) -> bytes:
         if self._window and position < self._window[0][0]:
             self._passes += 1
-            if self._passes > MAX_PASSES:
-                raise ArtifactError(
-                    f"its tables are spread so that reading takes more than {MAX_PASSES} passes over it"
-                )
+            if self._passes > self._most_passes:
+                raise ArtifactError(beyond("its tables are spread over the file", "passes", self._most_passes))
             self._pieces, self._produced = self._start_pass(), 0
             self._window.clear()
         while self._produced < end and self._advance(position):

@@ -72,9 +72,7 @@ def to_page_end(address: int) -> int:
 class Image:
     """Reads by virtual address through the PT_LOAD segments."""
 
-    def __init__(
-        self, data: Bytes, segments: tuple[ProgramHeader, ...], allowance: Allowance | None = None
-    ) -> None:
+    def __init__(self, data: Bytes, segments: tuple[ProgramHeader, ...], allowance: Allowance | None = None) -> None:
         """Map ``segments``, the PT_LOAD entries; those that share a page map the same page of the file."""
         self._data = data
         self.allowance = allowance or Allowance()
