@@ -15,6 +15,8 @@ import click
 from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load, repository_root
 from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status
+from glibc_guard.interruption import ending_on_signals
+from glibc_guard.limits import Limits, limited
 from glibc_guard.model import Report
 from glibc_guard.output import (
     FORMATS,
@@ -28,7 +30,7 @@ from glibc_guard.output import (
 )
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
-from glibc_guard.settings import member_glob, size_glob, toolchain_text
+from glibc_guard.settings import limit_name, member_glob, size_glob, toolchain_text
 from glibc_guard.sizes import size_in_bytes
 from glibc_guard.targets import TargetError, resolve
 from glibc_guard.targets.glibc import ARCHITECTURES
@@ -38,6 +40,13 @@ SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
 PATHS = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 NO_COLOR = click.option("--no-color", is_flag=True, help="Plain text; so does the environment variable NO_COLOR.")
 JOBS = click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Threads; by default one a processor.")
+LIMIT = click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="A bound on what an artifact may ask of this machine, as its error names it. Repeat; see docs/security.md.",
+)
 FORMAT = click.option(
     "--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Repeat, with --output, for several reports."
 )
@@ -123,6 +132,7 @@ def cli() -> None:
     metavar="FROM=TO",
     help="Source files of a build in FROM lie in the folder TO of the repository. Repeat; adds to the configuration.",
 )
+@LIMIT
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
@@ -145,6 +155,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     no_explain: bool,
     debug_dirs: tuple[Path, ...],
     path_prefixes: tuple[str, ...],
+    limits: tuple[str, ...],
     jobs: int | None,
     config: Path | None,
     quiet: bool,
@@ -166,6 +177,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
             baseline=compared,
             baseline_required=baseline_required or settings.baseline_required,
             together=together or settings.together,
+            limits=_bounds(limits, settings.limits),
             jobs=jobs or settings.jobs,
             require=(*settings.require, *_each("--require", require, member_glob)),
             forbid=(*settings.forbid, *_each("--forbid", forbid, member_glob)),
@@ -189,13 +201,16 @@ def check_command(  # noqa: PLR0913  # one parameter an option
 
 @cli.command()
 @PATHS
+@LIMIT
 @JOBS
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
 @NO_COLOR
-def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool) -> None:
+def show(*, paths: tuple[str, ...], limits: tuple[str, ...], jobs: int | None, form: str, no_color: bool) -> None:
     """Tell what each artifact needs and where it runs; findings do not fail it."""
     with _exit_status_for_errors():
-        report = _checked(paths, Settings(jobs=jobs, allow_empty=True, explain=False), quiet=False)
+        report = _checked(
+            paths, Settings(jobs=jobs, allow_empty=True, explain=False, limits=_bounds(limits, Limits())), quiet=False
+        )
         name = "needs" if form == "text" else form
         write(render(report, name, color=_color(no_color), width=_width()), None)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
@@ -208,17 +223,25 @@ def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool)
     "--format", "formats", multiple=True, type=click.Choice(FORMATS_WITHOUT_FINDINGS), help="Repeat, as for `check`."
 )
 @OUTPUT
+@LIMIT
 @JOBS
 @NO_COLOR
-def diff_command(  # one parameter an option
-    *, old: str, new: str, formats: tuple[str, ...], outputs: tuple[str, ...], jobs: int | None, no_color: bool
+def diff_command(  # noqa: PLR0913  # one parameter an option
+    *,
+    old: str,
+    new: str,
+    formats: tuple[str, ...],
+    outputs: tuple[str, ...],
+    limits: tuple[str, ...],
+    jobs: int | None,
+    no_color: bool,
 ) -> None:
     """Tell what changed from OLD to NEW, which are artifacts or JSON reports; OLD may be pypi:NAME[==VERSION] too."""
     with _exit_status_for_errors():
         wanted = destinations(formats, outputs)
         refuse_overwriting([old, new], [path for _, path in wanted if path is not None], _working_folder())
         with progress_bar(visible=sys.stderr.isatty()) as progress:
-            report = diff(old, new, jobs=jobs, progress=progress)
+            report = diff(old, new, jobs=jobs, limits=_bounds(limits, Limits()), progress=progress)
         for name, path in wanted:
             form = name if name == "json" else f"{name} of changes"
             write(render(report, form, color=_color(no_color), width=_width()), path)
@@ -293,6 +316,19 @@ def _each(option: str, texts: Sequence[str], accepted: Callable[[str], str]) -> 
         raise UsageError(f"{option}: {error}") from error
 
 
+def _bounds(texts: Sequence[str], limits: Limits) -> Limits:
+    given = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not value:
+            raise UsageError(f"--limit {text}: write NAME=NUMBER, like nested-archive-bytes=2GiB")
+        try:
+            given[_each("--limit", [name.strip()], limit_name)[0]] = size_in_bytes(value)
+        except ValueError as error:
+            raise UsageError(f"--limit {text}: {error}") from error
+    return limited(given, limits)
+
+
 def _limit(text: str) -> tuple[str, int]:
     glob, _, size = text.rpartition("=")
     if not glob:
@@ -324,13 +360,11 @@ def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report
 @contextmanager
 def _exit_status_for_errors() -> Iterator[None]:
     try:
-        yield
+        with ending_on_signals():
+            yield
     except (UsageError, ConfigError, TargetError, OutputError) as error:
         click.echo(f"glibc-guard: {plain(str(error))}", err=True)
         sys.exit(EXIT_USAGE)
-    except KeyboardInterrupt:
-        click.echo("glibc-guard: interrupted", err=True)
-        sys.exit(130)
     except Exception as error:
         if os.environ.get("GLIBC_GUARD_DEBUG"):
             raise

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +49,10 @@ def check(
     source = None if settings.baseline is None else _opened(settings.baseline)
     if source is None and settings.baseline_required:
         raise UsageError(NO_BASELINE)
-    with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
-        read = partial(read_artifact, limits=limits or Limits(), pool=pool, progress=progress, meanwhile=_import_rules)
+    with _threads(settings.jobs) as pool:
+        read = partial(
+            read_artifact, limits=limits or settings.limits, pool=pool, progress=progress, meanwhile=_import_rules
+        )
         origins = [(path, item) for path in paths for item in read(path)]
         from glibc_guard.ignores import IgnoreList  # noqa: PLC0415  # lazy, see _import_rules
         from glibc_guard.judging import judged  # noqa: PLC0415  # lazy, see _import_rules
@@ -58,17 +61,25 @@ def check(
         reports = judged([artifact for _, artifact in origins], settings, ignores)
         remarks: tuple[str, ...] = ()
         if source is not None:
-            comparer = _comparer(source, _reader(limits, pool, progress), index)
+            comparer = _comparer(source, _reader(limits or settings.limits, pool, progress), index)
             reports, remarks = comparer.judged(reports, settings, ignores)
         if settings.explain and any(finding.version or finding.symbol for one in reports for finding in one.findings):
             from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
 
-            reports = explained(reports, [path for path, _ in origins], Reading(settings, limits or Limits(), pool))
+            reports = explained(
+                reports, [path for path, _ in origins], Reading(settings, limits or settings.limits, pool)
+            )
     return _report(_advised(reports), (*ignores.remarks(), *remarks))
 
 
 def diff(
-    old: str, new: str, *, jobs: int | None = None, progress: Progress | None = None, index: PackageIndex | None = None
+    old: str,
+    new: str,
+    *,
+    jobs: int | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+    index: PackageIndex | None = None,
 ) -> Report:
     """Tell what changed from ``old`` to ``new``, without a judgement; the verdict is "unreadable" or "pass".
 
@@ -78,11 +89,23 @@ def diff(
     source, other = _opened(old), _opened(new)
     if other.requirement is not None:
         raise UsageError(f"{new}: only the first of the two may come from an index")
-    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        read = _reader(None, pool, progress)
+    with _threads(jobs) as pool:
+        read = _reader(limits, pool, progress)
         reports = read(new) if other.report is None else other.report.artifacts
         reports, remarks = _comparer(source, read, index).told(reports)
     return _report(reports, remarks)
+
+
+@contextmanager
+def _threads(jobs: int | None) -> Iterator[Executor]:
+    """Give a pool; where the work ends early its threads are not waited for, and start nothing more."""
+    pool = ThreadPoolExecutor(jobs or os.cpu_count() or 1)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def _refuse_unknown(targets: Sequence[str]) -> None:

@@ -128,7 +128,7 @@ def _replace(path: Path, data: bytes) -> None:
         os.umask(mask)
         os.chmod(aside, 0o666 & ~mask)  # noqa: PTH101  # mkstemp gives a name, readable by the owner alone
         os.replace(aside, path)  # noqa: PTH105
-    except OSError:
+    except BaseException:  # a signal too
         with contextlib.suppress(OSError):
             os.unlink(aside)  # noqa: PTH108
         raise

@@ -9,13 +9,12 @@ import os
 import struct
 import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from glibc_guard.artifacts import ArtifactError, Limits, Member
-from glibc_guard.artifacts.archive import open_artifact
+from glibc_guard.artifacts.archive import open_file
 from glibc_guard.artifacts.deb import deb_members
 from glibc_guard.artifacts.member import MemoryFile, PlainContent
 from glibc_guard.artifacts.tar_archive import decompressed, tar_members
@@ -30,20 +29,13 @@ from glibc_guard.elf.image import Image, ProgramHeader
 from glibc_guard.elf.properties import PT_GNU_PROPERTY, PT_LOAD, PT_NOTE, has_glibc_start_files, isa_level
 from glibc_guard.explain.debug_files import DebugFiles
 from glibc_guard.explain.source_lines import SourceLines
-from glibc_guard.reading import read_artifact
 
-T = TypeVar("T")
 LIMITS: Final = Limits()
 MOST_READ: Final = 4 * 1024 * 1024  # bytes of all members of one input
 SECTIONS: Final = (
     "info", "abbrev", "line", "str", "line_str", "ranges", "rnglists", "addr", "str_offsets", "aranges",
 )  # fmt: skip
 TEXT: Final = 0x1000  # where the code of the object lies that debug information is put into
-OWN_FAULT: Final = "glibc-guard itself failed"
-
-
-class OwnFaultError(Exception):
-    """An exception that a net below the readers caught; the net is for users, not for a fuzzer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,35 +174,17 @@ def read_metadata(data: bytes) -> None:
     loaded_globally([data])
 
 
-class AtOnce(Executor):
-    """Does what it is given at once, on the thread that gives it: a fuzzer follows no other."""
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:  # noqa: ANN401  # as in the base
-        """Call ``fn``."""
-        future: Future[T] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001  # the future raises it
-            future.set_exception(error)
-        return future
-
-
 def read_anything(data: bytes) -> None:
     """Read a file of any kind by its content, as `check` does: programs of other systems, texts, nested archives."""
-    path = _folder() / "artifact"
-    path.write_bytes(data)
-    for artifact in read_artifact(str(path), LIMITS, AtOnce()):
-        for entry in artifact.unread:
-            if OWN_FAULT in entry.reason:
-                raise OwnFaultError(entry.reason)
+    with contextlib.suppress(ArtifactError):
+        _through(open_file("artifact", MemoryFile(data), LIMITS).members())
 
 
 def read_wheel(data: bytes) -> None:
     """Read a wheel with its RECORD."""
-    path = _folder() / "sample-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"
-    path.write_bytes(data)
-    with contextlib.suppress(ArtifactError), open_artifact(str(path), LIMITS) as opened:
-        _through(opened.members())
+    name = "sample-1.0-cp312-cp312-manylinux_2_17_x86_64.whl"
+    with contextlib.suppress(ArtifactError):
+        _through(open_file(name, MemoryFile(data), LIMITS).members())
 
 
 READERS: Final = {

@@ -72,7 +72,7 @@ def zips() -> list[bytes]:
     link = zipfile.ZipInfo("pkg/libm.so")
     link.external_attr = 0o120777 << 16
     described = _Unseekable()
-    with zipfile.ZipFile(described, "w") as archive:  # type: ignore[type-var]  # it needs no more than that
+    with zipfile.ZipFile(described, "w") as archive:
         archive.writestr(link, "m.so")
         with archive.open("pkg/large.bin", "w", force_zip64=True) as member:
             member.write(b"content")

@@ -1,10 +1,11 @@
 """Finds the members of an artifact, whatever holds them, and streams their bytes within bounds."""
 
 from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact
-from glibc_guard.artifacts.member import ArtifactError, Content, Member, NestedWheel, printable
+from glibc_guard.artifacts.member import CHANGED, ArtifactError, Content, Member, NestedWheel, identity, printable
 from glibc_guard.limits import Limits
 
 __all__ = [
+    "CHANGED",
     "ELF_MAGIC",
     "ArtifactError",
     "Content",
@@ -12,6 +13,7 @@ __all__ = [
     "Member",
     "NestedWheel",
     "OpenArtifact",
+    "identity",
     "open_artifact",
     "printable",
 ]

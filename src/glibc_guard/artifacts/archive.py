@@ -112,14 +112,16 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
         raise ArtifactError("neither a file nor a folder, but a pipe, a socket or a device")
     try:
         file = DiskFile(Path(path))
-        start = file.read_at(0, START_BYTES)
     except OSError as error:
         raise ArtifactError(f"cannot be read: {error.strerror or error}") from error
     try:
-        opened = _open_file(path, file, start, limits)
+        opened = open_file(path, file, limits)
     except ArtifactError:
         file.close()
         raise
+    except OSError as error:
+        file.close()
+        raise ArtifactError(f"cannot be read: {error.strerror or error}") from error
     opened.file = file
     return opened
 
@@ -135,7 +137,9 @@ def _open_folder(path: str, limits: Limits) -> OpenArtifact:
     return opened
 
 
-def _open_file(path: str, file: DiskFile, start: bytes, limits: Limits) -> OpenArtifact:
+def open_file(path: str, file: RandomAccess, limits: Limits) -> OpenArtifact:
+    """Open what is in ``file``, which is called ``path``; raises ArtifactError as `open_artifact` does."""
+    start = file.read_at(0, START_BYTES)
     opener = _opener(start)
     if path.lower().endswith(".whl") and opener is not _zip_members:
         raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")

@@ -27,6 +27,10 @@ class FileContent(PlainContent):
             raise ArtifactError(f"cannot be read: {error.strerror or error}") from error
         super().__init__(self._opened)
 
+    def verify(self) -> None:
+        """Raise ArtifactError where the file was changed since it was opened."""
+        self._opened.check_unchanged()
+
     def close(self) -> None:
         """Close the file."""
         self._opened.close()

@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeAlias
 from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import RecordProblem, WheelFacts
 
+CHANGED: Final = "changed while it was read: is a build still writing it?"
 WINDOW: Final = 4 * 1024 * 1024  # bytes
 
 #: Starts a new pass over the content, in pieces, from its first byte; raises ArtifactError where it is damaged.
@@ -117,7 +118,9 @@ class DiskFile:
         """Open ``path``; raises OSError."""
         self._file = path.open("rb", buffering=0)
         self._lock = threading.Lock()
-        self.size = os.fstat(self._file.fileno()).st_size
+        self.identity = identity(os.fstat(self._file.fileno()))
+        self.size = self.identity[2]
+        self._path = path
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end."""
@@ -137,9 +140,23 @@ class DiskFile:
             self._file.seek(offset)
             return self._file.read(size) or b""
 
+    def check_unchanged(self) -> None:
+        """Raise ArtifactError where the file is not the one that was opened, or was written to since."""
+        try:
+            now = {identity(os.fstat(self._file.fileno())), identity(self._path.stat())}
+        except OSError as error:
+            raise ArtifactError(f"{CHANGED}: it is gone") from error
+        if now != {self.identity}:
+            raise ArtifactError(CHANGED)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what is another for another file, or for other content: device, inode, bytes, time of the last change."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class MemoryFile:

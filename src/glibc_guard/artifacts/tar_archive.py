@@ -61,7 +61,7 @@ def tar_members(stream: BinaryIO, limits: Limits, size: int) -> Iterator[Member]
     """
     bounded = _Bounded(stream, limits)
     try:
-        with tarfile.open(fileobj=bounded, mode="r|", bufsize=STEP, tarinfo=_StrictHeader) as archive:
+        with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r|", bufsize=STEP, tarinfo=_StrictHeader) as archive:
             total = 0
             links: set[str] = set()
             for info in archive:

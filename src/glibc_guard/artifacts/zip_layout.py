@@ -1,8 +1,8 @@
 """How the parts of a zip archive lie in the file.
 
 Where they overlap, leave a member out or contradict each other, one reader sees another archive than the next:
-installers may stream the local headers, others go by the directory. PyPI refuses such archives since 2025. The format is
-that of APPNOTE.TXT of PKWARE.
+installers may stream the local headers, others go by the directory. PyPI refuses such archives since 2025. The format
+is that of APPNOTE.TXT of PKWARE.
 """
 
 from __future__ import annotations

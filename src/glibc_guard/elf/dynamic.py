@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from glibc_guard.elf.image import ElfError, Image
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import Image
 from glibc_guard.elf.layout import Layout
 from glibc_guard.limits import beyond
 

@@ -9,8 +9,9 @@ from glibc_guard.elf import properties
 from glibc_guard.elf.allowance import Allowance
 from glibc_guard.elf.consistency import inconsistencies
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
+from glibc_guard.elf.errors import ElfError
 from glibc_guard.elf.hearsay import keep_comments, with_hearsay
-from glibc_guard.elf.image import PAGE_SIZE, Bytes, ElfError, Image, ProgramHeader, decode, to_page_end
+from glibc_guard.elf.image import PAGE_SIZE, Bytes, Image, ProgramHeader, decode, to_page_end
 from glibc_guard.elf.layout import ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, LAYOUTS, Layout
 from glibc_guard.elf.sections import read_sections
 from glibc_guard.elf.symbols import read_symbols

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from glibc_guard.elf.dynamic import DT_STRTAB, Dynamic
-from glibc_guard.elf.image import ElfError, Image, decode
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import Image, decode
 from glibc_guard.elf.layout import Layout
 from glibc_guard.elf.versions import INDEX_MASK
 from glibc_guard.limits import beyond

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from glibc_guard.elf.dynamic import Dynamic
-from glibc_guard.elf.image import ElfError, Image
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import Image
 from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import VersionDefinition, VersionNeed
 

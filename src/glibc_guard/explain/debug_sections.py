@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Final, Protocol, TypeAlias
 
 from glibc_guard.elf.dwarf import DwarfError
-from glibc_guard.elf.image import ElfError, ProgramHeader
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import ProgramHeader
 from glibc_guard.elf.layout import LAYOUTS
 from glibc_guard.elf.reader import PT_LOAD, read_program_headers
 from glibc_guard.elf.sections import SHF_COMPRESSED, SHT_NOBITS, Section, content, read_sections

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from glibc_guard.elf.dynamic import DT_STRTAB
-from glibc_guard.elf.image import ElfError, decode
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import decode
 from glibc_guard.elf.layout import Layout
 from glibc_guard.elf.sections import Section, read_sections
 from glibc_guard.elf.symbols import DT_STRSZ, DT_SYMTAB, hashed_count

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from glibc_guard.artifacts import Member
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
-from glibc_guard.elf.image import ElfError, Image
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import Image
 from glibc_guard.elf.reader import PT_DYNAMIC, PT_LOAD, Header, read_header
 
 if TYPE_CHECKING:

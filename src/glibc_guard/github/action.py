@@ -21,6 +21,7 @@ from glibc_guard.github import artifact_paths, feedback, inputs, repository, sum
 from glibc_guard.github.annotations import annotate, problem_of
 from glibc_guard.github.event import payload_of, run_of
 from glibc_guard.github.job import job_of
+from glibc_guard.interruption import ending_on_signals
 from glibc_guard.output import OutputError, refuse_overwriting
 from glibc_guard.report import json, sarif, text
 from glibc_guard.report.grouping import count
@@ -45,7 +46,8 @@ def main() -> int:
     prepare_streams()
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
     place = repository.find(workspace, workspace, os.environ.get("GITHUB_WORKFLOW_REF", ""))
-    return guarded(lambda: _step(workspace), place)
+    with ending_on_signals():
+        return guarded(lambda: _step(workspace), place)
 
 
 def _step(workspace: Path) -> int:
