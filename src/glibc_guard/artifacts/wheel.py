@@ -136,7 +136,10 @@ def _metadata(members: Iterable[Member], wanted: str, limits: Limits) -> bytes:
             if member.size > limits.metadata_bytes:
                 what = f"damaged wheel: {wanted} of {member.size} bytes"
                 raise ArtifactError(beyond(what, "metadata_bytes", limits.metadata_bytes))
-            return member.open().read(0, member.size)
+            content = member.open()
+            data = content.read(0, member.size)
+            content.verify()
+            return data
     raise ArtifactError(f"damaged wheel: it holds no .dist-info/{wanted} file")
 
 

@@ -47,11 +47,12 @@ def read_dynamic(image: Image, vaddr: int, layout: Layout) -> Dynamic:
     entries: list[tuple[int, int]] = []
     address = vaddr
     limit = image.allowance.limits.dynamic_entries
-    while len(entries) < limit:
+    while True:
         count = min(STEP, image.mapped_after(address) // entry.size) or 1
         for tag, value in entry.iter_unpack(image.read(address, count * entry.size)):
             if tag == 0:
                 return Dynamic(tuple(entries))
+            if len(entries) == limit:
+                raise ElfError(beyond("the dynamic segment does not end", "dynamic_entries", limit))
             entries.append((tag, value))
         address += count * entry.size
-    raise ElfError(beyond("the dynamic segment does not end", "dynamic_entries", limit))

@@ -112,9 +112,9 @@ class Image:
         """Return the NUL-terminated string at ``address``; raises ElfError where it does not end."""
         found = b""
         limit = self.allowance.limits.name_bytes
-        while len(found) < limit:
+        while len(found) <= limit:
             piece = self.read(address + len(found), max(1, min(STRING_STEP, self.mapped_after(address + len(found)))))
-            end = piece.find(b"\0")
+            end = piece.find(b"\0", 0, limit - len(found) + 1)
             if end >= 0:
                 self.allowance.take_names(len(found) + end)
                 return decode(found + piece[:end])

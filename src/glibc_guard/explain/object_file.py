@@ -1,4 +1,4 @@
-"""The whole of one object at random access: a map of the file, or of a temporary one, so that memory stays flat."""
+"""The whole of one object at random access: a map of a temporary file, so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import mmap
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from glibc_guard.artifacts import Member
+from glibc_guard.artifacts import Limits, Member
+from glibc_guard.elf.allowance import Allowance
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
 from glibc_guard.elf.errors import ElfError
 from glibc_guard.elf.image import Image
@@ -33,32 +33,24 @@ class ObjectFile:
         self.data = memoryview(self._map)
 
     @classmethod
-    def of_path(cls, path: Path) -> Self:
-        """Map the file at ``path``; raises OSError or ValueError."""
-        return cls._owning(path.open("rb"))
-
-    @classmethod
     def of_member(cls, member: Member) -> Self:
-        """Map the file itself where it lies plain on disk, else a temporary one without a name.
+        """Map a temporary file without a name that holds the member.
+
+        Not the file itself where it lies plain on disk: were a build to cut it short meanwhile, a look at what was
+        mapped behind its new end would kill the process (SIGBUS).
 
         Raises:
             ArtifactError: the member cannot be read.
-            OSError: the file cannot be read, or the temporary one not be written.
+            OSError: the temporary file cannot be written.
         """
-        if member.file is not None:
-            return cls.of_path(member.file)
         file = tempfile.TemporaryFile(prefix="glibc-guard-")  # noqa: SIM115  # owned by the result
         with contextlib.closing(member.open()) as content:
             offset = 0
             while piece := content.read(offset, STEP):
                 file.write(piece)
                 offset += len(piece)
-        file.flush()
-        return cls._owning(file)
-
-    @classmethod
-    def _owning(cls, file: BinaryIO) -> Self:
         try:
+            file.flush()
             return cls(file)
         except (OSError, ValueError):
             file.close()
@@ -97,10 +89,12 @@ class LoadedObject:
     dynamic: Dynamic
 
     @classmethod
-    def of(cls, file: ObjectFile) -> Self:
+    def of(cls, file: ObjectFile, limits: Limits | None = None) -> Self:
         """Read the headers and the dynamic segment; raises ElfError."""
-        header = read_header(file)
-        image = Image(file, tuple(segment for segment in header.segments if segment.type == PT_LOAD))
+        allowance = Allowance(limits)
+        header = read_header(file, allowance.limits)
+        loads = tuple(segment for segment in header.segments if segment.type == PT_LOAD)
+        image = Image(file, loads, allowance)
         tables = [segment.vaddr for segment in header.segments if segment.type == PT_DYNAMIC]
         if not tables:
             raise ElfError("it has no dynamic segment")

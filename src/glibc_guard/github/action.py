@@ -22,7 +22,7 @@ from glibc_guard.github.annotations import annotate, problem_of
 from glibc_guard.github.event import payload_of, run_of
 from glibc_guard.github.job import job_of
 from glibc_guard.interruption import ending_on_signals
-from glibc_guard.output import OutputError, refuse_overwriting
+from glibc_guard.output import OutputError, refuse_overwriting, write
 from glibc_guard.report import json, sarif, text
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
@@ -31,6 +31,7 @@ from glibc_guard.targets import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import FileIO
 
     from glibc_guard.config import Settings
     from glibc_guard.github.annotations import Annotation, Repository
@@ -89,9 +90,9 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     os.chdir(given.working_folder)  # paths are reported as they were given
     report = guard.check(paths, settings)
     place = repository.find(workspace, given.working_folder, os.environ.get("GITHUB_WORKFLOW_REF", ""))
-    report_file.write_bytes(json.render(report))
+    write(json.render(report), report_file)
     if sarif_file is not None:
-        sarif_file.write_bytes(sarif.render(report, manifest=place.fallback))
+        write(sarif.render(report, manifest=place.fallback), sarif_file)
     set_outputs(
         {
             "verdict": report.verdict,
@@ -138,7 +139,10 @@ def _settings(given: inputs.Inputs) -> Settings:
 
 def stop(message: str, status: int, place: Repository) -> int:
     """Say why nothing was judged, in the log and the outputs, and return ``status``."""
-    set_outputs({"verdict": "error", "findings": "", "floor": "", "report": ""})
+    try:
+        set_outputs({"verdict": "error", "findings": "", "floor": "", "report": ""})
+    except OSError as problem:  # it may be why nothing was judged
+        core.info(plain(f"The outputs of this step cannot be written: {problem}"))
     issue(problem_of(message, place))
     return status
 
@@ -181,14 +185,26 @@ def write_summary(report: Report) -> None:
         if not path:
             core.warning("GITHUB_STEP_SUMMARY is not set: there is no job summary.")
             return
-        with Path(path).open("ab") as file:
-            content = summary.render(report, taken=file.tell())
-            file.write(content)
+        with Path(path).open("ab", buffering=0) as file:
+            taken = file.tell()
+            content = summary.render(report, taken=taken)
+            _append_all(file, content, taken)
     except OSError as problem:
         core.warning(plain(f"The job summary cannot be written: {problem}"))
         return
     if not content:
         core.warning("The job summary of this step is full: the report of glibc-guard is not in it.")
+
+
+def _append_all(file: FileIO, content: bytes, taken: int) -> None:
+    """Append ``content`` to a file of ``taken`` bytes, or nothing of it; raises OSError."""
+    left = memoryview(content)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        file.truncate(taken)
+        raise
 
 
 def floor(report: Report) -> str:

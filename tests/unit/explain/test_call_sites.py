@@ -30,7 +30,7 @@ LINKAGES = {
 
 
 def found(path: Path) -> dict[str, tuple[set[int], set[int]]]:
-    with ObjectFile.of_path(path) as file:
+    with ObjectFile(path.open("rb")) as file:
         loaded = LoadedObject.of(file)
         asked = {
             symbol.name: Wanted(symbol.name, symbol.version)
