@@ -65,6 +65,8 @@ def tar_members(stream: BinaryIO, limits: Limits, size: int) -> Iterator[Member]
             total = 0
             links: set[str] = set()
             for info in archive:
+                if info.size < 0:  # tarfile takes it for an empty file, and goes back
+                    raise tarfile.ReadError("a member of less than no bytes")
                 archive.members = []  # type: ignore[attr-defined]  # tarfile would keep a record of every member
                 total += info.size
                 refuse_bomb(total, size, limits)
