@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import io
+import json
 import os
 import struct
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from glibc_guard.artifacts import ArtifactError, Limits, Member
 from glibc_guard.artifacts.archive import open_file
@@ -22,13 +24,19 @@ from glibc_guard.artifacts.wheel import Record, loaded_globally, tags_in
 from glibc_guard.artifacts.zip_archive import zip_members
 from glibc_guard.baseline.errors import BaselineError
 from glibc_guard.baseline.report_file import parsed
-from glibc_guard.config import ConfigError
+from glibc_guard.config import ConfigError, Settings
 from glibc_guard.config_file import read_settings
 from glibc_guard.elf import ElfError, read_object
 from glibc_guard.elf.image import Image, ProgramHeader
 from glibc_guard.elf.properties import PT_GNU_PROPERTY, PT_LOAD, PT_NOTE, has_glibc_start_files, isa_level
 from glibc_guard.explain.debug_files import DebugFiles
+from glibc_guard.explain.object_file import ObjectFile
+from glibc_guard.explain.object_sites import sites_in
+from glibc_guard.explain.references import Wanted
 from glibc_guard.explain.source_lines import SourceLines
+from glibc_guard.github import untrusted
+from glibc_guard.github.untrusted import UntrustedError
+from glibc_guard.report import markdown, text
 
 LIMITS: Final = Limits()
 MOST_READ: Final = 4 * 1024 * 1024  # bytes of all members of one input
@@ -44,7 +52,6 @@ class Reader:
 
     read: Callable[[bytes], object]
     largest: int = 4096  # bytes
-    instrumented: tuple[str, ...] = ()  # modules beside glibc_guard whose branches guide the fuzzer
 
 
 def _through(members: Iterable[Member]) -> None:
@@ -163,6 +170,66 @@ def read_report(data: bytes) -> None:
         parsed(data, "report.json")
 
 
+def read_code(data: bytes) -> None:
+    """Look for the code that uses the symbols of an object, and for the names of its functions."""
+    try:
+        found = read_object("m.so", len(data), PlainContent(MemoryFile(data)))
+    except ElfError:
+        return
+    wanted = frozenset(Wanted(symbol.name, symbol.version) for symbol in found.undefined[:20])
+    path = _folder() / "m.so"
+    path.write_bytes(data)
+    with contextlib.suppress(ElfError), ObjectFile(path.open("rb")) as file:
+        sites_in(file, Member("m.so", len(data), lambda: PlainContent(MemoryFile(data))), wanted, Settings())
+
+
+MOST_NODES: Final = 2000  # of a report that is put together
+#: What a report may say in any place, in the eyes of somebody who forges one.
+VALUES: Final[tuple[Any, ...]] = (
+    None, True, 0, -1, 2**63, 2**64, 1.5, "", "2.99", "GLIBC_2.99", "\n::error::x", "<script>", "x" * 300, [], {}, [[]],
+)  # fmt: skip
+
+
+def read_edited_report(data: bytes) -> None:
+    """Read a JSON report of a stranger in which some values are others, or gone; and show it if it is one."""
+    document = json.loads(_report())
+    for place, value in zip(*[iter(data)] * 2, strict=False):
+        nodes = list(_nodes(document))
+        if len(nodes) > MOST_NODES:
+            break
+        container, key = nodes[place * 7 % len(nodes)]
+        if value < len(VALUES):
+            container[key] = VALUES[value]
+        elif value == len(VALUES):
+            del container[key]
+        else:
+            container[key] = copy.deepcopy(nodes[value * 5 % len(nodes)][0])
+    path = _folder() / "report.json"
+    path.write_text(json.dumps(document))
+    with contextlib.suppress(UntrustedError):
+        report = untrusted.read(path)
+        assert report is not None
+        text.render(report, color=True, width=80)
+        markdown.render(report)
+
+
+@functools.cache
+def _report() -> bytes:
+    from fuzz.seeds import reports  # noqa: PLC0415  # which imports this module
+
+    return reports()[0]
+
+
+def _nodes(document: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401  # any JSON
+    waiting = [document]
+    while waiting:
+        container = waiting.pop()
+        for key, value in [*(container.items() if isinstance(container, dict) else enumerate(container))]:
+            yield container, key
+            if isinstance(value, (dict, list)):
+                waiting.append(value)
+
+
 def read_metadata(data: bytes) -> None:
     """Read RECORD and WHEEL of a wheel, and the start of a package."""
 
@@ -188,15 +255,17 @@ def read_wheel(data: bytes) -> None:
 
 
 READERS: Final = {
-    "zip": Reader(read_zip, instrumented=("zipfile",)),
+    "zip": Reader(read_zip),
     "wheel": Reader(read_wheel),
-    "tar": Reader(read_tar, instrumented=("tarfile",)),
+    "tar": Reader(read_tar, 24 * 1024),
     "deb": Reader(read_deb),
     "elf": Reader(read_elf),
     "notes": Reader(read_notes, 512),
     "dwarf": Reader(read_dwarf),
+    "explain": Reader(read_code, 8192),
     "metadata": Reader(read_metadata, 1024),
     "config": Reader(read_config, 512),
-    "report": Reader(read_report),
-    "anything": Reader(read_anything),
+    "report": Reader(read_report, 8192),
+    "report structure": Reader(read_edited_report, 256),
+    "anything": Reader(read_anything, 24 * 1024),
 }

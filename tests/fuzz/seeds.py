@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -122,7 +123,7 @@ def tars() -> list[bytes]:
 def debs() -> list[bytes]:
     """A package with a compressed and one with a plain data.tar."""
     found = []
-    for name, data in (("data.tar.gz", tars()[3]), ("data.tar/", tars()[0])):
+    for name, data in (("data.tar.gz", tars()[3]), ("data.tar/", tars()[0][:3072])):
         members = {"debian-binary": b"2.0\n", "control.tar.gz": b"", name: data}
         ar = b"!<arch>\n"
         for member, content in members.items():
@@ -166,7 +167,10 @@ def reports() -> list[bytes]:
     """The report of a wheel that fails."""
     with tempfile.TemporaryDirectory() as folder:
         wheel = make_wheel(Path(folder), {"pkg/m.so": small_objects()[0]})
-        return [json.render(check([str(wheel)], Settings()))]
+        report = check([str(wheel)], Settings())
+    (artifact,) = report.artifacts
+    short = replace(artifact, path=wheel.name, runs_on=artifact.runs_on[:2], findings=artifact.findings[:2])
+    return [json.render(replace(report, artifacts=(short,)))]
 
 
 def anything() -> list[bytes]:
@@ -187,8 +191,10 @@ SEEDS: Final[Mapping[str, Callable[[], list[bytes]]]] = {
     "elf": small_objects,
     "notes": notes,
     "dwarf": debug_sections,
+    "explain": lambda: [*small_objects(), compile_with_gcc(SOURCE, "-shared", "-fPIC", "-g", "-nostdlib", *SMALL[6:])],
     "metadata": metadata,
     "config": lambda: [CONFIG],
     "report": reports,
+    "report structure": lambda: [b"", bytes(range(40))],
     "anything": anything,
 }
