@@ -172,9 +172,7 @@ def read_report(data: bytes) -> None:
 def read_code(data: bytes) -> None:
     """Look for the code that uses the symbols of an object, and for the names of its functions."""
     wanted = frozenset({Wanted("reallocarray", "GLIBC_2.26"), Wanted(None, "GLIBC_2.29")})
-    path = _folder() / "m.so"
-    path.write_bytes(data or b"\0")  # an empty file cannot be mapped
-    with contextlib.suppress(ElfError), ObjectFile(path.open("rb")) as file:
+    with contextlib.suppress(ElfError), ObjectFile(data) as file:
         sites_in(file, Member("m.so", len(data), lambda: PlainContent(MemoryFile(data))), wanted, Settings())
 
 

@@ -1,15 +1,14 @@
-"""The whole of one object at random access: a map of a temporary file, so that memory stays flat."""
+"""The whole of one object at random access; a large one in a temporary file, so that memory stays flat."""
 
 from __future__ import annotations
 
 import contextlib
 import mmap
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from glibc_guard.artifacts import Limits, Member
+from glibc_guard.artifacts import Content, Limits, Member
 from glibc_guard.elf.allowance import Allowance
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
 from glibc_guard.elf.errors import ElfError
@@ -21,51 +20,47 @@ if TYPE_CHECKING:
 
 PF_X: Final = 1
 STEP: Final = 1024 * 1024
+SMALL: Final = 4 * 1024 * 1024  # bytes; a few such are held at the same time
 
 
 class ObjectFile:
     """The bytes of an object; use it as a context manager."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        """Map ``file``, which is then owned; raises OSError or ValueError (an empty file)."""
-        self._file = file
-        self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.data = memoryview(self._map)
+    def __init__(self, content: bytes | mmap.mmap, file: BinaryIO | None = None) -> None:
+        """Serve ``content``; a map is that of ``file``, and both are then owned."""
+        self._content, self._file = content, file
+        self.data = memoryview(content)
 
     @classmethod
     def of_member(cls, member: Member) -> Self:
-        """Map a temporary file without a name that holds the member.
+        """Hold a small member in memory, and map a temporary file without a name for any other.
 
-        Not the file itself where it lies plain on disk: were a build to cut it short meanwhile, a look at what was
+        Never the file itself where it lies plain on disk: were a build to cut it short meanwhile, a look at what was
         mapped behind its new end would kill the process (SIGBUS).
 
         Raises:
             ArtifactError: the member cannot be read.
             OSError: the temporary file cannot be written.
         """
-        file = tempfile.TemporaryFile(prefix="glibc-guard-")  # noqa: SIM115  # owned by the result
         with contextlib.closing(member.open()) as content:
-            offset = 0
-            while piece := content.read(offset, STEP):
-                file.write(piece)
-                offset += len(piece)
-        try:
-            file.flush()
-            return cls(file)
-        except (OSError, ValueError):
-            file.close()
-            raise
+            if member.size <= SMALL:
+                data = content.read(0, member.size)
+                content.verify()
+                return cls(data)
+            return cls(*_mapped(content))
 
     def __enter__(self) -> Self:
         """Return self."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the map and the file; the map lives on as long as a view of it does."""
+        """Let go of the content; a map lives on as long as a view of it does."""
         with contextlib.suppress(BufferError):
             self.data.release()
-            self._map.close()
-        self._file.close()
+            if isinstance(self._content, mmap.mmap):
+                self._content.close()
+        if self._file is not None:
+            self._file.close()
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end."""
@@ -77,6 +72,24 @@ class ObjectFile:
     def at_hand(self, offset: int, size: int) -> bool:  # noqa: ARG002  # the same for all
         """Return True."""
         return True
+
+
+def _mapped(content: Content) -> tuple[mmap.mmap, BinaryIO]:
+    """Return a map of a temporary file that holds ``content``, and the file."""
+    import tempfile  # noqa: PLC0415  # lazy, costs 5 ms
+
+    file = tempfile.TemporaryFile(prefix="glibc-guard-")  # noqa: SIM115  # the caller's
+    try:
+        offset = 0
+        while piece := content.read(offset, STEP):
+            file.write(piece)
+            offset += len(piece)
+        content.verify()
+        file.flush()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), file
+    except BaseException:
+        file.close()
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ LINKAGES = {
 
 
 def found(path: Path) -> dict[str, tuple[set[int], set[int]]]:
-    with ObjectFile(path.open("rb")) as file:
+    with ObjectFile(path.read_bytes()) as file:
         loaded = LoadedObject.of(file)
         asked = {
             symbol.name: Wanted(symbol.name, symbol.version)
