@@ -25,6 +25,7 @@ from glibc_guard.output import (
     destinations,
     refuse_overwriting,
     render,
+    render_fixes,
     render_page,
     write,
 )
@@ -246,6 +247,62 @@ def diff_command(  # noqa: PLR0913  # one parameter an option
             form = name if name == "json" else f"{name} of changes"
             write(render(report, form, color=_color(no_color), width=_width()), path)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
+
+
+@cli.command("fix")
+@click.argument("path")
+@click.option(
+    "-o",
+    "--out",
+    metavar="OUT",
+    help="Where the copy goes: a folder (fixed/), or a file. PATH itself is never written.",
+)
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="As of check: what cannot be met is repaired.")
+@click.option(
+    "--clear-executable-stack",
+    is_flag=True,
+    help="Take back the wish for an executable stack too, where no code on the stack is found to be made.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and write nothing.")
+@LIMIT
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
+@NO_COLOR
+def fix_command(  # noqa: PLR0913  # one parameter an option
+    *,
+    path: str,
+    out: str | None,
+    targets: tuple[str, ...],
+    clear_executable_stack: bool,
+    dry_run: bool,
+    limits: tuple[str, ...],
+    config: Path | None,
+    form: str,
+    no_color: bool,
+) -> None:
+    """Repair a copy of a wheel, zip archive, folder or ELF file, where that is provably safe, and check it again.
+
+    Taken out are needs for symbol versions that are only asked for by weak symbols. All else is refused, with its
+    reason: see docs/fixing.md.
+
+    Exit status: 0 nothing is left that fails the check, 1 something is, 2 wrong usage, 3 something could not be read,
+    or the copy does not pass as it must.
+    """
+    from glibc_guard.fixing import NotFixedError, Request, fix, fix_status  # noqa: PLC0415  # lazy, rarely wanted
+
+    with _exit_status_for_errors():
+        settings = load(config, _working_folder())
+        wanted = tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets
+        chosen = dataclasses.replace(settings, targets=wanted, limits=_bounds(limits, settings.limits))
+        request = Request(path, out, clear_executable_stack=clear_executable_stack, dry_run=dry_run)
+        try:
+            with progress_bar(visible=sys.stderr.isatty()) as progress:
+                report = fix(request, chosen, progress=progress)
+        except NotFixedError as error:
+            click.echo(f"glibc-guard: {plain(str(error))}", err=True)
+            sys.exit(EXIT_UNREADABLE)
+        write(render_fixes(report, form, color=_color(no_color), width=_width()), None)
+    sys.exit(fix_status(report))
 
 
 @cli.command("explain")

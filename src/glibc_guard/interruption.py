@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+PATIENCE: Final = 1.0  # seconds for what is inside to be unwound
 
 
 class Interrupted(BaseException):
@@ -35,21 +37,27 @@ def ending_on_signals() -> Iterator[None]:
     before = [signal.signal(number, _interrupt) for number in SIGNALS]
     try:
         yield
-    except Interrupted as end:
-        _end(f"glibc-guard: interrupted ({end}): nothing was judged", end.status)
+    except Interrupted as interrupted:
+        _end(interrupted)
     finally:
         for number, handler in zip(SIGNALS, before, strict=True):
             signal.signal(number, handler)
 
 
 def _interrupt(number: int, _: object) -> NoReturn:
-    for each in SIGNALS:  # a second one does not disturb the unwinding
-        signal.signal(each, signal.SIG_IGN)
+    began = time.monotonic()
+
+    def again(number: int, _: object) -> None:
+        if time.monotonic() - began > PATIENCE:
+            _end(Interrupted(number))
+
+    for each in SIGNALS:  # a second one, which some send at once, does not disturb the unwinding
+        signal.signal(each, again)
     raise Interrupted(number)
 
 
-def _end(message: str, status: int) -> NoReturn:
+def _end(interrupted: Interrupted) -> NoReturn:
     if sys.stderr is not None:
-        sys.stderr.write(f"{message}\n")
+        sys.stderr.write(f"glibc-guard: interrupted ({interrupted}): there is no verdict\n")
         sys.stderr.flush()
-    os._exit(status)
+    os._exit(interrupted.status)

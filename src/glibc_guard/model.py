@@ -19,6 +19,9 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")  # the wo
 #: Kinds of ELF object that a dynamic loader never maps as a program or library of the host.
 NOT_LOADED: Final[frozenset[ObjectKind]] = frozenset({"relocatable", "core", "device", "debug"})
 
+#: Kinds of artifact that ``fix`` can write a repaired copy of.
+FIXABLE_KINDS: Final[frozenset[ArtifactKind]] = frozenset({"elf", "wheel", "zip", "folder"})
+
 
 # --- facts about one ELF object, as the loader reads them -----------------------------------------
 

@@ -14,6 +14,7 @@ from glibc_guard.model import Report
 
 if TYPE_CHECKING:
     from glibc_guard.explain.symbol_page import SymbolPage
+    from glibc_guard.repair import FixReport
 
 FORMATS: Final = ("text", "json", "markdown", "sarif", "html", "svg")
 FORMATS_WITHOUT_FINDINGS: Final = ("text", "json", "markdown")
@@ -93,6 +94,17 @@ def render_page(page: SymbolPage, name: str, *, color: bool, width: int | None) 
     from glibc_guard.report import symbol_page_text  # noqa: PLC0415  # lazy
 
     return symbol_page_text.render(page, color=color, width=width).encode()
+
+
+def render_fixes(report: FixReport, name: str, *, color: bool, width: int | None) -> bytes:
+    """Return the report of ``fix`` as "text" or "json"."""
+    if name == "json":
+        from glibc_guard.report import json  # noqa: PLC0415  # lazy, as above
+
+        return json.render(report)
+    from glibc_guard.report import fixes_text  # noqa: PLC0415  # lazy, as above
+
+    return fixes_text.render(report, color=color, width=width).encode()
 
 
 def write(data: bytes, path: Path | None) -> None:

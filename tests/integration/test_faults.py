@@ -251,7 +251,7 @@ def test_a_signal_ends_the_run(wheel: Path, tmp_path: Path, number: signal.Signa
     done = driven(hook, "check", wheel, *options, env={"TMPDIR": str(temporary)})
     assert done.returncode == 128 + number
     assert done.stdout == ""
-    assert done.stderr == f"glibc-guard: interrupted ({number.name}): nothing was judged\n"
+    assert done.stderr == f"glibc-guard: interrupted ({number.name}): there is no verdict\n"
     assert {path.name: path.read_text() for path in out.iterdir()} == {"report.json": "the former one"}
     assert [*temporary.iterdir()] == []
 
@@ -261,7 +261,7 @@ def test_a_signal_ends_the_step(wheel: Path, tmp_path: Path, number: signal.Sign
     hook = INTERRUPTED.format(event="open", part=wheel.name, number=int(number))
     done = driven(hook, run=STEP, env=step_environment(tmp_path, wheel))
     assert done.returncode == 128 + number
-    assert done.stderr == f"glibc-guard: interrupted ({number.name}): nothing was judged\n"
+    assert done.stderr == f"glibc-guard: interrupted ({number.name}): there is no verdict\n"
 
 
 def test_no_thread_is_waited_for_or_left(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def read_symbols(
     What the object itself defines is left out unless it is ``of_library``.
     """
     table = dynamic.get(DT_SYMTAB)
-    relocated = _relocated_indexes(image, dynamic, layout)
+    relocated = relocated_indexes(image, dynamic, layout)
     count = max(hashed_count(image, dynamic, layout), max(relocated, default=-1) + 1)
     if table is None or count == 0:
         return Symbols()
@@ -135,7 +135,7 @@ def _infos(raw: bytes, layout: Layout) -> bytes:
 
 def _names(raw: bytes, layout: Layout) -> list[int]:
     names = memoryview(raw).cast("I")[:: layout.symbol.size // 4].tolist()
-    return names if _is_native(layout.order) else _integers("I", array("I", names).tobytes(), layout.order).tolist()
+    return names if _is_native(layout.order) else as_integers("I", array("I", names).tobytes(), layout.order).tolist()
 
 
 def _section_indexes(raw: bytes, layout: Layout) -> list[int]:
@@ -146,11 +146,11 @@ def _section_indexes(raw: bytes, layout: Layout) -> list[int]:
 
 def _version_indexes(image: Image, dynamic: Dynamic, layout: Layout, count: int) -> array[int] | None:
     start = dynamic.get(DT_VERSYM)
-    return None if start is None else _integers("H", image.read(start, 2 * count), layout.order)
+    return None if start is None else as_integers("H", image.read(start, 2 * count), layout.order)
 
 
 def hashed_count(image: Image, dynamic: Dynamic, layout: Layout) -> int:
-    """How many entries the hash tables know of: what the object defines, and what lies before that.
+    """Return how many entries the hash tables know of: what the object defines, and what lies before that.
 
     No entry of the dynamic segment says how long the symbol table is. An empty DT_GNU_HASH (GNU ld writes one for
     programs) does not count undefined symbols, so the relocations have to be asked as well.
@@ -163,15 +163,15 @@ def hashed_count(image: Image, dynamic: Dynamic, layout: Layout) -> int:
 
 def _count_by_hash(image: Image, table: int, layout: Layout) -> int:
     raw = image.read(table, 2 * layout.hash_word)  # nbucket, nchain; a chain entry for every symbol
-    return _integers("I" if layout.hash_word == 4 else "Q", raw, layout.order)[1]
+    return as_integers("I" if layout.hash_word == 4 else "Q", raw, layout.order)[1]
 
 
 def _count_by_gnu_hash(image: Image, table: int, layout: Layout) -> int:
-    buckets, first, bloom_words, _ = _integers("I", image.read(table, 16), layout.order)
+    buckets, first, bloom_words, _ = as_integers("I", image.read(table, 16), layout.order)
     if max(buckets, bloom_words) > image.allowance.limits.symbols:
         raise ElfError("a count in the GNU hash table lies")
     bucket_table = table + 16 + bloom_words * layout.word
-    last = max(_integers("I", image.read(bucket_table, 4 * buckets), layout.order), default=0)
+    last = max(as_integers("I", image.read(bucket_table, 4 * buckets), layout.order), default=0)
     if last < first:
         return first  # nothing is defined here
     chain_table = bucket_table + 4 * buckets
@@ -184,16 +184,27 @@ def _count_by_gnu_hash(image: Image, table: int, layout: Layout) -> int:
 def _words_from(image: Image, address: int, layout: Layout) -> Iterator[tuple[int, int]]:
     index = 0
     while index < image.allowance.limits.symbols and (available := image.mapped_after(address) // 4):
-        for word in _integers("I", image.read(address, 4 * min(available, CHAIN_STEP)), layout.order):
+        for word in as_integers("I", image.read(address, 4 * min(available, CHAIN_STEP)), layout.order):
             yield index, word
             index += 1
             address += 4
 
 
-def _relocated_indexes(image: Image, dynamic: Dynamic, layout: Layout) -> frozenset[int]:
+def relocated_indexes(image: Image, dynamic: Dynamic, layout: Layout) -> frozenset[int]:
     """Return the index of every symbol that a relocation refers to: what the loader will look up."""
-    plt_has_addend = dynamic.get(DT_PLTREL) != DT_REL
     found: set[int] = set()
+    for raw, addend in relocation_tables(image, dynamic):
+        column = _symbol_column(raw, layout, addend=addend)
+        if max(column, default=0) >= image.allowance.limits.symbols:
+            what = f"a relocation refers to the dynamic symbol {max(column)}"
+            raise ElfError(beyond(what, "symbols", image.allowance.limits.symbols))
+        found.update(column)
+    return frozenset(found - {0})
+
+
+def relocation_tables(image: Image, dynamic: Dynamic) -> Iterator[tuple[bytes, bool]]:
+    """Yield the relocations that may refer to symbols, piece by piece, and whether the entries have an addend."""
+    plt_has_addend = dynamic.get(DT_PLTREL) != DT_REL
     for start_tag, size_tag, addend in (
         (DT_RELA, DT_RELASZ, True),
         (DT_REL, DT_RELSZ, False),
@@ -203,27 +214,36 @@ def _relocated_indexes(image: Image, dynamic: Dynamic, layout: Layout) -> frozen
         if start is not None and size:
             size = min(size, image.mapped_after(start))
             for offset in range(0, size, RELOCATIONS_AT_ONCE):
-                raw = image.read(start + offset, min(RELOCATIONS_AT_ONCE, size - offset))
-                column = _symbol_column(raw, layout, addend=addend)
-                if max(column, default=0) >= image.allowance.limits.symbols:
-                    what = f"a relocation refers to the dynamic symbol {max(column)}"
-                    raise ElfError(beyond(what, "symbols", image.allowance.limits.symbols))
-                found.update(column)
-    return frozenset(found - {0})
+                yield image.read(start + offset, min(RELOCATIONS_AT_ONCE, size - offset)), addend
 
 
 def _symbol_column(raw: bytes, layout: Layout, *, addend: bool) -> Sequence[int]:
     # A relocation is r_offset, r_info and maybe r_addend, each a word; r_info holds the symbol above the type: in its
     # upper 32 bits (64-bit objects) or upper 24 bits. Slicing a column of 32-bit integers is done in C.
-    words = (3 if addend else 2) * layout.word // 4
-    usable = raw[: len(raw) // (4 * words) * 4 * words]
-    integers = _integers("I", usable, layout.order)
+    integers, words = _relocation_words(raw, layout, addend=addend)
     if layout.bits == 64:
         return integers[(3 if layout.order == "<" else 2) :: words]
     return [info >> 8 for info in integers[1::words]]
 
 
-def _integers(code: str, raw: bytes, order: str) -> array[int]:
+def relocation_types(raw: bytes, layout: Layout, wanted: frozenset[int], *, addend: bool) -> Iterator[tuple[int, int]]:
+    """Yield symbol and type of each relocation of the table ``raw`` that refers to a symbol in ``wanted``."""
+    integers, words = _relocation_words(raw, layout, addend=addend)
+    for number, symbol in enumerate(_symbol_column(raw, layout, addend=addend)):
+        if symbol in wanted:
+            place = number * words
+            low = place + (2 if layout.order == "<" else 3)
+            yield symbol, integers[low] if layout.bits == 64 else integers[place + 1] & 0xFF
+
+
+def _relocation_words(raw: bytes, layout: Layout, *, addend: bool) -> tuple[array[int], int]:
+    """Return a table of relocations as 32-bit integers, and how many of them are one relocation."""
+    words = (3 if addend else 2) * layout.word // 4
+    return as_integers("I", raw[: len(raw) // (4 * words) * 4 * words], layout.order), words
+
+
+def as_integers(code: str, raw: bytes, order: str) -> array[int]:
+    """Decode ``raw`` as integers of the type ``code`` of ``array``, in the byte order of the object."""
     values = array(code, raw)
     if not _is_native(order):
         values.byteswap()

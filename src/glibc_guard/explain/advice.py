@@ -9,7 +9,7 @@ from typing import Final
 
 from glibc_guard.explain import history
 from glibc_guard.explain.knowledge import Crate, Family, families_of, filled, gcc_of, image, knowledge
-from glibc_guard.model import ArtifactReport, Finding, Target
+from glibc_guard.model import FIXABLE_KINDS, ArtifactReport, Finding, Target
 from glibc_guard.rules.symbol_versions import WEAK_HINT
 from glibc_guard.targets import glibc_symbols
 from glibc_guard.targets.symbol_version import parse
@@ -49,26 +49,44 @@ def advised(report: ArtifactReport) -> ArtifactReport:
     architectures = {item.path: item.arch for item in report.objects}
     strong = _strong_needs(report)
     targets = {(target.name, target.arch): target for target in report.targets}
-    found = []
-    for finding in report.findings:
+
+    def with_hint(finding: Finding) -> Finding:
         target = targets.get((finding.target or "", architectures.get(finding.object or "", "")))
-        found.append(
-            finding if target is None else advised_finding(finding, target, fixable=_need(finding) not in strong)
-        )
-    return replace(report, findings=tuple(found))
+        if target is None:
+            return finding
+        copied = report.kind in FIXABLE_KINDS and target.origin != "installed wheels"
+        return advised_finding(finding, target, fixable=copied and _need(finding) not in strong)
+
+    return replace(report, findings=tuple(map(with_hint, report.findings)))
 
 
 def advised_finding(finding: Finding, target: Target, *, fixable: bool = False) -> Finding:
     """Return ``finding`` with a hint for ``target``, whose architecture is the object's.
 
-    ``fixable`` says that every symbol of the same version need is weak, so that the need can be taken out.
+    ``fixable`` says that the artifact is of a kind that ``fix`` copies, and that every symbol of the same version need
+    is weak, so that the need can be taken out.
     """
     if finding.rule not in _ADVICE or target.libc != "glibc" or target.arch not in glibc_symbols.ARCHITECTURES:
         return finding
     hint = _ADVICE[finding.rule](finding, target)
-    if hint is not None and fixable and finding.rule == "symbol-version-too-new" and finding.binding == "weak":
-        hint += ", or let glibc-guard fix take the need out"
+    if hint is not None and fixable:
+        hint += _repair(finding, target)
     return finding if hint is None else replace(finding, hint=hint)
+
+
+def _repair(finding: Finding, target: Target) -> str:
+    """Name the command that repairs a copy, where it can; with the target unless the artifact promises that itself."""
+    command = "glibc-guard fix PATH -o fixed/" + (f" --target {target.name}" if target.origin == "option" else "")
+    if finding.rule == "symbol-version-too-new" and finding.hint == WEAK_HINT and _is_of_glibc(finding):
+        return f", or take the need out of a copy: {command}"
+    if finding.rule == "executable-stack" and target.arch == "x86_64":  # where fix knows what needs such a stack
+        return f"; where you know that no code needs it, a copy can do without: {command} --clear-executable-stack"
+    return ""
+
+
+def _is_of_glibc(finding: Finding) -> bool:
+    named = parse(finding.version or "")
+    return named is not None and named.namespace == "GLIBC"
 
 
 def _strong_needs(report: ArtifactReport) -> frozenset[tuple[str | None, ...]]:
@@ -225,7 +243,12 @@ def _goes_on(finding: Finding, target: Target) -> str | None:
     return f"nothing has to be done; to be rid of the line on stderr {build(target.arch, release)}"
 
 
+def _as_the_rule_says(finding: Finding, _: Target) -> str | None:
+    return finding.hint
+
+
 _ADVICE: Final[Mapping[str, Callable[[Finding, Target], str | None]]] = {
+    "executable-stack": _as_the_rule_says,
     "symbol-version-too-new": _too_new,
     "symbol-missing": _missing,
     "weak-version-need": _goes_on,

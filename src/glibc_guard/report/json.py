@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from glibc_guard.model import Report
 
+if TYPE_CHECKING:
+    from glibc_guard.repair import FixReport
 
-def render(report: Report) -> bytes:
+
+def render(report: Report | FixReport) -> bytes:
     """Return ``report`` as UTF-8 JSON, indented, with a line feed at the end.
 
     It may be printed in a job, whose runner obeys ``##[command]`` anywhere in a line; JSON has that in texts alone.

@@ -254,11 +254,18 @@ def test_a_weak_need_can_be_taken_out_where_all_of_it_is_weak(tmp_path: Path) ->
     flags = (*SHARED, "-w", "-fno-builtin", "-Wl,--no-as-needed")
     (text,) = hints(tmp_path, compile_with_gcc(weak, *flags)).values()
     assert "the loader refuses" in text
-    assert text.endswith("build in manylinux2014 (docs/building.md), or let glibc-guard fix take the need out")
+    assert "build in manylinux2014 (docs/building.md), or take the need out of a copy: " in text
+    assert text.endswith(": glibc-guard fix PATH -o fixed/ --target 2.17")
     strong = f"{weak} int memfd_create(void); int g(void) {{ return memfd_create(); }}"
     found = hints(tmp_path, compile_with_gcc(strong, *flags))
     assert set(found) == {"copy_file_range", "memfd_create"}
     assert not any("glibc-guard fix" in text for text in found.values())
+
+
+def test_a_weak_symbol_of_libstdcxx_cannot_be_taken_out() -> None:
+    """Of its symbols there is no table, so that fix refuses it."""
+    weak = finding("_ZdlPvm", "CXXABI_1.3.9", library="libstdc++.so.6", binding="weak")
+    assert "glibc-guard fix" not in (advised_finding(weak, target("x86_64", "2.17"), fixable=True).hint or "")
 
 
 @pytest.mark.parametrize(
