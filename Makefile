@@ -45,6 +45,15 @@ lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, sh
 bench: $(VENV)/.ready ## all of docs/performance.md: beside the peers on real wheels (downloads them), on generated objects, the Action
 	$(RUN) -m bench.compare --write
 
+fuzz: ## a million executions of each reader under atheris (an hour), into docs/security.md
+	scripts/fuzz.sh --runs 1000000 --record docs/security.md
+
+fuzz-short: ## a few seconds of each reader under atheris
+	scripts/fuzz.sh --seconds 3 --jobs 2
+
+sbom: ## the bill of materials of what the Action installs (CycloneDX), to standard output
+	@$(PYTHON) scripts/make_sbom.py
+
 survey: $(VENV)/.ready ## all wheels of bench/wheels.toml beside auditwheel, into docs/real-wheels.md; docs/site-packages.md
 	$(RUN) -m bench.survey --write
 	$(RUN) -m bench.site_packages --write
@@ -70,4 +79,4 @@ $(VENV)/.ready: tests/requirements.txt pyproject.toml
 $(DEMO_VENV)/.ready: scripts/action/requirements.txt pyproject.toml
 	scripts/make_environment.sh $(PYTHON) $(DEMO_VENV) scripts/action/requirements.txt
 
-.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench survey lock data clean
+.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench fuzz fuzz-short sbom survey lock data clean

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import os
 import platform
 import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,6 +90,13 @@ def record(results: list[Result], path: Path, command: str) -> None:
     path.write_text(FIGURES.sub(lambda _: text, path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
+def tell(result: Result, folder: Path) -> None:
+    """Print how it went."""
+    print(f"{result.reader}: {result.executions:,} executions in {result.seconds:.0f} s", flush=True)  # noqa: T201
+    if result.find:
+        print(f"{result.find}\nThe input is kept: {folder}/{result.reader}-*", flush=True)  # noqa: T201
+
+
 def main() -> int:
     """Fuzz all that is asked for, and tell of every find."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
@@ -95,17 +104,17 @@ def main() -> int:
     amount.add_argument("--runs", type=int, help="executions of each reader")
     amount.add_argument("--seconds", type=int, help="time for each reader")
     parser.add_argument("--reader", action="append", choices=[*READERS], help="only this one; repeat")
+    parser.add_argument("--jobs", type=int, default=1, help="so many at the same time")
     parser.add_argument("--keep", type=Path, default=Path(".fuzz"), help="folder for inputs worth keeping, and finds")
     parser.add_argument("--record", type=Path, help="a document that takes the figures")
     options = parser.parse_args()
     bounds = [f"-runs={options.runs}"] if options.runs else [f"-max_total_time={options.seconds}"]
+    fuzz = functools.partial(fuzzed, folder=options.keep.resolve(), bounds=bounds)
     results = []
-    for name in options.reader or READERS:
-        result = fuzzed(name, options.keep.resolve(), bounds)
-        results.append(result)
-        print(f"{name}: {result.executions:,} executions in {result.seconds:.0f} s", flush=True)  # noqa: T201
-        if result.find:
-            print(f"{result.find}\nThe input is kept: {options.keep}/{name}-*", flush=True)  # noqa: T201
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for result in pool.map(fuzz, options.reader or READERS):
+            results.append(result)
+            tell(result, options.keep)
     if options.record:
         record(results, options.record, "make fuzz")
     return any(result.find or not result.executions for result in results)

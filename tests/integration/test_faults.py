@@ -327,6 +327,7 @@ ALONE: Final = """
         ("show", "WHEEL"),
         ("diff", "WHEEL", "WHEEL"),
         ("explain", "pow@GLIBC_2.29"),
+        ("fix", "WHEEL", "--out", "fixed/"),
         ("demo",),
     ],
     ids=" ".join,
