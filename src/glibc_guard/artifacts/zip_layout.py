@@ -202,5 +202,6 @@ def has_second_name(info: zipfile.ZipInfo) -> bool:
     raw = info.orig_filename.encode("utf-8" if info.flag_bits & UTF_8 else "cp437", "replace")
     for field, content in extra_fields(info.extra):
         if field == UNICODE_PATH_FIELD and content[1:5] == struct.pack("<L", zlib.crc32(raw)):
-            return content[5:] != info.filename.encode("utf-8", "replace")
+            # Not ``filename``, which is the second name already since Python 3.13.
+            return content[5:] != info.orig_filename.encode("utf-8", "replace")
     return False
