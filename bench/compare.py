@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from bench.explain import explained
 from bench.fetch_wheels import fetch, listed
 from bench.growth import grown
 from bench.measuring import PYTHON, Contestant, Goal, Result, check, compete
@@ -163,7 +164,7 @@ def main() -> int:
         lines += [f"### One binary of {small.stat().st_size:,} bytes", "", table(results), ""]
         met += start_goals(results)
         print(table(results))
-        parts = [set_up(small, PYTHON), grown()]
+        parts = [explained(pinned, options.runs), set_up(small, PYTHON), grown()]
     lines += [line for part, _ in parts for line in part]
     met += [goal for _, of_part in parts for goal in of_part]
     lines += [f"- {'met' if reached else '**missed**'}: {goal}" for goal, reached in met]

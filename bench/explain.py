@@ -1,59 +1,51 @@
-"""What explaining costs: `check` of real wheels with findings, with and without it; time and memory of whole processes.
-
-usage: python -m bench.explain [WHEEL ...]   (by default the large ones of bench/wheels.toml that are in the cache)
-"""
+"""What it costs to name the culprits: real wheels that miss a target, with places and advice and without."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-WHEELS: Final = Path(os.environ.get("GLIBC_GUARD_CACHE") or Path.home() / ".cache" / "glibc-guard") / "wheels"
-LARGE: Final = (
-    "ray-2.60",
-    "polars_runtime_32-2",
-    "grpcio-1.85.1-cp312-cp312-manylinux",
-    "pyarrow-26.0.1-cp312-cp312-manylinux_2_28_x",
+from bench.fetch_wheels import Wheel, fetch
+from bench.measuring import Contestant, Goal, Result, check, compete
+
+TARGET: Final = "2.12"
+WHEELS: Final = (
+    "ray-2.60.0-cp312-cp312-manylinux2014_x86_64.whl",
+    "polars_runtime_32-2.1.0-cp311-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    "grpcio-1.85.1-cp312-cp312-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+    "pyarrow-26.0.1-cp312-cp312-manylinux_2_28_x86_64.whl",
 )
-RUNS: Final = 3
+GOAL: Final = 2  # times the plain check, on top of it
+CONTESTANTS: Final = (
+    Contestant("--no-explain", lambda wheel, _: [*check(wheel), "--target", TARGET, "--no-explain"]),
+    Contestant("with places and advice", lambda wheel, _: [*check(wheel), "--target", TARGET]),
+)
 
 
-def measured(wheel: Path, *options: str) -> tuple[float, int]:
-    """Return the best of some runs in seconds, and the most memory in MiB."""
-    command = [
-        sys.executable,
-        "-m",
-        "glibc_guard",
-        "check",
-        "--target",
-        "2.12",
-        "--format",
-        "json",
-        *options,
-        str(wheel),
-    ]
-    seconds, memory = [], 0
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, _, usage = os.wait4(process.pid, 0)
-        seconds.append(time.perf_counter() - start)
-        memory = max(memory, usage.ru_maxrss // 1024)
-    return min(seconds), memory
+def explained(pinned: Mapping[str, Wheel], runs: int) -> tuple[list[str], list[Goal]]:
+    """Measure, and return the lines of the page and the goals."""
+    lines = [f"### Naming the culprits, against glibc {TARGET}", "", *HEAD]
+    met: list[Goal] = []
+    for file in WHEELS:
+        name = file.partition("-")[0]
+        results = compete(CONTESTANTS, fetch(pinned[file]), runs)
+        lines += _rows(name, results)
+        met += _goals(name, results)
+    return [*lines, ""], met
 
 
-def main() -> None:
-    """Command line."""
-    wheels = [Path(name) for name in sys.argv[1:]] or [found for name in LARGE for found in WHEELS.glob(f"{name}*")]
-    print("| wheel | check | with places | of it explaining | memory |\n|---|---|---|---|---|")
-    for wheel in wheels:
-        (plain, less), (whole, more) = measured(wheel, "--no-explain"), measured(wheel)
-        print(f"| {wheel.name} | {plain:.2f} s | {whole:.2f} s | {(whole - plain) / plain:.1f}x  {less} / {more} MiB |")
+HEAD: Final = (
+    "| wheel | `check` | median, s | fastest to slowest | peak memory, MiB |",
+    "|---|---|--:|---|--:|",
+)
 
 
-if __name__ == "__main__":
-    main()
+def _rows(name: str, results: Sequence[Result]) -> Iterator[str]:
+    for one in results:
+        yield f"| {name} | {one.name} | {one.seconds:.3f} | {one.spread} | {one.memory:.0f} |"
+
+
+def _goals(name: str, results: Sequence[Result]) -> Iterator[Goal]:
+    plain, whole = results
+    more = (whole.seconds - plain.seconds) / plain.seconds
+    yield f"{name}: explaining costs {more:.1f} times the plain check (goal: at most {GOAL})", more <= GOAL

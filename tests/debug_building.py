@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import posixpath
 import re
 import shutil
 import subprocess
@@ -140,3 +141,21 @@ def code_addresses(elf: ElfFile, step: int = 7) -> range:
     """Return some addresses of the section ``.text``."""
     text = elf.sections[".text"]
     return range(text.address, text.address + text.size, step)
+
+
+def symbolized(path: Path, addresses: Sequence[int]) -> dict[int, list[tuple[str | None, int | None]]]:
+    """Return file and line of each address and of all that it was inlined into, as LLVM tells them."""
+    tool = needed("llvm-symbolizer", "apt-get install llvm")
+    command = [tool, "-e", str(path), "--output-style=LLVM", "--inlines", "--functions=linkage"]
+    text = subprocess.run(
+        command, input="\n".join(map(hex, addresses)), check=True, capture_output=True, text=True
+    ).stdout
+    answers = {}
+    for address, block in zip(addresses, text.strip().split("\n\n"), strict=True):
+        places = [line.rsplit(":", 2)[:2] for line in block.splitlines()[1::2]]
+        answers[address] = [_place(file, int(line)) for file, line in places]
+    return answers
+
+
+def _place(file: str, line: int) -> tuple[str | None, int | None]:
+    return (None, None) if file.startswith("?") or not line else (posixpath.normpath(file), line)

@@ -23,7 +23,7 @@ def result(environment: Mapping[str, str]) -> None:
     The input ``build`` is ``toJSON(needs.build)``, ``architectures`` the list that was built.
 
     Raises:
-        StepError: the input ``architectures`` is no list of names.
+        StepError: the input ``architectures`` is no list of different names.
     """
     # What holds unless all below goes well.
     set_outputs(environment, {"verdict": "error", "floor": "", "artifacts": _NOTHING, "report": _NO_REPORT})
@@ -33,12 +33,14 @@ def result(environment: Mapping[str, str]) -> None:
     verdicts = {entry.get("verdict") or "error" for entry in known}
     if needs.get("result") != "success" and verdicts == {"pass"}:
         verdicts = {"error"}  # the gate passed, and then something else failed
+    # Half a release is none: with `fail-on: never` no job fails that would keep the rest from being published.
+    passed = [entry.get("artifact") or "" for entry in known if verdicts == {"pass"}]
     set_outputs(
         environment,
         {
             "verdict": next((verdict for verdict in _VERDICTS if verdict in verdicts), "error"),
             "floor": max((entry.get("floor") or "" for entry in known), key=_release),
-            "artifacts": _pattern([entry.get("artifact") or "" for entry in known]) or _NOTHING,
+            "artifacts": _pattern(passed) or _NOTHING,
             "report": _pattern([entry.get("report") or "" for entry in known]) or _NO_REPORT,
         },
     )
@@ -52,6 +54,10 @@ def _architectures(environment: Mapping[str, str]) -> list[str]:
         raise wrong from error
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise wrong
+    for name in names:
+        if names.count(name) > 1:
+            why = "two jobs would upload under one name, and one of them fails"
+            raise StepError(f"The input architectures names {name} twice: {why}")
     return names
 
 

@@ -76,8 +76,9 @@ def run(
         command: the name of the script and its arguments.
         variables: all that the container gets of an environment. The values go by that of the engine's program.
     """
-    # The root and the shell that the scripts count on, whatever USER and ENTRYPOINT the image has.
-    arguments = [program, "run", "--rm", "--name", name, "--user", "0:0", "--entrypoint", ""]
+    # The root and the shell that the scripts count on, whatever USER and ENTRYPOINT the image has. A device that it
+    # made in the workspace, a disk of this machine say, would belong to the user of the runner afterwards.
+    arguments = [program, "run", "--rm", "--name", name, "--cap-drop", "MKNOD", "--user", "0:0", "--entrypoint", ""]
     for place, folder in mounts.writable.items():
         arguments += ["--mount", _mount(folder, place)]
     for place, folder in mounts.readonly.items():

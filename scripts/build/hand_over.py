@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 _NOT_FOR_UPLOAD: Final = frozenset('*?[]!\\"<>|:\r\n')
 
 
+#: What a processor runs beside its own code; the Arm servers of GitHub run no 32-bit code.
+_ALSO_RUN: Final = {"x86_64": ("i686",), "aarch64": ()}
+#: Kinds of object in a report that no loader maps as code of this machine.
+_NOT_LOADED: Final = ("relocatable", "core", "device", "debug")
+
+
 def hand_over(environment: Mapping[str, str]) -> None:
     """Set the outputs ``name``, ``paths``, ``report-name`` and, under the name of the architecture, what became of it.
 
@@ -44,19 +50,39 @@ def hand_over(environment: Mapping[str, str]) -> None:
         why = f"the verdict of the gate is {plain(verdict)}" if report else "nothing was judged"
         print(f"{kept} handed over for {architecture}: {why}")
         return
-    paths = _judged(environment, Path(report))
+    document: dict[str, Any] = json.loads(Path(report).read_text(encoding="utf-8"))
+    _refuse_other_processors(document, architecture, name)
+    paths = _judged(environment, document)
     outcome |= {"verdict": verdict, "artifact": name}
     print(f"Handed over as {name}: {plain(', '.join(paths))}")
     set_outputs(environment, {"name": name, "paths": "\n".join(paths), architecture: json.dumps(outcome)})
 
 
-def _judged(environment: Mapping[str, str], report: Path) -> list[str]:
+def _refuse_other_processors(document: Mapping[str, Any], architecture: str, name: str) -> None:
+    """Raise StepError where an object is for another processor, unless that was found and ignored with a reason."""
+    fitting = (architecture, *_ALSO_RUN[architecture])
+    for artifact in document["artifacts"]:
+        ignored = {
+            entry["finding"]["object"]
+            for entry in artifact["ignored"]
+            if entry["finding"]["rule"] == "wrong-architecture"
+        }
+        for item in artifact["objects"]:
+            if item["kind"] not in _NOT_LOADED and item["arch"] not in fitting and item["path"] not in ignored:
+                raise StepError(
+                    f"{artifact['path']}: {item['path']} is for {item['arch']}, and would be handed over as {name}: "
+                    "each architecture is built on a runner of its own; check what holds several with the Action"
+                )
+
+
+def _judged(environment: Mapping[str, str], document: Mapping[str, Any]) -> list[str]:
     """Return the paths that the report is about: what is released is what was looked at."""
     root, folder = workspace(environment), working_folder(environment)
-    document: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     found: dict[str, None] = {}
     for name in _outermost([artifact["path"] for artifact in document["artifacts"]]):
         path = folder / name
+        if "\\" in name and not path.exists():  # the report shows such bytes in hexadecimal
+            raise _no_utf_8(name)
         if not path.exists() or not path.resolve().is_relative_to(root):
             raise StepError(f"{name} is not a file of the repository's folder, and so cannot be uploaded")
         if ".." in path.parts:  # upload-artifact takes none
@@ -72,10 +98,10 @@ def _judged(environment: Mapping[str, str], report: Path) -> list[str]:
 
 def _outermost(names: Sequence[str]) -> Iterator[str]:
     """Yield ``names`` without those inside another: the report tells of wheels in an archive or folder as well."""
-    given = set(names)
+    given = {Path(name) for name in names}
     for name in names:
-        parts = Path(name).parts
-        if not any(str(Path(*parts[:length])) in given for length in range(1, len(parts))):
+        above = [parent for parent in Path(name).parents if parent.parts or ".." not in Path(name).parts]
+        if given.isdisjoint(above):
             yield name
 
 
@@ -88,7 +114,9 @@ def _refuse_what_was_not_judged(name: str, top: Path) -> None:
         return
     for parent, folders, files in os.walk(top, onerror=_cannot_be_read):
         for path in (Path(parent, entry) for entry in (*folders, *files)):
-            shown = f"{name}/{path.relative_to(top)}"
+            shown = f"{name}/{os.fsencode(path.relative_to(top)).decode('utf-8', 'backslashreplace')}"
+            if not _is_utf_8(path):
+                raise _no_utf_8(shown)
             if path.is_symlink():
                 _refuse_link_out(shown, path, inside)
             elif not stat.S_ISDIR(mode := path.lstat().st_mode) and not stat.S_ISREG(mode):
@@ -105,6 +133,16 @@ def _refuse_link_out(shown: str, path: Path, inside: Path) -> None:
             f"{shown} is a link to {path.readlink()}, which is outside of what was judged, and so is not uploaded: "
             "copy the file into the folder (cp -L) or remove the link"
         )
+
+
+def _is_utf_8(path: Path) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in str(path))
+
+
+def _no_utf_8(shown: str) -> StepError:
+    return StepError(
+        f"{shown} cannot be uploaded: its name is no UTF-8 (bytes that are not are shown as \\x…): rename it"
+    )
 
 
 def _cannot_be_read(problem: OSError) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import build_inputs
 import engine
+from crates import keep_what_is_locked
 from step import StepError, plain, set_outputs, workspace
 
 if TYPE_CHECKING:
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 _INSIDE: Final = Path(__file__).with_name("inside")
 _NOTES: Final = "/glibc-guard/notes"
 _LIKE: Final = "/glibc-guard/owner"  # a folder that belongs to whom the files are given back
+_CRATES: Final = "cargo-crates"
 #: What is kept for the next run, and where the container has it: downloads alone. No program, no configuration and no
-#: wheel that pip built itself is in there: nothing of an earlier build takes the place of what this one asks for.
+#: wheel that pip built itself is in there: nothing of an earlier build takes the place of what this one asks for. Of
+#: cargo the crates, which have checksums; not its git repositories, which have hooks and a configuration, nor the
+#: index, which may be such a repository and decides where no lock file does.
 #: Sources: the Cargo book, "Cargo Home"; pip's documentation, "Caching" (``http`` before pip 23.3, ``http-v2`` since).
 _DOWNLOADS: Final = {
-    "cargo-index": "/glibc-guard/cargo/registry/index",
-    "cargo-crates": "/glibc-guard/cargo/registry/cache",
-    "cargo-git": "/glibc-guard/cargo/git/db",
+    _CRATES: "/glibc-guard/cargo/registry/cache",
     "pip": "/glibc-guard/pip/http",
     "pip-v2": "/glibc-guard/pip/http-v2",
 }
@@ -91,6 +93,7 @@ def run(environment: Mapping[str, str]) -> None:
     folder = _folder(environment)
     given = _prepared(environment)
     owner = _owner(given.workspace)
+    _check_crates(given, folder)
     _empty(folder / "notes")
     name = f"glibc-guard-build-{secrets.token_hex(8)}"
     started = {"container": name, "image": given.image, "owner": owner}
@@ -133,6 +136,16 @@ def _leave_nothing(workspace: Path, folder: Path) -> None:
 def _prepared(environment: Mapping[str, str]) -> BuildInputs:
     inputs = json.loads((_folder(environment) / _INPUTS).read_text(encoding="utf-8"))
     return build_inputs.read({**environment, **inputs})
+
+
+def _check_crates(given: BuildInputs, folder: Path) -> None:
+    """Remove the crates of earlier runs that no Cargo.lock of the repository has the checksum of."""
+    crates = _writable(given.workspace, folder)[_DOWNLOADS[_CRATES]]
+    locks = [
+        path for path in _tree(given.workspace) if path.name == "Cargo.lock" and stat.S_ISREG(path.lstat().st_mode)
+    ]
+    if kept := keep_what_is_locked(crates, locks):
+        print(f"Crates of an earlier run that Cargo.lock has the checksum of: {kept}")
 
 
 def _empty(folder: Path) -> Path:

@@ -94,6 +94,7 @@ class ElfObject:
     ] = ()  # absolute folders of RUNPATH or RPATH, and of the first units of DWARF; hearsay
     glibc_sections: bool = False  # sections that only the stdio of glibc has: it was linked in
     inconsistencies: tuple[str, ...] = ()  # where sections or counts tell another story than the loader's view
+    payload: str | None = None  # what it carries for itself to unpack, which no loader sees and nothing here reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ class Site:
     """A place in the code that brings a requirement; None where unknown.
 
     Of several inlined levels, function, file and line are those of the innermost one whose file is in the repository,
-    else of the innermost one.
+    else of the innermost one that is no system header and not of the Rust library, else of the innermost one.
     """
 
     function: str | None = None
@@ -210,6 +211,7 @@ class Site:
     package: str | None = None  # the Rust crate, or the outermost C++ namespace, of the function
     in_repository: bool = False
     frames: tuple[Frame, ...] = ()  # all levels, innermost first, where there are more than one
+    through: str | None = None  # the Rust crate whose code, inlined there, is what asks
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 from glibc_guard.artifacts import (
     CHANGED,
     ELF_MAGIC,
+    START_BYTES,
     ArtifactError,
     Content,
     Limits,
@@ -25,6 +26,7 @@ from glibc_guard.artifacts import (
     OpenArtifact,
     identity,
     open_artifact,
+    packed,
     printable,
 )
 from glibc_guard.elf import Allowance, ElfError, read_object
@@ -39,13 +41,13 @@ HASH_STEP: Final = 1024 * 1024
 WAITING: Final = 256  # members that are handed to the threads ahead of their results
 
 T = TypeVar("T")
-Result: TypeAlias = "ElfObject | Unread | Impostor | None"
+Result: TypeAlias = "ElfObject | Unread | Opaque | None"
 Progress: TypeAlias = Callable[[str], None]  # called with the path of the artifact for each member that is done
 
 
 @dataclass(frozen=True, slots=True)
-class Impostor:
-    """A member that is called like a shared library and is none: unread where native code is promised, else data."""
+class Opaque:
+    """A member that may be native code which nothing here reads: unread where native code is promised, else data."""
 
     path: str
     reason: str
@@ -67,7 +69,7 @@ class _Found:
     members: int = 0
     objects: list[ElfObject] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
-    impostors: list[Impostor] = field(default_factory=list)
+    opaque: list[Opaque] = field(default_factory=list)
 
     def add(self, member: Member, result: Result) -> None:
         self.members += 1
@@ -76,8 +78,8 @@ class _Found:
             self.objects.append(result)
         elif isinstance(result, Unread):
             self.unread.append(result)
-        elif isinstance(result, Impostor):
-            self.impostors.append(result)
+        elif isinstance(result, Opaque):
+            self.opaque.append(result)
 
 
 def read_artifact(
@@ -147,11 +149,11 @@ def _unreadable(path: str, sha256: str | None, reason: str) -> Artifact:
 
 
 def _filled(artifact: Artifact, found: _Found) -> Artifact:
-    unread = [*found.unread]
+    unread = [*found.unread, *_carried(found.objects)]
     if artifact.wheel is None:
         unread.extend(_not_judged(found.objects))
     if artifact.kind != "sdist" and (artifact.wheel is None or _is_for_linux(artifact.wheel)):
-        unread.extend(Unread(entry.path, entry.reason) for entry in found.impostors)
+        unread.extend(Unread(entry.path, entry.reason) for entry in found.opaque)
     native = {item.path for item in found.objects}
     return replace(
         artifact,
@@ -162,6 +164,13 @@ def _filled(artifact: Artifact, found: _Found) -> Artifact:
         installed=_owning(artifact.installed, native) if artifact.installed else (),
         unread=tuple(sorted(unread, key=lambda entry: entry.path or "")),
     )
+
+
+def _carried(objects: Iterable[ElfObject]) -> Iterator[Unread]:
+    for item in objects:
+        if item.payload is not None:
+            reason = f"carries what was not judged: {item.payload}; check what it was packed from"
+            yield Unread(item.path, reason)
 
 
 def _owning(wheels: Iterable[InstalledWheel], native: set[str]) -> tuple[InstalledWheel, ...]:
@@ -215,8 +224,11 @@ def _read_at_once(member: Member, allowance: Allowance) -> Result:
 
 
 def _first_look(member: Member, content: Content) -> Result | Literal["object"]:
-    start = content.read(0, len(ELF_MAGIC))
-    return "object" if start == ELF_MAGIC else _impostor(member, start, content)
+    start = content.read(0, START_BYTES)
+    if start.startswith(ELF_MAGIC):
+        return "object"
+    reason = packed(start, content, member.size) or _impostor(member, start, content)
+    return None if reason is None else Opaque(member.path, reason)
 
 
 def _object(member: Member, allowance: Allowance, content: Content) -> ElfObject | Unread:
@@ -241,18 +253,17 @@ def _with_content(member: Member, read: Callable[[Content], T]) -> T | Unread:
         return Unread(member.path, f"glibc-guard itself failed on it, please report this: {error!r}")
 
 
-def _impostor(member: Member, start: bytes, content: Content) -> Impostor | None:
-    """Tell of a member that is called like a shared library of Linux and is none; None for all others.
+def _impostor(member: Member, start: bytes, content: Content) -> str | None:
+    """Tell what is wrong with a member that is called like a shared library of Linux and is none; None for all others.
 
     Text for the linker ("INPUT (…)") is called so too, and so are modules for macOS and for WebAssembly.
     """
-    if not LIBRARY_NAME.search(member.path) or start in OTHER_BINARIES:
+    if not LIBRARY_NAME.search(member.path) or start.startswith(OTHER_BINARIES):
         return None
     if member.size and LINKER_SCRIPT.search(content.read(0, LINKER_SCRIPT_BYTES)):
         return None
     size = f"{member.size} bytes" if member.size else "empty"
-    reason = f"named like a shared library, but it is none ({size}): was it copied without its content?"
-    return Impostor(member.path, reason)
+    return f"named like a shared library, but it is none ({size}): was it copied without its content?"
 
 
 def _not_judged(objects: list[ElfObject]) -> Iterator[Unread]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import yaml
 
 from e2e.build_steps import RUNNER, SECRETS, Steps
 from e2e.conftest import ROOT, tool
@@ -199,6 +201,14 @@ def test_a_failing_build_says_where_and_gives_the_files_back(steps: Steps) -> No
         "The build failed in the container at: build-command (exit status 7); the log above says why"
     )
     assert owners(steps.workspace) == {RUNNER}
+
+
+def test_a_build_makes_no_device(steps: Steps) -> None:
+    """It would belong to the user of the runner afterwards, who could read a disk by it."""
+    make = "for kind in b c; do mknod out/$kind $kind 7 0 && exit 9; done; mkfifo out/pipe"
+    done = steps.build(build_command=f"mkdir out; {make}", artifacts="out")
+    assert done.status == 0, done.log
+    assert [path.name for path in (steps.workspace / "out").iterdir()] == ["pipe"]
 
 
 def test_a_failing_before_stops_the_build(steps: Steps) -> None:
@@ -403,6 +413,28 @@ def test_an_engine_that_does_not_answer(steps: Steps, tmp_path: Path) -> None:
     assert "The container engine does not answer: " in done.last_line
 
 
+WORKFLOW: Final = ROOT / ".github" / "workflows" / "build.yml"
+CALLS: Final = [
+    (path.parents[2].name, job["with"])
+    for path in sorted(ROOT.glob("examples/*/.github/workflows/*.yml"))
+    for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+    if job.get("uses", "").endswith("/build.yml@v1")
+]
+
+
+@pytest.mark.parametrize(("name", "given"), CALLS, ids=[name for name, _ in CALLS])
+def test_the_inputs_that_an_example_gives_are_right(steps: Steps, name: str, given: dict[str, str]) -> None:
+    """Those that ask for more than the image of the tests has are not built by the workflow itself: nanobind-abi3."""
+    declared = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))[True]["workflow_call"]["inputs"]
+    assert set(given) <= set(declared)
+    architectures = json.loads(given.get("architectures", declared["architectures"]["default"]))
+    assert set(architectures) <= {"x86_64", "aarch64"}
+    assert (ROOT / "examples" / name / given.get("working-directory", ".")).is_dir()
+    assert "image" not in given  # another one would have to be there
+    done = steps.step("prepare", **given)
+    assert done.status == 0, done.log
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
@@ -452,6 +484,7 @@ def test_only_downloads_are_kept(steps: Steps) -> None:
     leave = """
 mkdir -p "$CARGO_HOME/bin" "$PIP_CACHE_DIR/wheels" "$RUSTUP_HOME"
 touch "$CARGO_HOME/bin/cargo" "$CARGO_HOME/config.toml" "$PIP_CACHE_DIR/wheels/x.whl" "$RUSTUP_HOME/settings.toml"
+mkdir -p "$CARGO_HOME/registry/index" "$CARGO_HOME/git/db"
 for folder in registry/index registry/cache git/db; do touch "$CARGO_HOME/$folder/kept"; done
 for folder in http http-v2; do touch "$PIP_CACHE_DIR/$folder/kept"; done
 """
@@ -459,7 +492,7 @@ for folder in http http-v2; do touch "$PIP_CACHE_DIR/$folder/kept"; done
     assert done.status == 0, done.log
     cache = steps.temporary / "glibc-guard-build" / "cache"
     kept = sorted(str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file())
-    assert kept == ["cargo-crates/kept", "cargo-git/kept", "cargo-index/kept", "pip-v2/kept", "pip/kept"]
+    assert kept == ["cargo-crates/kept", "pip-v2/kept", "pip/kept"]
     assert {path.stat().st_uid for path in cache.rglob("kept")} == {RUNNER}
 
     (cache / "bin").mkdir()  # as a cache of another making may have it
@@ -468,7 +501,7 @@ for folder in http http-v2; do touch "$PIP_CACHE_DIR/$folder/kept"; done
     done = steps.build(build_command=look, artifacts="x")
     assert done.status == 0, done.log
     found = (steps.workspace / "found").read_text(encoding="utf-8").split()
-    assert len(found) == 5
+    assert len(found) == 2  # no lock file has the checksum of the crate
     assert {path.rpartition("/")[2] for path in found} == {"kept"}
 
 
@@ -535,7 +568,8 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
         (folder / name).write_text(content, encoding="utf-8")
 
 
-#: A workspace of cargo's whose folder is not that of the call, with a dependency beside it that has a cdylib as well.
+#: A workspace of cargo's whose folder is not that of the call, with a dependency beside it that has a cdylib as well,
+#: and one of crates.io.
 RUST: Final = {
     "rust-toolchain.toml": '[toolchain]\nchannel = "1.85.0"\nprofile = "minimal"\n',
     "Cargo.toml": '[workspace]\nmembers = ["crates/*"]\nexclude = ["vendor"]\nresolver = "2"\n',
@@ -546,6 +580,12 @@ name = "helper"
 version = "0.1.0"
 
 [[package]]
+name = "itoa"
+version = "1.0.11"
+source = "registry+https://github.com/rust-lang/crates.io-index"
+checksum = "49f1f14873335454500d59611f1cf4a4b0f786f9ac11f4312a78e4cf2566695b"
+
+[[package]]
 name = "plugin"
 version = "0.1.0"
 
@@ -554,6 +594,7 @@ name = "tool"
 version = "0.1.0"
 dependencies = [
  "helper",
+ "itoa",
  "plugin",
 ]
 """,
@@ -564,17 +605,23 @@ dependencies = [
     '[lib]\ncrate-type = ["cdylib", "rlib"]\n',
     "crates/plugin/src/lib.rs": '#[no_mangle]\npub extern "C" fn plugin() -> i32 { 1 }\n',
     "crates/tool/Cargo.toml": '[package]\nname = "tool"\nversion = "0.1.0"\nedition = "2021"\n[dependencies]\n'
-    'helper = { path = "../../vendor/helper" }\nplugin = { path = "../plugin" }\n',
-    "crates/tool/src/main.rs": 'fn main() { println!("{}", helper::answer() + plugin::plugin()) }\n',
+    'helper = { path = "../../vendor/helper" }\nplugin = { path = "../plugin" }\nitoa = "=1.0.11"\n',
+    "crates/tool/src/main.rs": "fn main() { "
+    'println!("{}", itoa::Buffer::new().format(helper::answer() + plugin::plugin())) }\n',
 }
 
 
 def test_programs_and_cdylibs_of_a_cargo_workspace(steps: Steps) -> None:
     write(steps.workspace, RUST)
+    # As an earlier build may have left it: cargo checks a crate when it downloads it, and never again.
+    crate = steps.temporary / "glibc-guard-build/cache/cargo-crates/index.crates.io-1949cf8c6b5b557f/itoa-1.0.11.crate"
+    crate.parent.mkdir(parents=True)
+    crate.write_bytes(b"another content")
     before = "rustup --version; rustc --version >rustc; cargo --version >cargo"
     done = steps.build(kind="rust", working_directory="crates/tool", before=before)
     assert done.status == 0, done.log
     assert done.outputs["artifacts"] == "../../target/release/tool"
+    assert hashlib.sha256(crate.read_bytes()).hexdigest() in RUST["Cargo.lock"]
     assert "rustc 1.85.0" in (steps.workspace / "crates" / "tool" / "rustc").read_text(encoding="utf-8")
     assert done.log.index("=== installing the toolchain") < done.log.index("=== before") < done.log.index("=== cargo")
     program = steps.workspace / "target" / "release" / "tool"
@@ -584,6 +631,8 @@ def test_programs_and_cdylibs_of_a_cargo_workspace(steps: Steps) -> None:
     assert done.status == 0, done.log
     assert sorted(done.outputs["artifacts"].split()) == ["target/debug/libplugin.so", "target/debug/tool"]
     assert "rustc 1.86.0" in done.log
+    assert "Crates of an earlier run that Cargo.lock has the checksum of: 1\n" in done.log
+    assert "Downloaded" not in done.log
 
 
 def test_where_the_image_has_no_curl_before_can_bring_it(steps: Steps) -> None:
@@ -616,9 +665,10 @@ def hand_over(steps: Steps, **inputs: str) -> dict[str, str]:
     return {**done.outputs, "log": done.log, "status": str(done.status)}
 
 
-def write_report(steps: Steps, *paths: str) -> str:
+def write_report(steps: Steps, *paths: str, **more: object) -> str:
     report = steps.temporary / "report.json"
-    report.write_text(json.dumps({"artifacts": [{"path": path} for path in paths]}), encoding="utf-8")
+    artifacts = [{"path": path, "objects": [], "ignored": [], **more} for path in paths]
+    report.write_text(json.dumps({"artifacts": artifacts}), encoding="utf-8")
     return str(report)
 
 
@@ -672,6 +722,64 @@ def test_what_is_inside_an_artifact_is_handed_over_with_it(steps: Steps) -> None
     report = write_report(steps, "all.tar", "all.tar/a.whl", "all.tar.gz", "out", "out/a.whl")
     found = hand_over(steps, report=report)
     assert found["paths"].splitlines() == [str(folder / name) for name in ("all.tar", "all.tar.gz", "out")]
+
+
+@pytest.mark.parametrize(
+    ("names", "uploaded"),
+    [
+        (["./all.tar", "./all.tar/a.whl"], ["all.tar"]),
+        (["./out/../all.tar", "./out/../all.tar/a.whl"], ["all.tar"]),
+        (["./out", "./out/a.whl"], ["out"]),
+        (["out/", "out/a.whl"], ["out"]),
+        (["out//a.whl", "out/./a.whl"], ["out/a.whl"]),
+        ([".", "./out/a.whl", "./all.tar", "../beside"], ["", "../beside"]),
+    ],
+)
+def test_a_path_may_be_written_in_more_than_one_way(steps: Steps, names: list[str], uploaded: list[str]) -> None:
+    folder = steps.workspace / "a folder"
+    (folder / "out").mkdir(parents=True)
+    for name in ("all.tar", "out/a.whl", "../beside"):
+        (folder / name).touch()
+    found = hand_over(steps, report=write_report(steps, *names))
+    assert found["status"] == "0", found["log"]
+    expected = [os.path.normpath(folder / name) for name in uploaded]
+    assert [os.path.normpath(path) for path in found["paths"].splitlines()] == expected
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"out/caf\xe9"])
+def test_a_name_that_is_no_utf_8(steps: Steps, name: bytes) -> None:
+    folder = steps.workspace / "a folder"
+    (folder / "out").mkdir(parents=True)
+    Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).touch()
+    shown = name.decode("utf-8", "backslashreplace")
+    found = hand_over(steps, report=write_report(steps, shown if "/" not in shown else "out"))
+    assert found["status"] == "1"
+    assert f"{shown} cannot be uploaded: its name is no UTF-8" in found["log"]
+    assert "paths" not in found
+
+
+def test_a_file_for_another_processor_is_no_artifact_of_this_architecture(steps: Steps) -> None:
+    (steps.workspace / "a folder").mkdir()
+    for name in ("tool", "all.tar"):
+        (steps.workspace / "a folder" / name).touch()
+
+    def handed_over(architecture: str, *objects: tuple[str, str], ignored: str = "wrong-architecture") -> str:
+        told = [{"path": f"bin/{arch}", "arch": arch, "kind": kind} for arch, kind in objects]
+        aside = [{"finding": {"rule": ignored, "object": "bin/riscv64"}, "reason": "meant"}]
+        report = write_report(steps, "all.tar", objects=told, ignored=aside)
+        found = hand_over(steps, architecture=architecture, report=report)
+        assert ("paths" in found) == (found["status"] == "0")
+        assert json.loads(found[architecture])["verdict"] == ("pass" if found["status"] == "0" else "error")
+        return found["log"]
+
+    assert "Handed over" in handed_over("x86_64", ("x86_64", "executable"), ("i686", "shared"))
+    assert "Handed over" in handed_over("aarch64", ("aarch64", "static"), ("EM_CUDA (64 bit)", "device"))
+    assert "Handed over" in handed_over("x86_64", ("x86_64", "shared"), ("aarch64", "relocatable"))
+    assert "Handed over" in handed_over("x86_64", ("x86_64", "shared"), ("riscv64", "shared"))
+    for architecture, other in (("x86_64", "aarch64"), ("aarch64", "x86_64"), ("aarch64", "armv7l")):
+        log = handed_over(architecture, (architecture, "shared"), (other, "executable"))
+        assert f"all.tar: bin/{other} is for {other}, and would be handed over as dist-{architecture}" in log
+    assert "is for riscv64" in handed_over("x86_64", ("riscv64", "shared"), ignored="unreadable")
 
 
 def test_a_file_beside_the_working_directory(steps: Steps) -> None:
@@ -755,14 +863,25 @@ NOTHING = ("error", "", "glibc-guard-nothing-passed", "glibc-guard-no-report")
                     "aarch64": outcome("fail", "2.28", "aarch64"),
                 },
             },
-            ("fail", "2.28", "dist-x86_64", "{report-dist-x86_64,report-dist-aarch64}"),
+            ("fail", "2.28", "glibc-guard-nothing-passed", "{report-dist-x86_64,report-dist-aarch64}"),
+        ),
+        (
+            ["x86_64", "aarch64"],  # with `fail-on: never` no job fails
+            {
+                "result": "success",
+                "outputs": {
+                    "x86_64": outcome("pass", "2.17", "x86_64"),
+                    "aarch64": outcome("fail", "2.28", "aarch64"),
+                },
+            },
+            ("fail", "2.28", "glibc-guard-nothing-passed", "{report-dist-x86_64,report-dist-aarch64}"),
         ),
         (["x86_64"], {"result": "failure", "outputs": {}}, NOTHING),
         (["x86_64"], {"result": "cancelled"}, NOTHING),
         (
             ["x86_64"],  # say, the upload failed
             {"result": "failure", "outputs": {"x86_64": outcome("pass", "2.17", "x86_64")}},
-            ("error", "2.17", "dist-x86_64", "report-dist-x86_64"),
+            ("error", "2.17", "glibc-guard-nothing-passed", "report-dist-x86_64"),
         ),
     ],
 )
@@ -780,6 +899,16 @@ def test_architectures_that_are_no_list(steps: Steps, architectures: str) -> Non
     done = steps.step("result", build='{"result": "failure"}', architectures=architectures)
     assert done.status == 1
     assert done.last_line.endswith('The input architectures is a JSON list, such as ["x86_64", "aarch64"]')
+    assert tuple(done.outputs.values()) == NOTHING
+
+
+def test_an_architecture_that_is_named_twice(steps: Steps) -> None:
+    build = {"result": "failure", "outputs": {"x86_64": outcome("pass", "2.17", "x86_64")}}
+    done = steps.step("result", build=json.dumps(build), architectures='["x86_64", "aarch64", "x86_64"]')
+    assert done.status == 1
+    assert done.last_line.endswith(
+        "The input architectures names x86_64 twice: two jobs would upload under one name, and one of them fails"
+    )
     assert tuple(done.outputs.values()) == NOTHING
 
 

@@ -194,6 +194,24 @@ def test_the_python_extension(tmp_path: Path, published: Path, variables: dict[s
     assert_built_here_fails(project, "here/*.whl", "symbol-version-too-new")
 
 
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the example's tag is that of x86_64")
+def test_a_wheel_around_what_another_build_made(tmp_path: Path, published: Path, variables: dict[str, str]) -> None:
+    project = example("ray-like", tmp_path, published, variables)
+    project.give(build_command="make PYTHON=/opt/python/cp39-cp39/bin/python")
+    manifest = project.folder / "pyproject.toml"
+    text, count = re.subn("manylinux2014", "manylinux_2_31", manifest.read_text(encoding="utf-8"))
+    assert count == 1  # what the image stands for
+    manifest.write_text(text, encoding="utf-8")
+    done = project.run()
+    assert done.returncode == 0, done.stdout
+    assert project.uploaded() == {
+        "report-wheels-x86_64": ["glibc-guard-report.json"],
+        "wheels-x86_64": ["score-1.0-py3-none-manylinux_2_31_x86_64.whl"],
+    }
+    (judged,) = project.report("report-wheels-x86_64")["artifacts"]
+    assert [item["path"] for item in judged["objects"]] == ["score/_core.so"]
+
+
 def test_a_path_with_spaces(tmp_path: Path, published: Path, variables: dict[str, str]) -> None:
     project = example("c-program", tmp_path, published, variables)
     (project.folder / "sub dir").mkdir()

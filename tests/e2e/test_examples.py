@@ -5,6 +5,7 @@ What they fetch comes from PyPI and crates.io. The tools that they need beside a
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import os
@@ -12,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -113,18 +115,37 @@ def test_an_example_has_a_workflow_that_judges(folder: Path) -> None:
         text = path.read_text(encoding="utf-8")
         assert "org/glibc-guard" in text or "cibuildwheel@" in text
         for job in yaml.safe_load(text)["jobs"].values():
-            if job.get("if", "").startswith("startsWith(github.ref, 'refs/tags/')"):
+            if "refs/tags/" in job.get("if", ""):
                 assert job["needs"] in ("build", ["build", "attest"])  # no release without the gate
+                assert job["if"].endswith(" && needs.build.outputs.verdict == 'pass'")  # also with `fail-on: never`
 
 
 def test_every_example_is_built() -> None:
-    here = Path(__file__).read_text(encoding="utf-8")
-    elsewhere = "".join(
-        (Path(__file__).parent / name).read_text("utf-8")
-        for name in ("test_build_workflow.py", "test_act.py", "test_fork_example.py")
-    )
-    for folder in EXAMPLES:
-        assert f'@one("{folder.name}")' in here or f'"{folder.name}"' in elsewhere
+    built = {name for path in Path(__file__).parent.glob("test_*.py") for name in built_in(path)}
+    assert built == {folder.name for folder in EXAMPLES}
+
+
+def built_in(path: Path) -> Iterator[str]:
+    """The examples that tests in ``path`` take a copy of and run something in."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+        runs = any(isinstance(call.func, ast.Attribute) and call.func.attr == "run" for call in calls)
+        for call in calls:
+            match call:
+                case ast.Call(func=ast.Name(id="one" | "example"), args=[ast.Constant(value=str(name)), *_]):
+                    if runs and function.name.startswith("test_"):
+                        yield name
+                case ast.Call(func=ast.Attribute(attr="copytree"), args=[ast.Name(id="EXAMPLE"), *_]):
+                    yield from named_example(tree)
+
+
+def named_example(tree: ast.Module) -> Iterator[str]:
+    """The name in ``EXAMPLE = ROOT / "examples" / NAME``."""
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="EXAMPLE")], value=ast.BinOp(right=ast.Constant(value=str(name)))):
+                yield name
 
 
 @one("c-program")

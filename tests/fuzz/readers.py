@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from glibc_guard.artifacts import ArtifactError, Limits, Member
+from glibc_guard.artifacts import START_BYTES, ArtifactError, Limits, Member, packed
 from glibc_guard.artifacts.archive import open_file
 from glibc_guard.artifacts.deb import deb_members
 from glibc_guard.artifacts.member import MemoryFile, PlainContent
@@ -60,7 +60,7 @@ def _through(members: Iterable[Member]) -> None:
             return
         with contextlib.suppress(ArtifactError), contextlib.closing(member.open()) as content:
             left -= min(member.size, MOST_READ)
-            content.read(0, 4)
+            packed(content.read(0, START_BYTES), content, min(member.size, MOST_READ))
             content.read(max(0, min(member.size, MOST_READ) - 16), 16)
             if member.size < MOST_READ:
                 content.verify()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from debug_building import needed
 from glibc_guard.guard import check
 from glibc_guard.model import Finding
 from glibc_guard.settings import Settings
@@ -85,10 +85,37 @@ def test_there_are_enough_cases() -> None:
     assert len(CASES) >= 60
 
 
+@pytest.mark.parametrize("displacement", [-0x10, -0xE, -0xD, 0x0F, 0x40, 0x48, 0x4C, 0x66], ids=hex)
+def test_a_prefix_is_not_taken_from_the_line_before(displacement: int, tmp_path: Path) -> None:
+    """The instruction before the call ends with a byte that could be the beginning of it: lock, rep, REX and others."""
+    (tmp_path / "score.c").touch()
+    (tmp_path / "score.s").write_text(ASSEMBLY.format(displacement=displacement))
+    gcc = [*compiler("gcc"), "-shared", "-g", "score.s", "-o", "score.so", "-lm"]
+    subprocess.run(gcc, check=True, cwd=tmp_path)
+    (site,) = findings(tmp_path / "score.so")["pow"].sites
+    assert (site.function, site.file, site.line) == ("score", "score.c", 11)
+
+
+ASSEMBLY = """
+    .text
+    .globl score
+    .type score, @function
+    .file 1 "score.c"
+score:
+    .loc 1 10
+    lea {displacement}(%rbp), %rdi
+    .loc 1 11
+    call *pow@GOTPCREL(%rip)
+    .loc 1 12
+    ret
+    .size score, .-score
+    .section .note.GNU-stack, "", @progbits
+"""
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_function_and_line_of_every_place(case: Case, tmp_path: Path) -> None:
-    if shutil.which("objcopy") is None:
-        pytest.skip("objcopy is not installed: apt-get install binutils")
+    needed("objcopy", "apt-get install binutils")
     flags = (case.optimisation, case.dwarf, *case.linkage, "-Wl,--build-id")
     path = build(tmp_path, compiler(case.compiler, case.arch), *flags)
     folders: tuple[Path, ...] = ()

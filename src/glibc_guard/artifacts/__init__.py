@@ -2,11 +2,13 @@
 
 from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact
 from glibc_guard.artifacts.member import CHANGED, ArtifactError, Content, Member, NestedWheel, identity, printable
+from glibc_guard.artifacts.packings import START_BYTES, packed
 from glibc_guard.limits import Limits
 
 __all__ = [
     "CHANGED",
     "ELF_MAGIC",
+    "START_BYTES",
     "ArtifactError",
     "Content",
     "Limits",
@@ -15,5 +17,6 @@ __all__ = [
     "OpenArtifact",
     "identity",
     "open_artifact",
+    "packed",
     "printable",
 ]

@@ -34,7 +34,7 @@ TAR_MAGIC: Final = slice(257, 262)  # "ustar" in the first header
 START_BYTES: Final = 512
 # No ".jar": it carries libraries for many systems, and the Java program takes the one that fits.
 ARCHIVE_SUFFIXES: Final = (
-    ".whl", ".zip", ".egg", ".conda", ".deb",
+    ".whl", ".zip", ".egg", ".conda", ".deb", ".pyz", ".pex",
     ".tar", ".tgz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst",
 )  # fmt: skip
 OTHER_FORMATS: Final = {
@@ -140,7 +140,7 @@ def _open_folder(path: str, limits: Limits) -> OpenArtifact:
 def open_file(path: str, file: RandomAccess, limits: Limits) -> OpenArtifact:
     """Open what is in ``file``, which is called ``path``; raises ArtifactError as `open_artifact` does."""
     start = file.read_at(0, START_BYTES)
-    opener = _opener(start)
+    opener = _opener(start, path)
     if path.lower().endswith(".whl") and opener is not _zip_members:
         raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")
     if start.startswith(ELF_MAGIC):
@@ -156,22 +156,25 @@ def open_file(path: str, file: RandomAccess, limits: Limits) -> OpenArtifact:
     kind: ArtifactKind = "deb" if opener is deb_members else "tar" if opener is _tar_members else "zip"
     depth = limits.nesting
     if kind == "zip" and path.endswith(".conda"):
-        kind, depth = (
-            "conda",
-            limits.nesting + 1,
-        )  # its payload is a tar inside the zip, which is no nesting of the user's
+        kind, depth = "conda", depth + 1  # its payload is a tar inside the zip, which is no nesting of the user's
     return OpenArtifact(path, kind, file.size, _with_nested(opener(file, limits), limits, depth), limits)
 
 
-def _opener(start: bytes) -> Opener | None:
-    """Return what opens an archive that begins with ``start``; None if it is no archive that is known."""
-    if start.startswith(ZIP_MAGICS):
+def _opener(start: bytes, path: str) -> Opener | None:
+    """Return what opens an archive at ``path`` that begins with ``start``; None if it is no archive that is known."""
+    if start.startswith(ZIP_MAGICS) or (_is_zip_application(start) and not path.lower().endswith(".whl")):
         return _zip_members
     if is_deb(start):
         return deb_members
     if start.startswith(COMPRESSION_MAGICS) or start[TAR_MAGIC] == b"ustar" or _is_old_tar(start):
         return _tar_members
     return None
+
+
+def _is_zip_application(start: bytes) -> bool:
+    """Recognise what ``zipapp`` and pex make: a line for the kernel, and a zip archive behind it (PEP 441)."""
+    line, _, rest = start.partition(b"\n")
+    return line.startswith(b"#!") and rest.startswith(ZIP_MAGICS)
 
 
 def _is_old_tar(start: bytes) -> bool:
@@ -215,7 +218,7 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
             continue
         try:
             content = member.open()
-            opener = _opener(content.read(0, START_BYTES))
+            opener = _opener(content.read(0, START_BYTES), member.path)
             if opener is None and _claims_to_be_an_archive(content.read(0, START_BYTES)):
                 reason = "named like an archive, but it is none that can be opened: check what it holds by itself"
                 yield unreadable(member.path, member.size, reason)

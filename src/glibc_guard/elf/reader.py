@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,7 +14,8 @@ from glibc_guard.elf.errors import ElfError
 from glibc_guard.elf.hearsay import keep_comments, with_hearsay
 from glibc_guard.elf.image import PAGE_SIZE, Bytes, Image, ProgramHeader, decode, to_page_end
 from glibc_guard.elf.layout import ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, LAYOUTS, Layout
-from glibc_guard.elf.sections import read_sections
+from glibc_guard.elf.payload import packed_by_upx, payload
+from glibc_guard.elf.sections import Section, read_sections
 from glibc_guard.elf.symbols import read_symbols
 from glibc_guard.elf.versions import read_definitions, read_needs
 from glibc_guard.limits import Limits, beyond
@@ -42,6 +44,7 @@ ARCHITECTURES: Final = {
 }
 #: Processors that no Linux loader runs on: EM_QDSP6, EM_CUDA, EM_INTELGT, EM_AMDGPU, EM_BPF, EM_AVR, EM_XTENSA, …
 DEVICE_MACHINES: Final = frozenset({83, 94, 105, 164, 190, 205, 224, 247})
+APPIMAGE: Final = b"AI"  # in e_ident, where the kernel does not look (AppImage specification, "Image format")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +97,28 @@ def read_object(path: str, size: int, data: Bytes, allowance: Allowance | None =
     read = _with_dynamic(facts, header, image, dynamic)
     sections = read_sections(data, header.layout, header.section_table)
     told = inconsistencies(image, dynamic, header.layout, address, sections)
-    return with_hearsay(replace(read, inconsistencies=told), data, sections, header.layout)
+    read = replace(read, inconsistencies=told, payload=_payload(data, size, header, sections))
+    return with_hearsay(read, data, sections, header.layout)
 
 
 def _with_sections(facts: ElfObject, header: Header, data: Bytes) -> ElfObject:
-    """Add what the sections of a static program tell, where that costs no second pass."""
+    """Add what the sections of a static program tell, where that costs no second pass, and what it carries."""
     offset, size, count, _ = header.section_table
-    if not data.at_hand(offset, size * count):
-        return facts
-    return with_hearsay(facts, data, read_sections(data, header.layout, header.section_table), header.layout)
+    at_hand = data.at_hand(offset, size * count)
+    sections = read_sections(data, header.layout, header.section_table) if at_hand else ()
+    carried = _payload(data, facts.size, header, sections) or packed_by_upx(data, _headers_end(header))
+    facts = replace(facts, payload=carried)
+    return with_hearsay(facts, data, sections, header.layout)
+
+
+def _headers_end(header: Header) -> int:
+    """Return where the program headers end, right behind the ELF header as every linker puts them."""
+    return 16 + header.layout.header.size + len(header.segments) * header.layout.program_header.size
+
+
+def _payload(data: Bytes, size: int, header: Header, sections: Sequence[Section]) -> str | None:
+    offset, entry_size, count, _ = header.section_table
+    return payload(data, size, header.segments, offset + entry_size * count, sections)
 
 
 def _check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
@@ -187,6 +203,8 @@ def read_header(data: Bytes, limits: Limits | None = None) -> Header:
     raw = data.read(16, layout.header.size)
     if len(raw) < layout.header.size:
         raise ElfError("truncated ELF header")
+    if ident[8:10] == APPIMAGE:
+        raise ElfError("an AppImage: unpack it by --appimage-extract, and check the folder squashfs-root")
     if ident[6] != 1 or any(ident[9:]):
         raise ElfError("damaged ELF header: the loader refuses its version or padding")
     kind, machine, version, _, offset, sections, _, _, entry_size, count, *section_sizes = layout.header.unpack(raw)

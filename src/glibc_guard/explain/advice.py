@@ -8,8 +8,10 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from glibc_guard.explain import history
-from glibc_guard.explain.knowledge import Crate, Family, families_of, filled, gcc_of, image, knowledge
-from glibc_guard.model import FIXABLE_KINDS, ArtifactReport, Finding, Target
+from glibc_guard.explain.demangle import is_rust
+from glibc_guard.explain.knowledge import Crate, Family, families_of, filled, gcc_of, image, knowledge, numbers
+from glibc_guard.explain.repository_paths import crate_of
+from glibc_guard.model import FIXABLE_KINDS, ArtifactReport, Finding, Site, Target
 from glibc_guard.rules.symbol_versions import WEAK_HINT
 from glibc_guard.targets import glibc_symbols
 from glibc_guard.targets.symbol_version import parse
@@ -37,6 +39,9 @@ RUST_TARGETS: Final = {
 }
 #: Architectures that the reusable workflow builds for.
 OUR_BUILDS: Final = frozenset({"x86_64", "aarch64"})
+#: https://blog.rust-lang.org/2022/08/01/Increasing-glibc-kernel-requirements.html
+OLDEST_OF_RUST: Final = "2.17"
+TOO_OLD_FOR_RUST: Final = "promise glibc 2.17, which Rust itself needs since 1.64, or build with Rust 1.63"
 NOBODY: Final = (
     "the need was left behind when nothing used it any more: link it again where glibc is no newer than {release}"
 )
@@ -156,8 +161,11 @@ def _of_glibc(finding: Finding, target: Target, release: str, crate: Crate | Non
     way = build(target.arch, release, rust=rust)
     reason = crate.advice if crate else _reason(family, symbol, version, target.arch, release)
     older = family and _older(family, symbol, version, target.arch, release)
+    if rust and numbers(release) < numbers(OLDEST_OF_RUST):
+        return f"{filled(reason, filling)}: {TOO_OLD_FOR_RUST}"
     if rust:
-        return f"{filled(reason, filling)}: {way}, or by cargo zigbuild --target {filling['rust']}"
+        zigbuild = f", or by cargo zigbuild --target {filling['rust']}" if image(release, target.arch) else ""
+        return f"{filled(reason, filling)}: {way}{zigbuild}"
     if family and family.instead:
         return f"{filled(reason, filling)}: {way}, or {filled(family.instead, filling)}"
     symver = f', or write __asm__(".symver {symbol},{older}")' if older else ""
@@ -260,7 +268,8 @@ _ADVICE: Final[Mapping[str, Callable[[Finding, Target], str | None]]] = {
 
 def _crate(finding: Finding) -> Crate | None:
     """Return the Rust crate that asks, where it is one that something is known of."""
-    packages = {site.package for site in finding.sites if site.package}
+    # A path has the name of the package ("aws-lc-sys"), a symbol that of the crate ("aws_lc_sys").
+    packages = {(name or "").replace("-", "_") for site in finding.sites for name in (site.package, site.through)}
     for crate in knowledge().crates:
         fits = crate.name in packages and any(fnmatchcase(finding.symbol or "", glob) for glob in crate.symbols)
         if fits and crate.binding in {None, finding.binding} and (crate.name != "std" or _is_rust(finding)):
@@ -269,6 +278,13 @@ def _crate(finding: Finding) -> Crate | None:
 
 
 def _is_rust(finding: Finding) -> bool:
-    """Tell whether the code that asks is Rust, by its source files; std is a namespace of C++ as well."""
-    files = (file for site in finding.sites for file in (site.file, *(frame.file for frame in site.frames)) if file)
-    return any(file.endswith(".rs") for file in files)
+    """Tell whether the code that asks is Rust, by its source files, else by its names."""
+    return any(_is_of_rust(site) for site in finding.sites)
+
+
+def _is_of_rust(site: Site) -> bool:
+    """Tell whether cargo built the code: Rust, or what a crate has of C."""
+    files = [file for file in (site.file, *(frame.file for frame in site.frames)) if file]
+    if files:
+        return any(file.endswith(".rs") or crate_of(file) is not None for file in files)
+    return site.function is not None and is_rust(site.function, site.package)

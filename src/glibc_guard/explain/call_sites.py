@@ -28,7 +28,7 @@ Operands: TypeAlias = Iterator[tuple[int, int, int]]
 class Places:
     """The addresses at which a symbol is used."""
 
-    code: set[int] = field(default_factory=set)  # of instructions
+    code: set[int] = field(default_factory=set)  # of instructions, or of their opcodes behind prefixes
     data: set[int] = field(default_factory=set)  # of pointers to it in tables and variables
 
 
@@ -80,8 +80,7 @@ def _slots(referred: Mapping[Wanted, References]) -> set[int]:
 
 def _on_x86(loaded: LoadedObject, functions: Functions, referred: Mapping[Wanted, References]) -> Uses:
     wide = loaded.header.architecture == "x86_64"
-    prefixes = x86.PREFIXES if wide else x86.PREFIXES_OF_I686
-    segments = [x86.Code(base, view, prefixes) for base, view in loaded.code()]
+    segments = [x86.Code(base, view) for base, view in loaded.code()]
     slots = _slots(referred)
     stubs = {address: address for entry in referred.values() for address in entry.canonical}
     operands = _operands if wide else _operands_of_i686
@@ -99,8 +98,7 @@ def _on_x86(loaded: LoadedObject, functions: Functions, referred: Mapping[Wanted
 
 
 def _operands(loaded: LoadedObject, code: x86.Code, slots: Collection[int]) -> Operands:
-    for displacement, slot in x86.memory_operands(code, slots):
-        yield x86.start_of(code, displacement), displacement, slot
+    yield from x86.memory_operands(code, slots)
     if loaded.header.type == ET_EXEC:
         yield from x86.constants(code, slots, x86.BEFORE_CONSTANT)
 

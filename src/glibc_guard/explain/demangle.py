@@ -60,6 +60,16 @@ def package_of(name: str) -> str | None:
     return None if namespace is None or namespace.startswith(ANONYMOUS) else namespace
 
 
+def is_rust(name: str, package: str | None) -> bool:
+    """Tell whether ``name``, as `demangled` shows it, is that of a Rust function of ``package``.
+
+    A name of C++ ends with its parameters, which those of Rust have not; what has any is not called Rust.
+    """
+    if RUST_CRATE.match(name) or LEGACY_RUST.match(name):
+        return True
+    return package is not None and "::" in name and "(" not in name and not name.endswith("…")
+
+
 def _first(length: str, rest: str) -> str | None:
     return rest[: int(length)] if len(length) < 5 and 0 < int(length) <= len(rest) else None
 

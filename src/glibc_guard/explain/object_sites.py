@@ -15,7 +15,7 @@ from glibc_guard.explain.demangle import demangled, package_of
 from glibc_guard.explain.functions import Functions
 from glibc_guard.explain.object_file import LoadedObject, ObjectFile
 from glibc_guard.explain.references import Wanted
-from glibc_guard.explain.repository_paths import RepositoryPaths, origin, site_of
+from glibc_guard.explain.repository_paths import RepositoryPaths, crate_of, site_of
 from glibc_guard.explain.source_lines import SourceLines
 from glibc_guard.model import Site
 from glibc_guard.settings import Settings
@@ -85,7 +85,7 @@ class _Locator:
     def site(self, address: int) -> Site:
         """Return the site of an instruction."""
         site = site_of(self._function(address), self._lines.frames(address), self._paths)
-        package = self._packages.get(site.function or "") or _crate(site.file)
+        package = self._packages.get(site.function or "") or crate_of(site.file)
         return replace(site, function=site.function or self._nameless(address), package=package)
 
     def data_site(self, address: int) -> Site:
@@ -107,9 +107,3 @@ class _Locator:
         shown = demangled(name)
         self._packages.setdefault(shown, package_of(name))
         return shown
-
-
-def _crate(file: str | None) -> str | None:
-    """Return the crate that a file was unpacked from, which C code in a crate is of as well."""
-    found = origin(file) if file is not None else None
-    return found.name if found is not None and found.kind in {"crate", "rust std"} else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import posixpath
 import re
@@ -14,13 +15,17 @@ from glibc_guard.model import Frame, Site
 
 Kind: TypeAlias = Literal["crate", "rust std", "system header", "dependency"]
 
-#: Where build images and runners have the repository: cibuildwheel, auditwheel and maturin, cross, GitHub, GitLab.
+#: Where build images and runners have the repository: cibuildwheel, auditwheel and maturin, cross, GitHub, GitLab, and
+#: what the pages of the official Docker images of languages tell to write.
 MOUNTS: Final = re.compile(
-    r"/(?:io|project|work|workspace|github/workspace|home/[^/]+/work/([^/]+)/\1|__w/([^/]+)/\2|builds/[^/]+/[^/]+)/"
+    r"/(?:io|project|work|workspace|app|usr/src/[^/]+|github/workspace|home/[^/]+/work/([^/]+)/\1|__w/([^/]+)/\2|builds/[^/]+/[^/]+)/"
 )
 #: Of a path on another machine so many components must remain to call it a file of the repository.
 LEAST_COMPONENTS: Final = 2
+#: Names that every second project has in its ``src``; only there they are told apart by the folder above as well.
+EVERYWHERE: Final = frozenset({"lib", "main", "mod", "build", "common", "config", "error", "types", "util", "utils"})
 MAX_COMPONENTS: Final = 64
+CALL_OPERATOR: Final = "operator()"
 MAX_KEPT: Final = 100_000  # answers
 
 _RUST_STD: Final = re.compile(r"^/rustc/[0-9a-f]+/|/lib/rustlib/src/rust/|^/?library/(?:alloc|core|std)/src/")
@@ -31,6 +36,7 @@ _GIT_CRATE: Final = re.compile(r"/git/checkouts/([A-Za-z0-9_.-]+)-[0-9a-f]{16}/(
 _DEPENDENCY: Final = re.compile(
     r"/(?:site-packages|dist-packages|node_modules|_deps|go/pkg/mod|vcpkg(?:_installed)?|\.conan2?|\.cargo|\.rustup)/"
 )
+_VENDORED: Final = re.compile(r"(?:[^/]+/)*?vendor/[^/]+/")  # `cargo vendor`; other folders of this name are one's own
 _SYSTEM: Final = re.compile(
     r"^/(?:usr|lib|lib64|opt)/(?:[^/]+/)*?(?:include|lib/gcc|lib/llvm[^/]*)/|^/lib/gcc/|/lib/libc/include/"
 )
@@ -102,7 +108,8 @@ class RepositoryPaths:
         if not path.startswith("/"):
             return self._relative(path)
         mount = MOUNTS.match(path)
-        return (self._existing(path[mount.end() :]) if mount else None) or self._by_end(path)
+        found = (self._existing(path[mount.end() :]) if mount else None) or self._by_end(path)
+        return None if found is None or self._is_another(path, found) else found
 
     def _inside(self, path: str) -> str | None:
         """Return a path below the root without it; None for others."""
@@ -125,13 +132,29 @@ class RepositoryPaths:
         for start in range(len(parts) - LEAST_COMPONENTS + 1):
             found = self._existing("/".join(parts[start:]))
             if found is not None:
-                return found
+                return found if self._is_telling(parts, start) else None
         return None
 
-    def _existing(self, path: str) -> str | None:
-        """Return ``path`` from the root on, if it is a regular file inside."""
-        whole = Path(os.path.normpath(self._root / path))
+    def _is_telling(self, parts: Sequence[str], start: int) -> bool:
+        """Tell whether ``parts`` from ``start`` on are more than what another project has as well: ``src/lib.rs``."""
+        if len(parts) - start > LEAST_COMPONENTS or PurePosixPath(parts[-1]).stem not in EVERYWHERE:
+            return True
+        return start > 0 and parts[start - 1] in {self._root.name, self._real.name}
+
+    def _is_another(self, path: str, found: str) -> bool:
+        """Tell whether this machine has ``path`` itself, and it is not like ``found``: a project beside this one."""
         try:
+            return Path(path).is_file() and not filecmp.cmp(path, self._root / found, shallow=False)
+        except (OSError, ValueError):
+            return False
+
+    def _existing(self, path: str) -> str | None:
+        """Return ``path`` from the root on, if it is a regular file inside, and none of ``cargo vendor``."""
+        whole = Path(os.path.normpath(self._root / path))
+        vendored = _VENDORED.match(path)
+        try:
+            if vendored and (self._root / vendored[0] / ".cargo-checksum.json").is_file():
+                return None
             real = whole.resolve()
             if not whole.is_relative_to(self._root) or not real.is_relative_to(self._real) or not real.is_file():
                 return None
@@ -141,20 +164,56 @@ class RepositoryPaths:
 
 
 def site_of(function: str | None, frames: Sequence[Frame], paths: RepositoryPaths) -> Site:
-    """Return the site of code in ``function``: of ``frames`` the innermost in the repository, else the innermost."""
+    """Return the site of code in ``function``: of ``frames`` the innermost in the repository.
+
+    Where none is, it is the innermost that is no header of the system and not of the Rust library, else the innermost.
+    """
     levels = tuple(frames) if len(frames) > 1 else ()
     for number, frame in enumerate(frames):
         found = paths.find(frame.file) if frame.file is not None else None
         if found is not None:
-            return Site(_function(function, frames, number), found, frame.line, in_repository=True, frames=levels)
+            name, through = _function(function, frames, number), _crate_of(frames[:number])
+            return Site(name, found, frame.line, in_repository=True, frames=levels, through=through)
     if not frames:
         return Site(function)
-    return Site(_function(function, frames, 0), frames[0].file, frames[0].line, frames=levels)
+    number = next((number for number, frame in enumerate(frames) if not _is_of_a_library(frame)), 0)
+    name, through = _function(function, frames, number), _crate_of(frames[:number])
+    return Site(name, frames[number].file, frames[number].line, frames=levels, through=through)
+
+
+def crate_of(file: str | None) -> str | None:
+    """Return the crate that a file was unpacked from, which C code in a crate is of as well."""
+    found = origin(file) if file is not None else None
+    return found.name if found is not None and found.kind in {"crate", "rust std"} else None
+
+
+def _crate_of(frames: Sequence[Frame]) -> str | None:
+    """Return the innermost crate of ``frames``, one of the Rust library where there is no other."""
+    origins = [found for frame in frames if frame.file is not None and (found := origin(frame.file)) is not None]
+    names = [found.name for kind in ("crate", "rust std") for found in origins if found.kind == kind]
+    return next(iter(names), None)
 
 
 def _function(function: str | None, frames: Sequence[Frame], number: int) -> str | None:
     """Return the function of a frame: the outermost one is that whose code it is."""
-    return frames[number].function or (function if number == len(frames) - 1 else None)
+    name = frames[number].function
+    if number == len(frames) - 1 and function is not None and (name is None or _is_short_for(name, function)):
+        return function
+    # Short debug information has no more of the name of a lambda, which says nothing without what is around it.
+    return f"{name} in {function}" if name == CALL_OPERATOR and function not in {None, name} else name
+
+
+def _is_short_for(name: str, function: str) -> bool:
+    """Tell whether ``function``, from the symbol table, is ``name`` with what it lies in.
+
+    gcc writes only "room" of ``growth::(anonymous namespace)::room``, and rustc where lines alone are asked for.
+    """
+    return re.search(rf"::{re.escape(name.partition('<')[0])}(?!\w)", function) is not None
+
+
+def _is_of_a_library(frame: Frame) -> bool:
+    found = origin(frame.file) if frame.file is not None else None
+    return frame.file is None or (found is not None and found.kind in {"rust std", "system header"})
 
 
 def _is_foreign(path: str) -> bool:

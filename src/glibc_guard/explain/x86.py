@@ -1,5 +1,8 @@
 """The instructions of x86_64 and i686 that use a slot of the global offset table, or the PLT stub in front of it.
 
+An instruction is told by the address of its opcode: a byte before that may be a prefix of it, or the end of the
+instruction before (``lea -0x10(%rbp),%rdi`` ends with what is ``lock`` as a prefix), whose source line may be another.
+
 Intel's Software Developer's Manual, volume 2, for the encodings; the x86-64 and i386 psABIs for the PLT.
 """
 
@@ -27,9 +30,6 @@ LONG_IMMEDIATE: Final = frozenset({0x81, 0xC7, 0x69})
 TEST_BYTE, TEST_LONG = 0xF6, 0xF7  # with an immediate where the extension of the opcode is 0 or 1
 EXTENDED_BYTE_IMMEDIATE: Final = frozenset({0x70, 0x71, 0x72, 0x73, 0xA4, 0xAC, 0xBA, 0xC2, 0xC4, 0xC5, 0xC6})
 BYTES_OF_IMMEDIATE: Final = (1, 2, 4)
-PREFIXES_OF_I686: Final = frozenset({0x66, 0xF2, 0xF3, 0xF0})
-PREFIXES: Final = PREFIXES_OF_I686 | {*range(0x40, 0x50)}
-MOST_PREFIXES: Final = 4
 #: What stands before the jump in a stub of a PLT: nothing, endbr, endbr and the index of the relocation (mold).
 BEFORE_JUMP: Final = (
     re.compile(rb"\xf3\x0f\x1e[\xfa\xfb]\x41\xbb....\Z", re.DOTALL),
@@ -64,7 +64,6 @@ class Code:
 
     base: int  # address of its first byte
     view: memoryview
-    prefixes: frozenset[int]  # bytes that may stand before an opcode
 
     def integer(self, offset: int) -> int:
         """Return the signed 32-bit integer at ``offset``."""
@@ -80,12 +79,12 @@ class Code:
         return bytes(self.view[offset : offset + size])
 
 
-def memory_operands(code: Code, targets: Collection[int]) -> Iterator[tuple[int, int]]:
-    """Yield the offset of the displacement and the target of each instruction with an operand at a target (x86_64)."""
+def memory_operands(code: Code, targets: Collection[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield address, offset of the displacement, and target of each instruction with an operand there (x86_64)."""
     near = {target - size for target in targets for size in (0, *BYTES_OF_IMMEDIATE)}
     for at in displacements(code.view, code.base, near, MEMORY_OPERANDS):
         if at >= 2 and (target := code.base + at + 4 + code.integer(at) + _immediate(code, at)) in targets:
-            yield at, target
+            yield code.base + at - 2, at, target
 
 
 def branches(code: Code, targets: Collection[int]) -> Iterator[tuple[int, int]]:
@@ -103,20 +102,7 @@ def constants(code: Code, values: Collection[int], before: re.Pattern[bytes]) ->
         for match in re.finditer(re.escape(struct.pack("<I", value & MASK)), code.view):
             opening = before.search(code.before(match.start(), 4))
             if opening is not None:
-                yield _with_prefixes(code, match.start() - len(opening[0])), match.start(), value
-
-
-def start_of(code: Code, displacement: int) -> int:
-    """Return the address of the instruction whose ModRM byte stands before the offset ``displacement``."""
-    return _with_prefixes(code, displacement - 2)
-
-
-def _with_prefixes(code: Code, opcode: int) -> int:
-    at = opcode
-    at -= 1 if at > 0 and code.view[at - 1] == EXTENDED else 0
-    while at > 0 and code.view[at - 1] in code.prefixes and opcode - at < MOST_PREFIXES:
-        at -= 1
-    return code.base + at
+                yield code.base + match.start() - len(opening[0]), match.start(), value
 
 
 def stub_around(code: Code, jump: int, functions: Functions) -> int | None:

@@ -12,6 +12,7 @@ from glibc_guard.targets import distros
 
 SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
 HINTS_SHOWN: Final = 10  # of a group
+SYMBOLS_OF_A_HINT: Final = 5
 SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")  # of the namespaces
 
 
@@ -42,12 +43,16 @@ class Group:
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """The first of the different hints of the members, in order; of those that differ in the symbol alone, one."""
-        found: dict[str, str] = {}
+        """The first of the different hints of the members, in order; of those that differ in the symbol alone, one.
+
+        Where there are several, each says which symbols it is for.
+        """
+        found: dict[str, list[Finding]] = {}
         for finding in self.findings:
             if finding.hint:
-                found.setdefault(_of_any_symbol(finding.hint, finding.symbol), finding.hint)
-        return tuple(found.values())[:HINTS_SHOWN]
+                found.setdefault(_of_any_symbol(finding.hint, finding.symbol), []).append(finding)
+        several = len(found) > 1
+        return tuple(_hint(findings, named=several) for findings in found.values())[:HINTS_SHOWN]
 
 
 def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
@@ -74,6 +79,15 @@ def _own(finding: Finding) -> str | None:
 
 def _of_any_symbol(hint: str, symbol: str | None) -> str:
     return re.sub(rf"(?<!\w){re.escape(symbol)}(?!\w)", "\0", hint) if symbol else hint
+
+
+def _hint(findings: Sequence[Finding], *, named: bool) -> str:
+    """Return the hint that ``findings`` share, after their symbols if ``named`` and it does not tell the first."""
+    hint, symbols = findings[0].hint or "", [finding.symbol for finding in findings if finding.symbol]
+    if not named or not symbols or _of_any_symbol(hint, symbols[0]) != hint:
+        return hint
+    more = len(symbols) - SYMBOLS_OF_A_HINT
+    return f"{', '.join(symbols[:SYMBOLS_OF_A_HINT])}{f' and {more} more' if more > 0 else ''}: {hint}"
 
 
 def lost(entries: Sequence[RunsOn]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, ObjectSummary, Report, Site, Verdict
+from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, ObjectSummary, Report, Verdict
 from glibc_guard.report import matrix
 from glibc_guard.report.changes import alike, baseline_name, distributions, headline, rows
 from glibc_guard.report.grouping import (
@@ -27,6 +27,9 @@ from glibc_guard.report.grouping import (
     summary_line,
 )
 from glibc_guard.report.neutral import plain
+from glibc_guard.report.sites import SHOWN as SITES_SHOWN
+from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
+from glibc_guard.report.sites import package_in_words, places_in_all, uses_of, where
 from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import at_most, parse
 from glibc_guard.verdict import WORST_FIRST
@@ -34,7 +37,6 @@ from glibc_guard.verdict import WORST_FIRST
 VERDICTS: Final[dict[Verdict, str]] = {"pass": "Passes", "fail": "Fails", "unreadable": "Could not be judged"}
 RULE_PAGES: Final = "https://github.com/org/glibc-guard/blob/main/docs/rules/"
 SYMBOLS_SHOWN: Final = 40  # of a group, and of a version of an object; the JSON report has all
-SITES_SHOWN: Final = 5
 OTHER: Final = "without a version"
 MUCH: Final = 25  # artifacts: more are folded
 
@@ -122,10 +124,6 @@ def _groups(artifact: ArtifactReport) -> Iterator[tuple[str | None, Group]]:
             yield path, group
 
 
-def _sites(group: Group) -> list[Site]:
-    return list(dict.fromkeys(site for finding in group.findings for site in finding.sites))
-
-
 def _messages(group: Group) -> list[str]:
     return list(dict.fromkeys(finding.message for finding in group.in_full))
 
@@ -164,6 +162,7 @@ def _template() -> Template:
         RULE_PAGES=RULE_PAGES,
         SYMBOLS_SHOWN=SYMBOLS_SHOWN,
         SITES_SHOWN=SITES_SHOWN,
+        SYMBOLS_AT_A_PLACE=SYMBOLS_AT_A_PLACE,
         alike=alike,
         baseline_name=baseline_name,
         changed_distributions=distributions,
@@ -175,10 +174,13 @@ def _template() -> Template:
         matrix_of=matrix.of_artifact,
         messages=_messages,
         needs=needs,
+        package_in_words=package_in_words,
+        places_in_all=places_in_all,
         promise=promise_in_words,
         rows=rows,
-        sites=_sites,
         summary_line=summary_line,
         symbols=_symbols,
+        uses_of=uses_of,
+        where=where,
     )
     return environment.get_template("report.html.jinja")

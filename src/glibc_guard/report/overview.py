@@ -11,6 +11,7 @@ from glibc_guard.report import markdown as in_full
 from glibc_guard.report.grouping import count, lost, percent, summary_line
 from glibc_guard.report.markdown import ICONS
 from glibc_guard.report.neutral import markdown, markdown_code
+from glibc_guard.report.sites import uses_of, where
 
 FINDINGS_SHOWN: Final = 5  # of an artifact; the details have all
 SYMBOLS_SHOWN: Final = 12
@@ -125,9 +126,8 @@ def _ways_out(findings: Sequence[Finding]) -> Iterator[str]:
         ways.setdefault(finding.hint or finding.message, []).append(finding)
     for hint, members in list(ways.items())[:FINDINGS_SHOWN]:
         names = list(dict.fromkeys(filter(None, map(_name, members))))
-        sites = list(dict.fromkeys(site for finding in members for site in finding.sites))
         what = f" ({_listed(names)})" if names else ""
-        yield f"- {markdown_code(members[0].rule)}{what}: {markdown(hint)}{_used(sites)}\n"
+        yield f"- {markdown_code(members[0].rule)}{what}: {markdown(hint)}{_used(members)}\n"
     if len(ways) > FINDINGS_SHOWN:
         yield f"- {len(ways) - FINDINGS_SHOWN:,} more: see the details.\n"
 
@@ -136,15 +136,15 @@ def _name(finding: Finding) -> str:
     return "@".join(filter(None, (finding.symbol, finding.version))) or finding.library or ""
 
 
-def _used(sites: Sequence[Site]) -> str:
-    shown = [text for text in map(_site, sites[:SITES_SHOWN]) if text]
-    more = f" and {count(len(sites) - SITES_SHOWN, 'place')} more" if len(sites) > SITES_SHOWN else ""
+def _used(findings: Sequence[Finding]) -> str:
+    uses = uses_of(findings)
+    shown = [text for text in (_site(use.site) for use in uses[:SITES_SHOWN]) if text]
+    more = f" and {count(len(uses) - SITES_SHOWN, 'place')} more" if len(uses) > SITES_SHOWN else ""
     return f"<br>Used by {', '.join(shown)}{more}" if shown else ""
 
 
 def _site(site: Site) -> str:
-    where = site.file if site.file is None or site.line is None else f"{site.file}:{site.line}"
-    return ", ".join(markdown_code(part) for part in (site.function, where) if part)
+    return ", ".join(markdown_code(part) for part in (site.function, where(site)) if part)
 
 
 def _listed(names: Sequence[str]) -> str:

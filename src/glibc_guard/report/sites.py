@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from glibc_guard.model import Finding, Site
 
 SHOWN: Final = 5  # places of a group of findings
 SYMBOLS_SHOWN: Final = 5  # at one place
+LONGEST_FUNCTION: Final = 160  # characters of a name before its place, which must not be cut off
+#: What precedes the telling part of the path of a Rust library, a crate of a registry, or one from a Git repository.
+FOREIGN_FOLDERS: Final = re.compile(r"/rustc/[0-9a-f]+/|.*/(?:registry/src/[^/]+|git/checkouts|lib/rustlib/src/rust)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +25,15 @@ class Use:
 
 
 def uses_of(findings: Sequence[Finding]) -> list[Use]:
-    """Return the places of ``findings`` (of one object), each once: those in the repository first."""
+    """Return the places of ``findings`` (of one object), each once: those in the repository first.
+
+    What only differs in how the code came to be inlined reads alike, and is one place.
+    """
     places: dict[Site, dict[str, None]] = {}
     ranks: dict[Site, int] = {}  # so that each symbol has its first place among the first
     for finding in findings:
-        for rank, site in enumerate(finding.sites):
+        for rank, inlined in enumerate(finding.sites):
+            site = replace(inlined, frames=())
             places.setdefault(site, {})[finding.symbol or ""] = None
             ranks[site] = min(rank, ranks.get(site, rank))
     several = len({finding.symbol for finding in findings}) > 1
@@ -39,19 +47,27 @@ def places_in_all(findings: Sequence[Finding]) -> int:
 
 
 def where(site: Site) -> str | None:
-    """Return file and line of ``site``; None where the file is unknown."""
+    """Return file and line of ``site``; None where the file is unknown.
+
+    Of a foreign file the folders of the machine that built are left out: ``library/std/src/fs.rs``.
+    """
     if site.file is None:
         return None
-    return site.file if site.line is None else f"{site.file}:{site.line}"
+    file = site.file if site.in_repository else FOREIGN_FOLDERS.sub("", site.file, count=1)
+    return file if site.line is None else f"{file}:{site.line}"
 
 
 def package_in_words(site: Site) -> str:
-    """Return " in PACKAGE" where the name of the function does not begin with it, else nothing."""
+    """Return " in PACKAGE through CRATE": the one where function and file do not begin with it, the other if any."""
     begins = (site.function or "").lstrip("<&").startswith(f"{site.package}::")
-    return f" in {site.package}" if site.package and not begins else ""
+    tells = begins or (where(site) or "").startswith(f"{site.package}-")
+    package = f" in {site.package}" if site.package and not tells else ""
+    return f"{package} through {site.through}" if site.through else package
 
 
 def in_words(site: Site) -> str:
     """Return ``site`` as one phrase: "ray::core::Score(double) at src/score.cc:6"."""
     place = where(site)
-    return f"{site.function or 'code'}{package_in_words(site)}{f' at {place}' if place else ''}"
+    name = site.function or "code"
+    name = name if len(name) <= LONGEST_FUNCTION else f"{name[: LONGEST_FUNCTION - 1]}…"
+    return f"{name}{package_in_words(site)}{f' at {place}' if place else ''}"

@@ -229,6 +229,10 @@ def test_a_crate_that_is_known_is_told() -> None:
     site = Site("aws_lc_sys::rand", "src/rand.rs", 1, "aws_lc_sys")
     text = hint(finding("getentropy", "GLIBC_2.25", sites=(site,)))
     assert "rustls can use ring" in text
+    c = Site("CRYPTO_sysrand", "/c/registry/src/x/aws-lc-sys-0.20.1/aws-lc/rand.c", 1, "aws-lc-sys")
+    inlined = Site("mine::run", "src/main.rs", 1, "mine", in_repository=True, through="aws-lc-sys")
+    for other in (c, inlined):
+        assert hint(finding("getentropy", "GLIBC_2.25", sites=(other,))) == text
     assert "cargo zigbuild --target x86_64-unknown-linux-gnu.2.17" in text
     assert ".symver" not in text
 
@@ -237,6 +241,27 @@ def test_rust_gets_no_assembler() -> None:
     rust = Site("f", frames=(Frame("core::f64::powf", "/rustc/x/library/std/src/f64.rs", 3),))
     assert "cargo zigbuild" in hint(finding("pow", "GLIBC_2.29", library="libm.so.6", sites=(rust,)))
     assert ".symver" in hint(finding("pow", "GLIBC_2.29", library="libm.so.6", sites=(Site("f", "a.c", 3),)))
+
+
+def test_rust_is_known_by_its_names_where_nothing_tells_of_files() -> None:
+    spawn = finding("posix_spawnp", "GLIBC_2.15")
+    rust, cxx = Site("<std::process::Command>::output", package="std"), Site("std::run(int)", package="std")
+    assert ".symver" not in hint(replace(spawn, sites=(rust,)), release="2.12")
+    assert ".symver" in hint(replace(spawn, sites=(cxx,)), release="2.12")
+
+
+def test_rust_is_not_told_to_build_for_less_than_it_runs_on() -> None:
+    rust = Site("f", "src/main.rs", 3, in_repository=True)
+    text = hint(finding("posix_spawnp", "GLIBC_2.15", sites=(rust,)), release="2.12")
+    assert text.endswith(": promise glibc 2.17, which Rust itself needs since 1.64, or build with Rust 1.63")
+    assert hint(finding("statx", "GLIBC_2.28", sites=(rust,)), release="2.20").count("cargo zigbuild") == 1
+
+
+def test_each_symbol_is_told_what_replaces_it() -> None:
+    assert hint(finding("aligned_alloc", "GLIBC_2.16"), release="2.12").endswith("or call posix_memalign")
+    assert hint(finding("timespec_get", "GLIBC_2.16"), release="2.12").endswith("or call clock_gettime")
+    robust = finding("pthread_mutex_consistent", "GLIBC_2.12", library="libpthread.so.0")
+    assert hint(robust, release="2.11").endswith("or call pthread_mutex_consistent_np")
 
 
 def test_std_of_rust_is_not_the_namespace_of_cxx() -> None:

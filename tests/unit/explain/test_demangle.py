@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from glibc_guard.explain.demangle import LONGEST, demangled, package_of
+from glibc_guard.explain.demangle import LONGEST, demangled, is_rust, package_of
 
 NAMES = {
     "_ZN4core3fmt9Formatter3pad17h9b2b3a0e5b4d1b31E": ("core::fmt::Formatter::pad", "core"),
@@ -30,6 +30,13 @@ def test_names(name: str) -> None:
     assert package_of(name) == package
     if sys.version_info >= (3, 11) or not name.startswith("_"):
         assert demangled(name) == shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rust_is_told_from_cxx(name: str) -> None:
+    expected = name.startswith("_R") or "17h" in name
+    assert is_rust(name, None) == expected
+    assert is_rust(demangled(name), package_of(name)) == expected
 
 
 @pytest.mark.parametrize("name", ["_ZN" + "9" * 5000, "_Z" + "P" * 8000 + "i", "_R" + "NvC" * 2000, "\0"])

@@ -72,7 +72,13 @@ def root(tmp_path: Path) -> Path:
         ("..", None),
         ("<built-in>", None),
         ("/io/" + "x" * 5000, None),
-        ("/io/" + "x/" * 5000 + "src/main.rs", "src/main.rs"),
+        ("/io/" + "x/" * 5000 + "a/b.c", "a/b.c"),
+        ("/app/src/main.rs", "src/main.rs"),
+        ("/usr/src/hello/src/main.rs", "src/main.rs"),
+        ("/home/me/other/src/main.rs", None),  # every crate has such a file
+        ("/io/other/src/lib.rs", None),
+        ("/src/main.rs", None),
+        ("/home/me/work space/src/main.rs", "src/main.rs"),
     ],
 )
 def test_the_file_of_a_path_of_another_machine(root: Path, name: str, expected: str | None) -> None:
@@ -93,6 +99,26 @@ def test_the_crates_kept_below_the_root_are_no_files_of_it(root: Path) -> None:
     file.parent.mkdir(parents=True)
     file.touch()
     assert RepositoryPaths(root).find(str(file)) is None
+
+
+def test_a_project_beside_the_repository_is_none_of_it(root: Path, tmp_path: Path) -> None:
+    beside = tmp_path / "beside" / "a" / "b.c"
+    beside.parent.mkdir(parents=True)
+    beside.write_text("/* another */")
+    assert RepositoryPaths(root).find(str(beside)) is None
+    beside.write_text("")  # a copy that was built instead
+    assert RepositoryPaths(root).find(str(beside)) == "a/b.c"
+
+
+def test_vendored_crates_are_not_annotated(root: Path) -> None:
+    for name in ("ring", "mine"):
+        (root / "vendor" / name / "src").mkdir(parents=True)
+        (root / "vendor" / name / "src" / "digest.rs").touch()
+    (root / "vendor" / "ring" / ".cargo-checksum.json").touch()
+    paths = RepositoryPaths(root)
+    for before in ("/io", str(root), "/home/me/somewhere"):
+        assert paths.find(f"{before}/vendor/ring/src/digest.rs") is None
+        assert paths.find(f"{before}/vendor/mine/src/digest.rs") == "vendor/mine/src/digest.rs"
 
 
 def test_a_root_that_a_link_leads_to(root: Path, tmp_path: Path) -> None:
@@ -155,9 +181,28 @@ def test_the_site_is_the_innermost_frame_in_the_repository(root: Path) -> None:
         Frame("mine::main", "/io/src/main.rs", 9),
     )
     paths = RepositoryPaths(root)
-    assert site_of("f", frames, paths) == Site("mine::score", "src/lib.rs", 7, in_repository=True, frames=frames)
+    assert site_of("f", frames, paths) == Site(
+        "mine::score", "src/lib.rs", 7, in_repository=True, frames=frames, through="std"
+    )
     assert site_of("f", frames[:1], paths) == Site("powf", frames[0].file, 3)
     assert site_of("f", (), paths) == Site("f")
+
+
+def test_outside_of_the_repository_a_crate_is_told_before_the_standard_library(root: Path) -> None:
+    crate = Frame("grow::growth", f"{REGISTRY}/grow-1.0.0/src/lib.rs", 3)
+    frames = (Frame("powf", f"{RUSTC}/library/std/src/f64.rs", 3), Frame("g", None, None), crate)
+    assert site_of("f", frames, RepositoryPaths(root)) == Site(
+        crate.function, crate.file, 3, frames=frames, through="std"
+    )
+
+
+def test_the_crate_whose_inlined_code_asks_is_named(root: Path) -> None:
+    std, own = Frame("powf", f"{RUSTC}/library/std/src/f64.rs", 3), Frame("mine::score", "/io/src/lib.rs", 7)
+    crate, caller = (Frame("f", f"{REGISTRY}/{name}-1.0.0/src/lib.rs", 3) for name in ("grow", "run"))
+    paths = RepositoryPaths(root)
+    assert site_of("f", (std, crate, own), paths).through == "grow"
+    assert site_of("f", (own, caller), paths).through is None  # what it was inlined into asks for nothing
+    assert site_of("f", (Frame("inner", "/io/src/lib.rs", 5), own), paths).through is None
 
 
 def test_the_function_of_the_site_is_that_of_its_frame(root: Path) -> None:
@@ -166,3 +211,21 @@ def test_the_function_of_the_site_is_that_of_its_frame(root: Path) -> None:
     assert site_of("f", (inner,), paths).function == "f"
     assert site_of("f", (inner, outer), paths).function is None
     assert site_of("f", (outer, inner), paths) == Site("f", "src/lib.rs", 7, in_repository=True, frames=(outer, inner))
+
+
+def test_a_short_name_is_completed_by_that_of_the_symbol(root: Path) -> None:
+    frames = (Frame("at<int>", "/io/a/b.c", 7), Frame("room", "/io/a/b.c", 9))
+    paths = RepositoryPaths(root)
+    whole = "growth::(anonymous namespace)::room(unsigned long)"
+    assert site_of(whole, frames[1:], paths).function == whole
+    assert site_of(whole, frames, paths).function == "at<int>"  # which was inlined there
+    assert site_of("mine::Of<T>::at", frames[:1], paths).function == "mine::Of<T>::at"
+    assert site_of("growth::roomy()", frames[1:], paths).function == "room"
+
+
+def test_a_lambda_is_named_by_what_is_around_it(root: Path) -> None:
+    frames = (Frame("operator()", "/io/a/b.c", 7), Frame("total", "/io/a/b.c", 9))
+    paths = RepositoryPaths(root)
+    assert site_of("ray::total(double)", frames, paths).function == "operator() in ray::total(double)"
+    assert site_of(None, frames, paths).function == "operator()"
+    assert site_of("operator()", frames[:1], paths).function == "operator()"

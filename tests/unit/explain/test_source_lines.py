@@ -1,4 +1,3 @@
-import posixpath
 import random
 import subprocess
 import tempfile
@@ -7,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from debug_building import C_SOURCE, RUST_SOURCE, build, built_in, call_in, line_of, needed
+from debug_building import C_SOURCE, RUST_SOURCE, build, built_in, call_in, line_of, symbolized
 from glibc_guard.explain.debug_files import DebugFiles
 from glibc_guard.explain.source_lines import SourceLines
 from glibc_guard.model import Frame
@@ -205,7 +204,7 @@ def test_all_code_of_a_program_in_cplusplus_as_llvm_symbolizer_sees_it(
     source = lines(path)
     addresses = random.Random(1).sample(range(*_text(path)), 400)  # noqa: S311  # the same each time
     told = {address: [(frame.file, frame.line) for frame in source.frames(address)] for address in addresses}
-    oracle = _symbolized(path, addresses)
+    oracle = symbolized(path, addresses)
     wrong = {hex(at): (told[at], oracle[at]) for at in addresses if told[at] and told[at] != oracle[at]}
     assert not wrong
     known = [at for at in addresses if any(line for _, line in oracle[at])]
@@ -230,20 +229,3 @@ def _text(path: Path) -> tuple[int, int]:
     listing = subprocess.run(["readelf", "-SW", path], check=True, capture_output=True, text=True).stdout
     fields = next(line for line in listing.splitlines() if " .text " in line).split("]")[1].split()
     return int(fields[2], 16), int(fields[2], 16) + int(fields[4], 16)
-
-
-def _symbolized(path: Path, addresses: Sequence[int]) -> dict[int, list[tuple[str | None, int | None]]]:
-    tool = needed("llvm-symbolizer", "apt-get install llvm")
-    command = [tool, "-e", str(path), "--output-style=LLVM", "--inlines", "--functions=linkage"]
-    text = subprocess.run(
-        command, input="\n".join(map(hex, addresses)), check=True, capture_output=True, text=True
-    ).stdout
-    answers = {}
-    for address, block in zip(addresses, text.strip().split("\n\n"), strict=True):
-        places = [line.rsplit(":", 2)[:2] for line in block.splitlines()[1::2]]
-        answers[address] = [_place(file, int(line)) for file, line in places]
-    return answers
-
-
-def _place(file: str, line: int) -> tuple[str | None, int | None]:
-    return (None, None) if file.startswith("?") or not line else (posixpath.normpath(file), line)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from building import TRIPLES
+from debug_building import needed
 
 #: A comment names the symbols that the code of its line uses.
 SOURCE: Final = """
@@ -84,10 +82,7 @@ def compiler(name: str, arch: str = "x86_64") -> list[str]:
     """Return the command of a compiler: "gcc", "clang", or "zig" (which is clang) for a glibc of 2.34."""
     if name == "zig":
         return [sys.executable, "-m", "ziglang", "cc", "-target", f"{TRIPLES[arch]}.2.34", "-fno-sanitize=undefined"]
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed: apt-get install {name}")
-    return [found]
+    return [needed(name, f"apt-get install {name}")]
 
 
 def build(folder: Path, command: Sequence[str], *flags: str, name: str = "using") -> Path:

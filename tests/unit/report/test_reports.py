@@ -16,6 +16,7 @@ from glibc_guard.guard import check
 from glibc_guard.model import ArtifactReport, Coverage, Finding, Report, Tool
 from glibc_guard.report import json as json_report
 from glibc_guard.report import markdown, text
+from glibc_guard.report.grouping import by_object
 
 ROOT = Path(__file__).parents[3]
 NEW = library("reallocarray(0, 1, 2)", "pow(x, 2.5)", "exp(x)", glibc="2.29")
@@ -160,3 +161,23 @@ def test_of_very_many_symbols_the_first_are_shown() -> None:
         assert len(shown) < 5000
         assert re.search(r"and 19,(800|797) symbols more", shown)
         assert len(markdown.render(report)) < 5000
+
+
+def test_a_hint_says_which_symbols_it_is_for_where_there_are_several() -> None:
+    def found(symbol: str, hint: str) -> Finding:
+        return Finding("symbol-version-too-new", "error", "m.so", "…", symbol=symbol, version="GLIBC_2.16", hint=hint)
+
+    one = found("aligned_alloc", "call posix_memalign")
+    others = [found(symbol, "build elsewhere") for symbol in ("getauxval", "timespec_get")]
+    own = found("pow", "pow@GLIBC_2.2.5 exists")
+    assert hints_of(one, *others, own) == (
+        "aligned_alloc: call posix_memalign",
+        "getauxval, timespec_get: build elsewhere",
+        "pow@GLIBC_2.2.5 exists",
+    )
+    assert hints_of(*others) == ("build elsewhere",)
+
+
+def hints_of(*findings: Finding) -> tuple[str, ...]:
+    ((group,),) = by_object(findings).values()
+    return group.hints
