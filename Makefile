@@ -53,10 +53,16 @@ fuzz-short: ## a few seconds of each reader under atheris
 
 sbom: ## the bill of materials of what the Action installs (CycloneDX), to standard output
 	@$(PYTHON) scripts/make_sbom.py
+bench-scale: $(VENV)/.ready ## docs/scale.md: what many wheels cost, from files and from a server on this machine (downloads them)
+	$(RUN) -m bench.scale --write
 
 survey: $(VENV)/.ready ## all wheels of bench/wheels.toml beside auditwheel, into docs/real-wheels.md; docs/site-packages.md
 	$(RUN) -m bench.survey --write
 	$(RUN) -m bench.site_packages --write
+
+zipapp: $(VENV)/.ready ## dist/glibc-guard.pyz: one file for this Python on this platform
+	mkdir -p dist
+	$(RUN) scripts/make_zipapp.py dist/glibc-guard.pyz
 
 lock: $(VENV)/.ready ## renew the hash-locked requirements
 	$(RUN) scripts/update_action_lock.py
@@ -66,12 +72,18 @@ data: $(VENV)/.ready ## regenerate the tables in src/glibc_guard/data and the JS
 	$(RUN) scripts/update_report_schema.py
 	$(RUN) scripts/update_symbol_guide.py
 	$(RUN) scripts/update_rule_help.py
+	$(RUN) scripts/update_man_page.py
+	$(RUN) scripts/update_picture.py
+	$(RUN) scripts/update_reference.py
 	$(RUN) scripts/update_manylinux_policies.py
 	$(RUN) scripts/update_glibc_symbols.py
 	$(RUN) scripts/update_build_images.py
 
+docs: .venv-docs/.ready ## the documentation as a site in site/; a broken link is an error
+	.venv-docs/bin/python -m mkdocs build --strict --quiet
+
 clean: ## remove what the other targets made
-	rm -rf .venv-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv-* site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(VENV)/.ready: tests/requirements.txt pyproject.toml
 	scripts/make_environment.sh $(PYTHON) $(VENV) tests/requirements.txt
@@ -79,4 +91,7 @@ $(VENV)/.ready: tests/requirements.txt pyproject.toml
 $(DEMO_VENV)/.ready: scripts/action/requirements.txt pyproject.toml
 	scripts/make_environment.sh $(PYTHON) $(DEMO_VENV) scripts/action/requirements.txt
 
-.PHONY: help demo test test-pythons test-python test-loader test-e2e lint bench fuzz fuzz-short sbom survey lock data clean
+.venv-docs/.ready: scripts/docs/requirements.txt
+	scripts/make_environment.sh $(PYTHON) .venv-docs scripts/docs/requirements.txt
+
+.PHONY: help demo test test-pythons test-python test-loader test-e2e lint docs bench bench-scale fuzz fuzz-short sbom survey zipapp lock data clean

@@ -7,9 +7,7 @@ docs/performance.md as well.
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -23,10 +21,9 @@ from typing import Final
 from bench.explain import explained
 from bench.fetch_wheels import fetch, listed
 from bench.growth import grown
-from bench.measuring import PYTHON, Contestant, Goal, Result, check, compete
+from bench.measuring import PYTHON, Contestant, Goal, Result, check, compete, machine
 from bench.pages import replace_between_markers
 from bench.set_up import set_up
-from glibc_guard import __version__
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "performance.md"
 INFLATE: Final = Path(__file__).parent / "inflate.py"
@@ -115,21 +112,9 @@ def start_goals(results: Sequence[Result]) -> Iterator[Goal]:
 
 def circumstances(runs: int, load_before: float) -> str:
     """Say where, when and how this was measured; called at the end, since others may have come to use the machine."""
-    kernel = platform.release().partition("-")[0]
-    return (
-        f"Measured on {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d} by `make bench` ({runs} runs each, in "
-        f"turns, after one to warm up): {os.cpu_count()} processors, {_processor()}, load average {load_before:.1f} "
-        f"before and {os.getloadavg()[0]:.1f} after, Linux {kernel}, CPython {platform.python_version()}, glibc-guard "
-        f"{__version__}, auditwheel {version('auditwheel')}, {_first_line('objdump', '--version')}, "
-        f"{_first_line('unzip', '-v').split(' of ')[0]}."
-    )
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    how = f"`make bench` ({runs} runs each, in turns, after one to warm up)"
+    others = f"auditwheel {version('auditwheel')}, {_first_line('objdump', '--version')}"
+    return f"{machine(how, load_before)}, {others}, {_first_line('unzip', '-v').split(' of ')[0]}."
 
 
 def _first_line(*command: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
+
+from glibc_guard import __version__
 
 PYTHON: Final = sys.executable
 #: A user's Python keeps the bytecode of what it imports; a developer's may be told not to.
@@ -28,6 +32,7 @@ class Run:
 
     seconds: float
     memory: float
+    processor: float = 0.0  # seconds of all processors together
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,10 @@ class Result:
 
 
 def measure(
-    command: Sequence[str | Path], environment: dict[str, str] = ENVIRONMENT, folder: Path | None = None
+    command: Sequence[str | Path],
+    environment: dict[str, str] = ENVIRONMENT,
+    folder: Path | None = None,
+    accepted: frozenset[int] = frozenset({0, 1}),
 ) -> Run:
     """Run ``command`` once; findings (exit status 1) are no failure.
 
@@ -83,9 +91,9 @@ def measure(
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in {0, 1}:
+    if process.returncode not in accepted:
         raise SystemExit(f"{command}: exit status {process.returncode}: {complaints.decode(errors='replace')}")
-    return Run(seconds, usage.ru_maxrss / 1024)
+    return Run(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 def compete(contestants: Sequence[Contestant], subject: Path, runs: int) -> list[Result]:
@@ -98,6 +106,23 @@ def compete(contestants: Sequence[Contestant], subject: Path, runs: int) -> list
             if number:
                 found[contestant.name].append(run)
     return [Result(name, tuple(measured)) for name, measured in found.items()]
+
+
+def machine(how: str, load_before: float) -> str:
+    """Say when, how and on what this was measured; called at the end, since others may have come to use the machine."""
+    kernel = platform.release().partition("-")[0]
+    return (
+        f"Measured on {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d} by {how}: {os.cpu_count()} processors, "
+        f"{_processor()}, load average {load_before:.1f} before and {os.getloadavg()[0]:.1f} after, Linux {kernel}, "
+        f"CPython {platform.python_version()}, glibc-guard {__version__}"
+    )
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 @contextmanager

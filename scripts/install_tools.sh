@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests and the linters need and a new machine lacks: Debian packages, act, actionlint, the
-# description of GitHub's API.
+# description of GitHub's API, Chromium and what steers it.
 # (The examples want cargo 1.78 or newer, as trixie has it; a distribution with an older one needs rustup's.)
 set -euo pipefail
 
@@ -12,7 +12,7 @@ sudo=""
 [ "$(id -u)" -eq 0 ] || sudo=sudo
 declare -A packages=([cc]=build-essential [g++]=build-essential [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
     [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip [debootstrap]=debootstrap
-    [busybox]=busybox-static [cargo]=cargo [node]=nodejs [npm]=npm
+    [groff]=groff-base [openssl]=openssl [busybox]=busybox-static [cargo]=cargo [node]=nodejs [npm]=npm [chromium]=chromium
     [clang]=clang [llvm-symbolizer]=llvm [ld.lld]=lld [dwz]=dwz [aarch64-linux-gnu-gcc]=gcc-aarch64-linux-gnu)
 missing=()
 for command in "${!packages[@]}"; do
@@ -43,14 +43,15 @@ for module in "$act" "$actionlint"; do
     fi
 done
 
-# GitHub's own description of its REST API, its recorded events, and Prism, which judges by the description: what
+# GitHub's own description of its REST API, its recorded events, and Prism, which judges by the description; Playwright's core,
+# which steers Debian's Chromium (--ignore-scripts: it brings no browser of its own), and axe, which judges pages: what
 # package-lock.json names, by hash.
-api=$(dirname "$0")/../tests/github_api
-node=$tools/node-$(sha256sum "$api/package-lock.json" | cut -c 1-16)
+from=$(dirname "$0")/../tests/node
+node=$tools/node-$(sha256sum "$from/package-lock.json" | cut -c 1-16)
 if [ ! -d "$node" ]; then
-    echo "installing Prism and the description of GitHub's API"
+    echo "installing Prism, the description of GitHub's API, Playwright's core and axe"
     aside=$(mktemp -d "$tools/node-XXXXXX")
-    cp "$api"/package.json "$api"/package-lock.json "$aside"
+    cp "$from"/package.json "$from"/package-lock.json "$aside"
     npm ci --prefix "$aside" --ignore-scripts --no-audit --no-fund --silent
     # Of the descriptions one is read; the others are 370 MB.
     find "$aside/node_modules/@octokit/openapi/generated" -name '*.json' ! -name api.github.com.json -delete

@@ -1,4 +1,4 @@
-"""Writes the bill of materials (CycloneDX 1.6, JSON) of what the Action installs to stdout, from its lock file.
+"""Prints the bill of materials (CycloneDX 1.6, JSON) of what the Action installs, from its lock file.
 
 The same lock and version give the same bytes; no network is asked.
 """

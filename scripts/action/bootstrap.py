@@ -44,7 +44,13 @@ PIP_FIXED: Final = {"PIP_DRY_RUN": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER
 
 
 #: GLIBC_GUARD_STEP, which an action sets, and the module of its step.
-STEPS: Final = {"": "action", "publish": "publish"}
+STEPS: Final = {
+    "": "action",
+    "publish": "publish",
+    "list-many": "many",
+    "check-shard": "many",
+    "merge-shards": "many",
+}
 
 
 class SetupError(Exception):

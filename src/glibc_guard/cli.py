@@ -14,7 +14,7 @@ import click
 
 from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load, repository_root
-from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status
+from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status, status_of
 from glibc_guard.interruption import ending_on_signals
 from glibc_guard.limits import Limits, limited
 from glibc_guard.model import Report
@@ -32,13 +32,14 @@ from glibc_guard.output import (
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import limit_name, member_glob, size_glob, toolchain_text
+from glibc_guard.sharding import ShardError, listed, shard_of
 from glibc_guard.sizes import size_in_bytes
 from glibc_guard.targets import TargetError, resolve
 from glibc_guard.targets.glibc import ARCHITECTURES
 
 SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
 
-PATHS = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 NO_COLOR = click.option("--no-color", is_flag=True, help="Plain text; so does the environment variable NO_COLOR.")
 JOBS = click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Threads; by default one a processor.")
 LIMIT = click.option(
@@ -55,9 +56,17 @@ OUTPUT = click.option(
     "--output",
     "outputs",
     multiple=True,
+    type=click.Path(),
     metavar="FILE",
     help="Where the report of the first, second, … --format goes; - is standard output.",
 )
+
+
+def _targets(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """Complete the name of a target in a shell."""
+    from glibc_guard.targets.resolution import all_names  # noqa: PLC0415  # lazy: only a shell asks
+
+    return [name for name in all_names() if name.startswith(begun)]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -70,11 +79,24 @@ def cli() -> None:
 
 
 @cli.command("check")
-@PATHS
+@click.argument("paths", nargs=-1, type=click.Path(), metavar="PATH...")
+@click.option(
+    "--paths-from",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE",
+    help="A file with further paths and URLs, one a line; - is standard input. Repeat.",
+)
+@click.option(
+    "--shard",
+    metavar="INDEX/COUNT",
+    help="Judge a part of the paths: 3/8 is every 8th of the sorted ones, from the 3rd on. See `merge`.",
+)
 @click.option(
     "--target",
     "targets",
     multiple=True,
+    shell_complete=_targets,
     metavar="NAME",
     help="auto (what the wheel's tag promises), a glibc release (2.17), a profile (manylinux2014, musllinux_1_2) or a "
     "distribution (rhel8, ubuntu20.04). Repeat: every target must hold.",
@@ -87,6 +109,7 @@ def cli() -> None:
 @click.option("--allow-empty", is_flag=True, help="Pass where no native code is found.")
 @click.option(
     "--baseline",
+    type=click.Path(),
     metavar="OLD",
     help="Compare with a former artifact or folder of them, a JSON report, or pypi:NAME[==VERSION].",
 )
@@ -141,6 +164,8 @@ def cli() -> None:
 def check_command(  # noqa: PLR0913  # one parameter an option
     *,
     paths: tuple[str, ...],
+    paths_from: tuple[str, ...],
+    shard: str | None,
     targets: tuple[str, ...],
     formats: tuple[str, ...],
     outputs: tuple[str, ...],
@@ -162,8 +187,12 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     quiet: bool,
     no_color: bool,
 ) -> None:
-    """Judge wheels, archives, packages, folders and ELF files; the gate."""
+    """Judge wheels, archives, packages, folders and ELF files; the gate.
+
+    PATH may be a URL, like https://HOST/x.whl, of which no more is fetched than has to be read.
+    """
     with _exit_status_for_errors():
+        paths = (*paths, *(path for file in paths_from for path in listed(file)))
         folder = _working_folder()
         wanted = destinations(formats, outputs)
         settings = load(config, folder)
@@ -180,6 +209,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
             together=together or settings.together,
             limits=_bounds(limits, settings.limits),
             jobs=jobs or settings.jobs,
+            shard=None if shard is None else shard_of(shard),
             require=(*settings.require, *_each("--require", require, member_glob)),
             forbid=(*settings.forbid, *_each("--forbid", forbid, member_glob)),
             max_size=tuple({**dict(settings.max_size), **dict(map(_limit, max_sizes))}.items()),
@@ -217,9 +247,70 @@ def show(*, paths: tuple[str, ...], limits: tuple[str, ...], jobs: int | None, f
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
 
 
+@cli.command("list")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="SOURCE...")
+@click.option(
+    "--match",
+    multiple=True,
+    metavar="GLOB",
+    help="File names to take from folders, indexes and releases (default: *linux*.whl). Repeat.",
+)
+@click.option("--output", type=click.Path(), metavar="FILE", help="Where the list goes; by default standard output.")
+def list_command(*, sources: tuple[str, ...], match: tuple[str, ...], output: str | None) -> None:
+    """List the artifacts of folders, indexes and releases, one a line, for `check --paths-from`.
+
+    SOURCE is a folder; a page of a simple index, https://HOST/simple/NAME/; or release:OWNER/NAME@TAG on GitHub, for
+    which the variables GITHUB_TOKEN and GITHUB_API_URL are taken. Files and URLs of files stand for themselves.
+    """
+    with _exit_status_for_errors():
+        from glibc_guard.listing import DEFAULT_MATCH, GitHub, ListingError, listing  # noqa: PLC0415  # lazy: one command
+
+        wanted = destinations((), [output] if output is not None else [])
+        github = GitHub(os.environ.get("GITHUB_API_URL") or GitHub().api, os.environ.get("GITHUB_TOKEN", ""))
+        try:
+            found = listing(sources, match or DEFAULT_MATCH, github)
+        except ListingError as error:
+            click.echo(f"glibc-guard: {plain(str(error))}", err=True)
+            sys.exit(EXIT_UNREADABLE)
+        write("".join(f"{path}\n" for path in found.artifacts).encode("utf-8", "surrogateescape"), wanted[0][1])
+        click.echo(f"artifacts listed: {len(found.artifacts):,}, other files left out: {found.left_out:,}", err=True)
+    sys.exit(EXIT_CLEAN)
+
+
+@cli.command("merge")
+@click.argument("reports", nargs=-1, required=True, metavar="REPORT.json...", type=click.Path(path_type=Path))
+@FORMAT
+@OUTPUT
+@NO_COLOR
+def merge_command(
+    *, reports: tuple[Path, ...], formats: tuple[str, ...], outputs: tuple[str, ...], no_color: bool
+) -> None:
+    """Join JSON reports, of shards above all, into one; the exit status is that of a check of all.
+
+    JSON is written in the memory that the largest report takes; the other formats need all of them in memory.
+    """
+    with _exit_status_for_errors():
+        from glibc_guard.merging import MergeError, merge, merged  # noqa: PLC0415  # lazy: one command
+
+        wanted = destinations(formats, outputs)
+        refuse_overwriting([*map(str, reports)], [path for _, path in wanted if path is not None], _working_folder())
+        try:
+            if [name for name, _ in wanted] == ["json"]:
+                verdict = merge(reports, wanted[0][1]).verdict
+            else:
+                report = merged(reports)
+                verdict = report.verdict
+                for name, path in wanted:
+                    write(render(report, name, color=_color(no_color), width=_width()), path)
+        except MergeError as error:
+            click.echo(f"glibc-guard: {plain(str(error))}", err=True)
+            sys.exit(EXIT_UNREADABLE)
+    sys.exit(status_of(verdict))
+
+
 @cli.command("diff")
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", type=click.Path())
+@click.argument("new", type=click.Path())
 @click.option(
     "--format", "formats", multiple=True, type=click.Choice(FORMATS_WITHOUT_FINDINGS), help="Repeat, as for `check`."
 )
@@ -250,14 +341,22 @@ def diff_command(  # noqa: PLR0913  # one parameter an option
 
 
 @cli.command("fix")
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.option(
     "-o",
     "--out",
+    type=click.Path(),
     metavar="OUT",
     help="Where the copy goes: a folder (fixed/), or a file. PATH itself is never written.",
 )
-@click.option("--target", "targets", multiple=True, metavar="NAME", help="As of check: what cannot be met is repaired.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    shell_complete=_targets,
+    metavar="NAME",
+    help="As of check: what cannot be met is repaired.",
+)
 @click.option(
     "--clear-executable-stack",
     is_flag=True,
@@ -318,6 +417,7 @@ def fix_command(  # noqa: PLR0913  # one parameter an option
     "--target",
     "targets",
     multiple=True,
+    shell_complete=_targets,
     metavar="NAME",
     help="A system to tell of, and to aim at; see `check`. Repeat.",
 )
@@ -419,7 +519,7 @@ def _exit_status_for_errors() -> Iterator[None]:
     try:
         with ending_on_signals():
             yield
-    except (UsageError, ConfigError, TargetError, OutputError) as error:
+    except (UsageError, ConfigError, TargetError, OutputError, ShardError) as error:
         click.echo(f"glibc-guard: {plain(str(error))}", err=True)
         sys.exit(EXIT_USAGE)
     except Exception as error:

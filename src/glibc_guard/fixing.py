@@ -26,6 +26,7 @@ from glibc_guard.repair.copies import NewContent, Surroundings, write_copy
 from glibc_guard.repair.executable_stack import RULE as EXECUTABLE_STACK
 from glibc_guard.repair.version_needs import RULE as VERSION_TOO_NEW
 from glibc_guard.repair.version_needs import Need
+from glibc_guard.urls import is_url, shown
 
 #: Rules whose message tells a number that a repair may change: of findings, or of the bytes of the artifact.
 COUNTING_RULES: Final = frozenset({"wheel-tag-dishonest", "member-too-large", "forbidden-member"})
@@ -61,6 +62,8 @@ def fix(
         TargetError: as of `check`.
         NotFixedError: something cannot be read, or the check of the copy does not agree. Nothing is left behind.
     """
+    if is_url(request.path):
+        raise UsageError(f"{shown(request.path)}: is not on this machine: download it and repair that")
     limits = limits or settings.limits
     settings = replace(settings, baseline=None, baseline_required=False, together=False, explain=False)
     before = check([request.path], settings, limits=limits, progress=progress)

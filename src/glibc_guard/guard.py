@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,15 @@ from typing import TYPE_CHECKING
 from glibc_guard import __version__
 from glibc_guard.artifacts import Limits
 from glibc_guard.config import FailOn, Settings
-from glibc_guard.model import ArtifactReport, Report, Tool
+from glibc_guard.model import Artifact, ArtifactReport, Report, Tool, Verdict
 from glibc_guard.reading import Progress, read_artifact
+from glibc_guard.sharding import share
+from glibc_guard.urls import is_url, refused
 
 if TYPE_CHECKING:
     from glibc_guard.baseline import PackageIndex, Source
     from glibc_guard.comparing import Comparer
+    from glibc_guard.ignores import IgnoreList
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_USAGE, EXIT_UNREADABLE = 0, 1, 2, 3
 NO_BASELINE = "a baseline is required (baseline-required), and none is named: add --baseline OLD, or baseline = …"
@@ -38,38 +42,44 @@ def check(
     progress: Progress | None = None,
     index: PackageIndex | None = None,
 ) -> Report:
-    """Judge every path and return the report; what a fault of a rule concerns is unreadable.
+    """Judge every path, or those of the shard, and return the report; what a fault of a rule concerns is unreadable.
+
+    A path may be a URL, which is read over the network.
 
     Raises:
         UsageError: no path was given, or one does not exist; or the baseline is none.
         TargetError: a target is unknown, or does not exist for the architecture of an artifact.
     """
+    limits = limits or settings.limits
     _refuse_missing(paths)
     _refuse_unknown(settings.targets)
+    if settings.shard is not None and settings.together:
+        raise UsageError("a shard sees a part of the artifacts only, and cannot judge all of them together")
+    own, shard = (paths, None) if settings.shard is None else share(paths, settings.shard)
     source = None if settings.baseline is None else _opened(settings.baseline)
     if source is None and settings.baseline_required:
         raise UsageError(NO_BASELINE)
     with _threads(settings.jobs) as pool:
-        read = partial(
-            read_artifact, limits=limits or settings.limits, pool=pool, progress=progress, meanwhile=_import_rules
-        )
-        origins = [(path, item) for path in paths for item in read(path)]
-        from glibc_guard.ignores import IgnoreList  # noqa: PLC0415  # lazy, see _import_rules
-        from glibc_guard.judging import judged  # noqa: PLC0415  # lazy, see _import_rules
-
-        ignores = IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
-        reports = judged([artifact for _, artifact in origins], settings, ignores)
+        read = partial(read_artifact, limits=limits, pool=pool, progress=progress, meanwhile=_import_rules)
+        reports: list[ArtifactReport] = []
+        origins: list[str] = []
+        ignores: IgnoreList | None = None
+        # Facts take more memory than reports: they are kept only as long as they are judged.
+        for group in [own] if settings.together else [[path] for path in own]:
+            found = [(path, item) for path in group for item in read(path)]
+            ignores = ignores or _ignores(settings, today)
+            reports += _judged([artifact for _, artifact in found], settings, ignores)
+            origins += [path for path, _ in found]
+        ignores = ignores or _ignores(settings, today)
         remarks: tuple[str, ...] = ()
         if source is not None:
-            comparer = _comparer(source, _reader(limits or settings.limits, pool, progress), index)
+            comparer = _comparer(source, _reader(limits, pool, progress), index)
             reports, remarks = comparer.judged(reports, settings, ignores)
         if settings.explain and any(finding.version or finding.symbol for one in reports for finding in one.findings):
             from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
 
-            reports = explained(
-                reports, [path for path, _ in origins], Reading(settings, limits or settings.limits, pool)
-            )
-    return _report(_advised(reports), (*ignores.remarks(), *remarks))
+            reports = explained(reports, origins, Reading(settings, limits, pool))
+    return replace(_report(_advised(reports), (*ignores.remarks(), *remarks)), shard=shard)
 
 
 def diff(
@@ -116,6 +126,18 @@ def _refuse_unknown(targets: Sequence[str]) -> None:
         resolve(targets, None, ())
 
 
+def _ignores(settings: Settings, today: datetime.date | None) -> IgnoreList:
+    from glibc_guard.ignores import IgnoreList  # noqa: PLC0415  # lazy, see _import_rules
+
+    return IgnoreList(settings.ignores, today or datetime.datetime.now(datetime.timezone.utc).date())
+
+
+def _judged(artifacts: Sequence[Artifact], settings: Settings, ignores: IgnoreList) -> list[ArtifactReport]:
+    from glibc_guard.judging import judged  # noqa: PLC0415  # lazy, see _import_rules
+
+    return judged(artifacts, settings, ignores)
+
+
 def _import_rules() -> None:
     """Import what judges, which takes as long as reading a small wheel, while the threads inflate."""
     import glibc_guard.judging  # noqa: F401, PLC0415
@@ -146,7 +168,7 @@ def _reader(limits: Limits | None, pool: Executor, progress: Progress | None) ->
 def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report:
     from glibc_guard.verdict import worst  # noqa: PLC0415  # lazy
 
-    verdict = worst([report.verdict for report in reports])
+    verdict = worst([report.verdict for report in reports] or ["pass"])  # of an empty shard
     return Report(Tool("glibc-guard", __version__), verdict, tuple(reports), notes=notes)
 
 
@@ -161,9 +183,14 @@ def _advised(reports: Sequence[ArtifactReport]) -> list[ArtifactReport]:
 
 def exit_status(report: Report, fail_on: FailOn) -> int:
     """Return 0 clean, 1 findings at or above ``fail_on``, 3 something could not be read; 3 wins over 1."""
-    if report.verdict == "unreadable":
+    return status_of(report.verdict, fail_on)
+
+
+def status_of(verdict: Verdict, fail_on: FailOn = "error") -> int:
+    """Return the exit status that ``verdict`` makes."""
+    if verdict == "unreadable":
         return EXIT_UNREADABLE
-    return EXIT_FINDINGS if report.verdict == "fail" and fail_on != "never" else EXIT_CLEAN
+    return EXIT_FINDINGS if verdict == "fail" and fail_on != "never" else EXIT_CLEAN
 
 
 def _refuse_missing(paths: Sequence[str]) -> None:
@@ -172,6 +199,11 @@ def _refuse_missing(paths: Sequence[str]) -> None:
     for path in paths:
         if not path:
             raise UsageError("a path is empty: is a variable not set?")
+        if is_url(path):
+            refusal = refused(path)
+            if refusal is not None:
+                raise UsageError(refusal)
+            continue
         if not os.path.lexists(path):
             raise UsageError(f"{path}: no such file or folder{_hint_for_glob(path)}")
 

@@ -27,6 +27,9 @@ class Limits:
     header_bytes: int = _bound(4 * MEBIBYTE, "what a tar archive has between two members: headers, padding", "bytes")
     metadata_bytes: int = _bound(64 * MEBIBYTE, "RECORD and WHEEL of a wheel, each", "bytes")
     nested_archive_bytes: int = _bound(512 * MEBIBYTE, "an archive inside an archive, which is held in memory", "bytes")
+    remote_bytes: int = _bound(
+        8 * 1024 * MEBIBYTE, "a file on a server; what is fetched lies in a temporary file", "bytes"
+    )
     sequential_object_bytes: int = _bound(
         1024 * MEBIBYTE, "an ELF object in a tar, where nothing can be read twice", "bytes"
     )

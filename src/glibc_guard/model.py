@@ -168,6 +168,7 @@ class Artifact:
     nested_wheels: tuple[str, ...] = ()  # paths of wheels inside, which are artifacts of their own
     inside_wheel: bool = False  # itself such a wheel, packed as data into another wheel
     installed: tuple[InstalledWheel, ...] = ()  # of a site-packages folder
+    notes: tuple[str, ...] = ()  # what a reader should know of how it was read
 
 
 # --- what a system provides -----------------------------------------------------------------------
@@ -360,6 +361,15 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """Which part of the paths a report is about: of the sorted ones every ``count``-th, from the ``index``-th on."""
+
+    index: int  # 1 … count
+    count: int
+    paths_sha256: str | None = None  # of all paths, sorted, each with a line feed: shards of one check have the same
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Schema 1. The verdict is the worst of the artifacts' verdicts: unreadable, then fail, then pass."""
 
@@ -368,3 +378,4 @@ class Report:
     artifacts: tuple[ArtifactReport, ...]
     schema_version: Literal[1] = SCHEMA_VERSION
     notes: tuple[str, ...] = field(default=())  # expired or unused ignores and the like
+    shard: Shard | None = None  # None: all that was asked for

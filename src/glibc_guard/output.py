@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from glibc_guard.model import Report
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from glibc_guard.explain.symbol_page import SymbolPage
     from glibc_guard.repair import FixReport
 
-FORMATS: Final = ("text", "json", "markdown", "sarif", "html", "svg")
+FORMATS: Final = ("text", "json", "markdown", "sarif", "html", "svg", "badge")
 FORMATS_WITHOUT_FINDINGS: Final = ("text", "json", "markdown")
 STANDARD_OUTPUT: Final = "-"
 
@@ -27,6 +27,7 @@ _MODULES: Final = {
     "sarif": "sarif",
     "html": "html",
     "svg": "svg",
+    "badge": "badge",
     "markdown of changes": "changes_markdown",
 }
 
@@ -130,17 +131,24 @@ def write(data: bytes, path: Path | None) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
+    with aside(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def aside(path: Path) -> Iterator[BinaryIO]:
+    """Give a file that takes the place of ``path`` where all goes well, and is gone where not; raises OSError."""
     import tempfile  # noqa: PLC0415  # lazy, costs 5 ms
 
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(aside, 0o666 & ~mask)  # noqa: PTH101  # mkstemp gives a name, readable by the owner alone
-        os.replace(aside, path)  # noqa: PTH105
+        os.chmod(name, 0o666 & ~mask)  # noqa: PTH101  # mkstemp gives a name, readable by the owner alone
+        os.replace(name, path)  # noqa: PTH105
     except BaseException:  # a signal too
         with contextlib.suppress(OSError):
-            os.unlink(aside)  # noqa: PTH108
+            os.unlink(name)  # noqa: PTH108
         raise

@@ -27,7 +27,7 @@ from glibc_guard.artifacts import (
     identity,
     open_artifact,
     packed,
-    printable,
+    reported,
 )
 from glibc_guard.elf import Allowance, ElfError, read_object
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, InstalledWheel, Unread, WheelFacts
@@ -104,16 +104,17 @@ def read_artifact(
                     progress(path)
             recorded = opened.record.problems() if opened.record else ()
             outer = Artifact(
-                path=printable(path),
+                path=reported(path),
                 kind=opened.kind,
                 size=opened.size,
-                sha256=_same_file(opened, digest.result()),
+                sha256=_of_what_was_read(opened, digest.result()),
                 members=0,
                 objects=(),
                 wheel=opened.wheel,
                 record_problems=recorded,
                 links=tuple(opened.links),
                 installed=opened.installed,
+                notes=(opened.remote.remark(),) if opened.remote else (),
             )
             found[None].files.update(opened.archives)
     except ArtifactError as error:
@@ -145,7 +146,7 @@ def _inner(outer: Artifact, wheel: NestedWheel) -> Artifact:
 
 
 def _unreadable(path: str, sha256: str | None, reason: str) -> Artifact:
-    return Artifact(printable(path), "unknown", _size(path), sha256, 0, (), (Unread(None, reason),))
+    return Artifact(reported(path), "unknown", _size(path), sha256, 0, (), (Unread(None, reason),))
 
 
 def _filled(artifact: Artifact, found: _Found) -> Artifact:
@@ -272,8 +273,10 @@ def _not_judged(objects: list[ElfObject]) -> Iterator[Unread]:
             yield Unread(item.path, f"built for {item.architecture}, an architecture that glibc-guard does not know")
 
 
-def _same_file(opened: OpenArtifact, digest: Digest | None) -> str | None:
-    """Return the digest, of the very bytes that were read; raises ArtifactError where they changed meanwhile."""
+def _of_what_was_read(opened: OpenArtifact, digest: Digest | None) -> str | None:
+    """Return the digest of the very bytes that were read; raises ArtifactError where they changed meanwhile."""
+    if opened.remote is not None:
+        return opened.remote.digest()
     if opened.file is None:
         return None
     opened.file.check_unchanged()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from glibc_guard.limits import NAMES, Limits
-from glibc_guard.model import Severity
+from glibc_guard.model import Severity, Shard
 
 FailOn: TypeAlias = Literal["error", "warning", "never"]
 FAIL_ON: Final[tuple[FailOn, ...]] = ("error", "warning", "never")
@@ -71,6 +71,7 @@ class Settings:
     repository: Path | None = None  # its root; None where there is none
     limits: Limits = field(default_factory=Limits)  # on what an artifact may ask of the machine
     ignores: tuple[Ignore, ...] = ()
+    shard: Shard | None = None  # of the paths
     source: Path | None = None  # the file that these settings were read from
 
 

@@ -47,7 +47,7 @@ def artifact_report(
         kind=artifact.kind,
         size=artifact.size,
         sha256=artifact.sha256,
-        verdict=_verdict(findings, fail_on),
+        verdict=verdict_of(findings, fail_on),
         targets=resolution.targets,
         floor=needed,
         runs_on=() if {target.libc for target in resolution.targets} == {"musl"} else _distributions(objects),
@@ -61,6 +61,7 @@ def artifact_report(
             *coverage.remarks(artifact),
             *python_abi.remarks(artifact),
             *_not_judged(resolution, needed),
+            *artifact.notes,
         ),
     )
 
@@ -76,7 +77,7 @@ def with_changes(
     found = sorted((*report.findings, *findings), key=_worst_first)
     return replace(
         report,
-        verdict=_verdict(found, fail_on),
+        verdict=verdict_of(found, fail_on),
         findings=tuple(found),
         ignored=(*report.ignored, *ignored),
         changes=changes,
@@ -142,7 +143,8 @@ def _summary(item: ElfObject, linkage: Linkage) -> ObjectSummary:
     )
 
 
-def _verdict(findings: Sequence[Finding], fail_on: FailOn) -> Verdict:
+def verdict_of(findings: Sequence[Finding], fail_on: FailOn) -> Verdict:
+    """Return the verdict that ``findings`` make."""
     if any(finding.rule in coverage.UNREADABLE_RULES for finding in findings):
         return "unreadable"
     failing = {"error", "warning"} if fail_on == "warning" else {"error"}

@@ -1,4 +1,4 @@
-"""The example ``after-any-build``, its own workflow file, run by act on this machine without a container."""
+"""The example ``after-any-build``, and the job of CI on the own sample, run by act without a container."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ def project(tmp_path: Path, action: Path) -> Path:
     text = (folder / WORKFLOW).read_text(encoding="utf-8")
     assert "uses: org/glibc-guard@v1" in text
     (folder / WORKFLOW).write_text(text.replace("uses: org/glibc-guard@v1", "uses: ./glibc-guard"), encoding="utf-8")
+    committed(folder)
+    return folder
+
+
+def committed(folder: Path) -> None:
+    """Makes ``folder`` a repository of one commit."""
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
     for command in (
         ["init", "--quiet", "--initial-branch=main"],
@@ -33,12 +39,14 @@ def project(tmp_path: Path, action: Path) -> Path:
         [*identity, "commit", "--quiet", "-m", "x"],
     ):
         subprocess.run([tool("git"), *command], cwd=folder, check=True)
-    return folder
 
 
-def act(project: Path, home: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def act(
+    project: Path, home: Path, environment: dict[str, str], workflow: Path = WORKFLOW, *options: str
+) -> subprocess.CompletedProcess[str]:
     """Runs the workflow on this machine; its cache and its working folders stay in ``home``."""
-    command = [str(tool("act")), "push", "--platform", "ubuntu-24.04=-self-hosted", "--workflows", str(WORKFLOW)]
+    command = [str(tool("act")), "push", "--platform", "ubuntu-24.04=-self-hosted", "--workflows", str(workflow)]
+    command += options
     variables = {**environment, "XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config")}
     return subprocess.run(
         command,
@@ -83,3 +91,18 @@ def host_target() -> str:
     version = os.confstr("CS_GNU_LIBC_VERSION")
     assert version is not None
     return version.split()[1]
+
+
+def test_the_repository_uses_its_own_action_on_its_own_sample(
+    tmp_path: Path, action: Path, environment: dict[str, str]
+) -> None:
+    """The job of ci.yml as it stands there; act has the checkout already."""
+    folder = tmp_path / "repository"
+    shutil.copytree(action, folder)
+    shutil.copytree(ROOT / ".github", folder / ".github")
+    committed(folder)
+    done = act(folder, tmp_path, environment, Path(".github") / "workflows" / "ci.yml", "--job", "own")
+    log = done.stdout + done.stderr
+    assert done.returncode == 0, log
+    assert "Success - Main Hold the outputs against that" in log
+    assert "Failure - Main Expect it to fail where manylinux2014 is" in log

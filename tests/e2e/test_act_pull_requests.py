@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from e2e.conftest import tool
-from github_api.description import node_modules, recorded
+from github_api.description import recorded
 from github_api.server import TOKEN, GitHubApi, serving
+from node_tools import node_modules
 
 pytestmark = pytest.mark.e2e
 

@@ -446,6 +446,17 @@ def test_the_python_of_the_tests_can_run_it(action: Path, job: Job, old_enough: 
     assert result.status == 0, result.log
 
 
+def test_html_to_look_at(action: Path, job: Job, too_new: bytes) -> None:
+    (job.workspace / "bad.so").write_bytes(too_new)
+    result = job.use(action, {"artifacts": "bad.so", "target": "2.17", "html": "out put/guard.html"})
+    assert (result.status, result.outputs["verdict"]) == (1, "fail"), result.log
+    page = (job.workspace / "out put" / "guard.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "reallocarray" in page
+    assert job.use(action, {"artifacts": "bad.so", "html": "bad.so"}).status == 2
+    assert job.use(action, {"artifacts": "bad.so", "html": "a", "sarif": "a"}).status == 2
+
+
 def test_sarif_for_code_scanning(action: Path, job: Job, too_new: bytes) -> None:
     (job.workspace / "bad.so").write_bytes(too_new)
     result = job.use(action, {"artifacts": "bad.so", "target": "2.17", "sarif": "out put/guard.sarif"})

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from e2e.runner import Job, Result
-from github_api.description import node_modules
 from github_api.runs import REPOSITORY, add_run, upload
 from github_api.server import TOKEN, GitHubApi, serving
+from node_tools import node_modules
 
 pytestmark = pytest.mark.e2e
 

@@ -1,9 +1,4 @@
-"""The reusable workflow, called by the workflows of the examples and run by act with a real container engine.
-
-In the copy under test ``uses: $/`` is rendered to what the runner resolves it to (``ActionManager.cs``), and act takes
-that from a local folder. The same option puts stand-ins in the place of the actions that cannot be fetched here: upload
-and cache.
-"""
+"""The reusable workflow, called by the workflows of the examples and run by act with a real container engine."""
 
 from __future__ import annotations
 
@@ -14,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,50 +17,25 @@ import pytest
 from building import CACHE
 from e2e.conftest import ROOT, tool
 from e2e.containers import IMAGE, IMAGE_GLIBC
+from e2e.published import Caller, publish
+from e2e.published import outputs as outputs_of
 
 pytestmark = pytest.mark.e2e
 
-PUBLISHED = "org/glibc-guard"
-STAND_INS = Path(__file__).parent / "stand_ins"
 WORKFLOW = Path(".github") / "workflows" / "release.yml"
 
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository as act takes it for ``org/glibc-guard@v1``."""
-    folder = tmp_path_factory.mktemp("published")
-    for name in (".github", "action.yml", "scripts", "src"):
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, folder / name)
-    workflow = folder / ".github" / "workflows" / "build.yml"
-    text, count = re.subn(r"uses: \$/(\S+)", rf"uses: {PUBLISHED}/\1@v1", workflow.read_text(encoding="utf-8"))
-    assert count == 5
-    workflow.write_text(text, encoding="utf-8")
-    return folder
+    return publish(tmp_path_factory.mktemp("published"))
 
 
-@dataclass
-class Project:
-    """An example as a repository of its own, and what was uploaded from it."""
-
-    folder: Path
-    home: Path
-    published: Path
-    environment: dict[str, str]
-
-    @property
-    def uploads(self) -> Path:
-        return self.home / "uploads"
-
-    def uploaded(self) -> dict[str, list[str]]:
-        return {
-            folder.name: sorted(path.name for path in folder.iterdir()) for folder in sorted(self.uploads.glob("*"))
-        }
+class Project(Caller):
+    """An example as a repository of its own."""
 
     def report(self, name: str) -> dict[str, Any]:
-        (path,) = (self.uploads / name).iterdir()
+        (path,) = (self.uploads / name).glob("*.json")
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return report
 
@@ -80,47 +49,12 @@ class Project:
         lines = "".join(f"      {key}: {json.dumps(value)}\n" for key, value in given.items())
         (self.folder / WORKFLOW).write_text(before + call + lines + after, encoding="utf-8")
 
-    def run(self) -> subprocess.CompletedProcess[str]:
-        """Commits all and runs the workflow as a push to main does."""
-        identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
-        for command in (["init", "-q", "-b", "main"], ["add", "-A"], [*identity, "commit", "-q", "-m", "x"]):
-            subprocess.run([tool("git"), *command], cwd=self.folder, check=True)
-        local = {f"{PUBLISHED}@v1": self.published}
-        for file in (self.published / ".github").rglob("*.yml"):
-            for name, reference in re.findall(r"uses: (actions/[\w-]+)\S*?@(\w+)", file.read_text(encoding="utf-8")):
-                if (STAND_INS / name.removeprefix("actions/")).is_dir():
-                    local[f"{name}@{reference}"] = STAND_INS / name.removeprefix("actions/")
-        command = [str(tool("act")), "push", "--workflows", str(WORKFLOW)]
-        for runner in ("ubuntu-24.04", "ubuntu-24.04-arm"):
-            command += ["--platform", f"{runner}=-self-hosted"]
-        for name, folder in local.items():
-            command += ["--local-repository", f"{name}={folder}"]
-        given = {
-            "STAND_IN_UPLOADS": str(self.uploads),
-            "STAND_IN_CACHE": str(CACHE / "stand-in-cache"),
-            **self.environment,
-        }
-        for name in ("STAND_IN_UPLOADS", "STAND_IN_CACHE"):
-            command += ["--env", f"{name}={given[name]}"]
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            check=False,
-            env={**given, "XDG_CACHE_HOME": str(self.home / "cache"), "XDG_CONFIG_HOME": str(self.home / "config")},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            timeout=900,
-        )
-
 
 def example(name: str, tmp_path: Path, published: Path, environment: dict[str, str]) -> Project:
     folder = tmp_path / "a project"
     built = shutil.ignore_patterns("build", "target", "wheelhouse", "*.egg-info")
     shutil.copytree(ROOT / "examples" / name, folder, ignore=built)
-    project = Project(folder, tmp_path, published, environment)
+    project = Project(folder, tmp_path, published, environment, WORKFLOW)
     project.give(image=IMAGE, target=IMAGE_GLIBC, architectures=json.dumps([os.uname().machine]))
     return project
 
@@ -136,7 +70,10 @@ def test_the_c_program(tmp_path: Path, published: Path, variables: dict[str, str
     assert done.returncode == 0, done.stdout
     name = f"table-{os.uname().machine}"
     assert f"{name}, pass, needs glibc 2.26 or newer" in done.stdout
-    assert project.uploaded() == {f"report-{name}": ["glibc-guard-report.json"], name: ["table"]}
+    assert project.uploaded() == {
+        f"report-{name}": ["glibc-guard-report.html", "glibc-guard-report.json"],
+        name: ["table"],
+    }
     assert project.report(f"report-{name}")["artifacts"][0]["floor"]["GLIBC"] == "2.26"
 
     subprocess.run(["make", "--always-make"], cwd=project.folder, check=True, capture_output=True)
@@ -149,7 +86,10 @@ def test_the_rust_program(tmp_path: Path, published: Path, variables: dict[str, 
     assert done.returncode == 0, done.stdout
     name = f"visits-{os.uname().machine}"
     archive = f"visits-linux-{os.uname().machine}.tar.gz"
-    assert project.uploaded() == {f"report-{name}": ["glibc-guard-report.json"], name: [archive]}
+    assert project.uploaded() == {
+        f"report-{name}": ["glibc-guard-report.html", "glibc-guard-report.json"],
+        name: [archive],
+    }
     (judged,) = project.report(f"report-{name}")["artifacts"]
     assert judged["path"] == archive
     uploaded = project.uploads / name / archive
@@ -324,8 +264,7 @@ def test_hostile_inputs_do_nothing(tmp_path: Path, published: Path, variables: d
 
 
 def outputs(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    """The outputs of the workflow, from the log of its last job: act runs no job of the caller after a failed one."""
-    return dict(re.findall(r"/Join the architectures\] +\S+ +::set-output:: (\w+)=(.*)", done.stdout))
+    return outputs_of(done, "Join the architectures")
 
 
 def assert_built_here_fails(project: Project, artifacts: str, named: str) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from building import make_wheel
 from e2e.runner import Job, Result
-from github_api.description import node_modules, recorded
+from github_api.description import recorded
 from github_api.server import TOKEN, Answer, GitHubApi, serving
+from node_tools import node_modules
 
 pytestmark = pytest.mark.e2e
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -57,10 +59,11 @@ def test_actionlint(path: Path, tmp_path: Path) -> None:
     shutil.copy(ROOT / "action.yml", tmp_path)
     shutil.copytree(ROOT / ".github" / "actions", tmp_path / ".github" / "actions")
     # It does not know the reference to the workflow's own repository, which is the same thing here as a local path.
-    text = re.sub(r"uses: \$/", "uses: ./", path.read_text(encoding="utf-8"))
-    (folder / path.name).write_text(text, encoding="utf-8")
+    for one in path.parent.glob("*.yml"):
+        text = re.sub(r"uses: \$/", "uses: ./", one.read_text(encoding="utf-8"))
+        (folder / one.name).write_text(text, encoding="utf-8")
     subprocess.run([tool("git"), "init", "--quiet"], cwd=tmp_path, check=True)
-    run(tool("actionlint"), folder=tmp_path)
+    run(tool("actionlint"), folder / path.name, folder=tmp_path)
 
 
 @pytest.mark.parametrize("path", [*ACTIONS, *WORKFLOWS], ids=[*ACTION_IDS, *IDS])
@@ -123,22 +126,68 @@ def test_the_gate_of_the_reusable_workflow_is_the_action() -> None:
     assert set(given) == set(wanted)
 
 
-def test_the_reusable_workflow_has_no_secret_and_no_right_but_to_read() -> None:
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
-    call = workflow[True]["workflow_call"]  # YAML 1.1 takes `on` for a boolean
-    assert "secrets" not in call
+@pytest.mark.parametrize("name", ["build.yml", "check-many.yml"])
+def test_the_reusable_workflows_have_no_secret_and_no_right_but_to_read(name: str) -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8"))
+    assert "secrets" not in workflow[True]["workflow_call"]  # YAML 1.1 takes `on` for a boolean
     assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert "permissions" not in job
+        assert "timeout-minutes" in job
+        assert all("run" not in step for step in job["steps"])  # all logic is in scripts
+
+
+def test_the_inputs_and_outputs_of_the_build() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
+    call = workflow[True]["workflow_call"]
     names = "image architectures kind python build-command before working-directory artifacts target config"
     assert {*names.split(), "fail-on", "baseline", "artifact-name", "cache", "timeout-minutes"} <= set(call["inputs"])
     assert set(call["outputs"]) == {"verdict", "floor", "artifacts", "report"}
-    for job in workflow["jobs"].values():
-        assert "permissions" not in job
-        assert all("run" not in step for step in job["steps"])  # all logic is in scripts
+
+
+def test_only_the_release_may_write_and_only_where_it_must() -> None:
+    """No job of a release has more than one right beyond reading, and the one that builds has none."""
+    writing = {}
+    for path in WORKFLOWS:
+        if path.is_relative_to(ROOT / ".github"):
+            for name, job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].items():
+                rights = {right for right, level in job.get("permissions", {}).items() if level == "write"}
+                if rights:
+                    writing[f"{path.stem} {name}"] = rights
+    assert writing == {
+        "release attest": {"id-token", "attestations"},
+        "release pypi": {"id-token"},
+        "release github": {"contents"},
+    }
+
+
+def test_a_release_goes_out_only_after_all_checks() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
+    assert jobs["attest"]["needs"] == ["test", "build"]
+    assert (jobs["pypi"]["needs"], jobs["github"]["needs"]) == ("attest", "pypi")
+    checks = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    assert checks["jobs"]["smoke"]["uses"] == "./.github/workflows/smoke.yml"
+    smoke = yaml.safe_load((ROOT / ".github" / "workflows" / "smoke.yml").read_text(encoding="utf-8"))["jobs"]
+    assert {"ubuntu-24.04", "ubuntu-24.04-arm", "macos-15", "windows-2025"} <= set(
+        smoke["runner"]["strategy"]["matrix"]["runner"]
+    )
+    containers = smoke["container"]["strategy"]["matrix"]["include"]
+    assert [entry["name"] for entry in containers] == ["manylinux2014", "Alpine", "Debian"]
+    assert all(re.search(r"@sha256:[0-9a-f]{64}$", entry["image"]) for entry in containers)
+    images = json.loads((ROOT / "scripts" / "build" / "images.json").read_text(encoding="utf-8"))["images"]
+    assert containers[0]["image"] == images["manylinux2014"]["x86_64"]
+
+
+def test_the_scripts_that_a_workflow_runs_are_there() -> None:
+    for path in WORKFLOWS:
+        if path.is_relative_to(ROOT / ".github"):
+            for script in re.findall(r"\bscripts/[\w/.]+\.(?:sh|py)\b", path.read_text(encoding="utf-8")):
+                assert os.access(ROOT / script, os.X_OK), script
 
 
 def test_a_job_has_an_end_and_a_stopped_build_is_cleared_up() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
-    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
     steps = workflow["jobs"]["build"]["steps"]
     names = [step["name"] for step in steps]
     assert names.index("Clear up") == names.index("Build") + 1
@@ -149,10 +198,11 @@ def test_a_job_has_an_end_and_a_stopped_build_is_cleared_up() -> None:
     assert all(script.startswith("exec ") for script in scripts)
 
 
-def test_the_page_has_the_inputs_and_outputs_of_the_reusable_workflow() -> None:
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "build.yml").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("file", "guide"), [("build.yml", "building.md"), ("check-many.yml", "scale.md")])
+def test_the_pages_have_the_inputs_and_outputs_of_the_reusable_workflows(file: str, guide: str) -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / file).read_text(encoding="utf-8"))
     call = workflow[True]["workflow_call"]
-    page = (ROOT / "docs" / "building.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / guide).read_text(encoding="utf-8")
     for name, declared in call["inputs"].items():
         default = declared.get("default", "")
         shown = str(default).lower() if isinstance(default, bool) else default

@@ -10,6 +10,7 @@ from github import Github
 from github_api import description, prism
 from github_api.server import TOKEN, GitHubApi, serving
 from glibc_guard.github.client import Patience, connect
+from node_tools import node_modules
 
 QUICK = Patience(
     timeout=1, backoff=0.01, secondary_wait=0.05, longest_wait=3.0, between_requests=0.0, between_writes=0.0
@@ -25,7 +26,7 @@ def behind_prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[prism.Pri
 @pytest.fixture(scope="session")
 def judge() -> None:
     """The validator has read what it goes by: within a test that could take longer than the client waits."""
-    description.node_modules()
+    node_modules()
     found = description.problems("GET", "/repos/o/r/pulls", {}, b"", (200, b"[]"))
     assert not found
     assert description.problems("POST", "/repos/o/r/check-runs", {}, b"{}", None)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import copy
 import functools
-import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-import pytest
 from openapi_core import OpenAPI
 from openapi_core.exceptions import OpenAPIError
 from openapi_core.testing import MockRequest, MockResponse
 
-HERE: Final = Path(__file__).parent
+from node_tools import node_modules
+
 PATHS: Final = (
     "/repos/{owner}/{repo}",
     "/repos/{owner}/{repo}/check-runs",
@@ -44,19 +41,6 @@ GRAPHQL: Final = {
         "responses": {"200": {"description": "data", "content": {"application/json": {"schema": {"type": "object"}}}}},
     }
 }
-
-
-def node_modules() -> Path:
-    """Where scripts/install_tools.sh puts what package-lock.json names; without it the test fails in CI."""
-    key = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()[:16]
-    tools = os.environ.get("GLIBC_GUARD_TOOLS") or str(Path.home() / ".cache" / "glibc-guard")
-    folder = Path(tools) / f"node-{key}" / "node_modules"
-    if not folder.is_dir():
-        message = f"GitHub's OpenAPI description is not installed: there is no {folder}; run scripts/install_tools.sh"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message, allow_module_level=True)
-    return folder
 
 
 @functools.cache

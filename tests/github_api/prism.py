@@ -15,6 +15,7 @@ from pathlib import Path
 from e2e.conftest import tool
 from github_api import description
 from github_api.server import GitHubApi, Listener, serving
+from node_tools import node_modules
 
 LONGEST_START = 60.0  # seconds
 
@@ -37,7 +38,7 @@ def running(folder: Path) -> Iterator[Prism]:
     """Starts Prism; what is not as described it answers with an error instead of passing it on."""
     document = folder / "api.json"
     document.write_text(json.dumps(description.part()), encoding="utf-8")
-    program = description.node_modules() / "@stoplight" / "prism-cli" / "dist" / "index.js"
+    program = node_modules() / "@stoplight" / "prism-cli" / "dist" / "index.js"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -62,7 +62,7 @@ def test_a_text_file_is_one_clear_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["check"], "Missing argument 'PATH...'"),
+        (["check"], "nothing to check: name at least one wheel"),
         (["check", "missing.whl"], "missing.whl: no such file or folder"),
         (["check", "dist/*.whl"], "dist/*.whl: no such file or folder (the pattern matched nothing)"),
         (["check", ".", "--target", "rhel88"], "unknown target 'rhel88'; did you mean"),

@@ -1,6 +1,6 @@
 """Finds the members of an artifact, whatever holds them, and streams their bytes within bounds."""
 
-from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact
+from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact, reported
 from glibc_guard.artifacts.member import CHANGED, ArtifactError, Content, Member, NestedWheel, identity, printable
 from glibc_guard.artifacts.packings import START_BYTES, packed
 from glibc_guard.limits import Limits
@@ -19,4 +19,5 @@ __all__ = [
     "open_artifact",
     "packed",
     "printable",
+    "reported",
 ]

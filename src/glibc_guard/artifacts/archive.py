@@ -26,6 +26,7 @@ from glibc_guard.artifacts.member import (
 )
 from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import ArtifactKind, InstalledWheel, WheelFacts
+from glibc_guard.urls import file_name, is_url, shown
 
 ELF_MAGIC: Final = b"\x7fELF"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
@@ -48,6 +49,7 @@ OTHER_FORMATS: Final = {
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from glibc_guard.artifacts.remote import RemoteFile
     from glibc_guard.artifacts.wheel import Record
 
 Opener: TypeAlias = Callable[[RandomAccess, Limits], Iterator[Member]]
@@ -68,7 +70,8 @@ class OpenArtifact:
         self.record: Record | None = None  # of a wheel; complete when the last member was read
         self.links: list[tuple[str, str]] = []  # path → path; complete when the last member was given
         self.archives: dict[str, int] = {}  # archives inside, wheels too: path → bytes; complete likewise
-        self.file: DiskFile | None = None  # closed with the artifact
+        self.file: DiskFile | None = None  # closed with the artifact, as is the next
+        self.remote: RemoteFile | None = None
         self._members = members
         self._limits = limits
 
@@ -77,9 +80,10 @@ class OpenArtifact:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        if self.file is not None:
-            self.file.close()
+        """Close what is open."""
+        for file in (self.file, self.remote):
+            if file is not None:
+                file.close()
 
     def members(self) -> Iterator[Member]:
         """Yield each regular file once; ``kind`` is final when the last one was given. Raises ArtifactError."""
@@ -106,6 +110,8 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
     Raises:
         ArtifactError: it holds nothing that can be judged, or cannot be opened.
     """
+    if is_url(path):
+        return _open_remote(path, limits)
     if Path(path).is_dir():
         return _open_folder(path, limits)
     if Path(path).exists() and not Path(path).is_file():
@@ -126,6 +132,24 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
     return opened
 
 
+def reported(path: str) -> str:
+    """Return how a report names ``path``: a URL without its query and fragment."""
+    return shown(path) if is_url(path) else printable(path)
+
+
+def _open_remote(url: str, limits: Limits) -> OpenArtifact:
+    from glibc_guard.artifacts.remote import RemoteFile  # noqa: PLC0415  # lazy: http.client and ssl take 40 ms
+
+    file = RemoteFile(url, limits)
+    try:
+        opened = open_file(url, file, limits)
+    except ArtifactError:
+        file.close()
+        raise
+    opened.remote = file
+    return opened
+
+
 def _open_folder(path: str, limits: Limits) -> OpenArtifact:
     from glibc_guard.artifacts.folder import folder_members  # noqa: PLC0415  # lazy, like the reader of each kind
     from glibc_guard.artifacts.site_packages import installed_wheels  # noqa: PLC0415  # lazy
@@ -137,14 +161,17 @@ def _open_folder(path: str, limits: Limits) -> OpenArtifact:
     return opened
 
 
-def open_file(path: str, file: RandomAccess, limits: Limits) -> OpenArtifact:
-    """Open what is in ``file``, which is called ``path``; raises ArtifactError as `open_artifact` does."""
+def open_file(given: str, file: RandomAccess, limits: Limits) -> OpenArtifact:
+    """Open what is in ``file``, which is called ``given``; raises ArtifactError as `open_artifact` does."""
+    # Of a URL the name is what counts, without query and fragment, and as it is saved under.
+    path = file_name(given) if is_url(given) else given
     start = file.read_at(0, START_BYTES)
     opener = _opener(start, path)
     if path.lower().endswith(".whl") and opener is not _zip_members:
         raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")
     if start.startswith(ELF_MAGIC):
-        only = Member(printable(path), file.size, lambda: PlainContent(file), file=Path(path))
+        place = Path(path) if isinstance(file, DiskFile) else None
+        only = Member(reported(given), file.size, lambda: PlainContent(file), file=place)
         return OpenArtifact(path, "elf", file.size, iter([only]), limits)
     if opener is None:
         raise ArtifactError(_what_else(start))

@@ -8,7 +8,7 @@ import posixpath
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
@@ -103,12 +103,15 @@ def unreadable(path: str, size: int, reason: str) -> Member:
 
 
 class RandomAccess(Protocol):
-    """A whole archive: a file on disk, or an archive inside another one, held in memory."""
+    """A whole archive: a file on disk, one on a server, or an archive inside another one, held in memory."""
 
     size: int
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end. Safe to call from several threads."""
+
+    def prefetch(self, places: Iterable[tuple[int, int]]) -> None:
+        """Take note that these places (offset, size) will be read: a file that is far away fetches them together."""
 
 
 class DiskFile:
@@ -149,6 +152,9 @@ class DiskFile:
         if now != {self.identity}:
             raise ArtifactError(CHANGED)
 
+    def prefetch(self, places: Iterable[tuple[int, int]]) -> None:
+        """Do nothing: the file is here."""
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -170,6 +176,9 @@ class MemoryFile:
     def read_at(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end."""
         return self._data[offset : offset + size] if offset >= 0 else b""
+
+    def prefetch(self, places: Iterable[tuple[int, int]]) -> None:
+        """Do nothing: the archive is here."""
 
 
 class PlainContent:

@@ -28,7 +28,7 @@ from glibc_guard.artifacts.member import (
     normalized,
     unreadable,
 )
-from glibc_guard.artifacts.zip_layout import ENCRYPTED, Layout, has_second_name, read_directory
+from glibc_guard.artifacts.zip_layout import ENCRYPTED, LOCAL_HEADER, Layout, has_second_name, read_directory
 from glibc_guard.limits import Limits, beyond
 
 ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
@@ -36,6 +36,8 @@ ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
 LONGEST_LINK: Final = 4096  # bytes: PATH_MAX of Linux
 STEP: Final = 256 * 1024  # compressed bytes a piece
 RARE_STEP: Final = 4096  # zipfile reads so much at least, and inflates all of it at once: bzip2 to a million times
+USUAL_EXTRA: Final = 64  # bytes of the extra field in a local header
+AHEAD: Final = 4 * 1024 * 1024  # compressed bytes that a file on a server fetches at once
 FIRST_STEP: Final = 512  # the tables that a block of deflate begins with take up to 300 bytes
 DECOMPRESSION_ERRORS: Final[tuple[type[Exception], ...]] = (
     *INFLATE_ERRORS,
@@ -91,6 +93,7 @@ def _opened(file: RandomAccess, limits: Limits) -> _Source:
     if len(infos) > limits.members:
         raise ArtifactError(beyond(f"{len(infos)} members", "members", limits.members))
     refuse_bomb(sum(info.file_size for info in infos), file.size, limits)
+    file.prefetch(map(_start_of, infos))  # each is asked for its magic, or compared with its local header
     layout = Layout(file, directory, infos)
     for folder in filter(zipfile.ZipInfo.is_dir, infos):
         if folder.file_size:
@@ -120,6 +123,11 @@ class _Source:
     file: RandomAccess
     archive: zipfile.ZipFile
     layout: Layout
+
+
+def _start_of(info: zipfile.ZipInfo) -> tuple[int, int]:
+    """Return where the local header and the first bytes of a member lie; how long its extra field is, is not known."""
+    return info.header_offset, LOCAL_HEADER.size + 2 * len(info.orig_filename) + USUAL_EXTRA + FIRST_STEP
 
 
 def _link(source: _Source, info: zipfile.ZipInfo) -> Member:
@@ -176,6 +184,8 @@ def _unpacked(source: _Source, info: zipfile.ZipInfo) -> Iterator[bytes]:
 def _stored(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
     content = PlainContent(file, start, size)
     for offset in range(0, size, STEP):
+        if offset and offset % AHEAD == STEP:
+            file.prefetch([(start + offset, min(AHEAD, size - offset))])
         piece = content.read(offset, STEP)
         if not piece:
             raise ArtifactError("truncated zip member: the file ends before its data")
@@ -186,7 +196,11 @@ def _compressed(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
     # The first piece is small, since most members are only asked for their first four bytes.
     end = start + size
     step = FIRST_STEP
+    ahead = start + step  # whoever reads on from there reads all
     while start < end:
+        if start >= ahead:
+            file.prefetch([(start, min(AHEAD, end - start))])
+            ahead = start + AHEAD
         piece = file.read_at(start, min(step, end - start))
         if not piece:
             raise ArtifactError("truncated zip member: the file ends before its data")

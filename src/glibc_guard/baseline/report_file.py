@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
 from glibc_guard.baseline.errors import BaselineError
-from glibc_guard.model import SCHEMA_VERSION, ArtifactReport, Report, Verdict
+from glibc_guard.model import SCHEMA_VERSION, ArtifactReport, Report, Shard, Tool, Verdict
 
 LARGEST: Final = 2**63 - 1  # bytes; no file system holds more
 LONGEST: Final = 65_536  # characters of a path or of a symbol
 MAXIMUM: Final = 128 * 1024 * 1024  # bytes; a report of 3,000 objects has about five million
+
+T = TypeVar("T")
 
 
 class Head(msgspec.Struct):
@@ -22,6 +24,17 @@ class Head(msgspec.Struct):
 
     schema_version: int
     tool: dict[str, Any]
+
+
+class Outline(msgspec.Struct):
+    """A report of schema 1 whose artifacts are left as they stand: each may be decoded by itself, and let go."""
+
+    schema_version: Literal[1]
+    tool: Tool
+    verdict: Verdict
+    artifacts: list[msgspec.Raw]
+    notes: tuple[str, ...] = ()
+    shard: Shard | None = None
 
 
 def is_report(path: Path) -> bool:
@@ -59,10 +72,16 @@ def parsed(data: bytes, path: str) -> Report:
     """
     if len(data) > MAXIMUM:
         raise BaselineError(f"{path}: larger than {MAXIMUM // 1024 // 1024} MiB: that is no report of glibc-guard")
-    try:
-        head = msgspec.json.decode(data, type=Head)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BaselineError(f"{path}: no JSON report of glibc-guard: {error}") from error
+    outline = outlined(data, path)
+    if not outline.artifacts:
+        raise BaselineError(f"{path}: a report of no artifact: there is nothing to compare with")
+    artifacts = tuple(artifacts_of(outline, path))
+    return Report(outline.tool, outline.verdict, artifacts, notes=outline.notes, shard=outline.shard)
+
+
+def outlined(data: bytes, path: str) -> Outline:
+    """Return what the report in ``data`` says of itself; its artifacts are yet to be read; raises BaselineError."""
+    head = _decoded(data, Head, f"{path}: no JSON report of glibc-guard")
     if head.tool.get("name") != "glibc-guard":
         raise BaselineError(f"{path}: no JSON report of glibc-guard: another tool wrote it")
     if head.schema_version > SCHEMA_VERSION:
@@ -70,16 +89,23 @@ def parsed(data: bytes, path: str) -> Report:
             f"{path}: a report of schema {head.schema_version}, and this glibc-guard knows schema {SCHEMA_VERSION}: "
             "update glibc-guard, or write the report again with this one"
         )
-    try:
-        report = msgspec.json.decode(data, type=Report)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BaselineError(f"{path}: a damaged JSON report: {error}") from error
-    if not report.artifacts:
-        raise BaselineError(f"{path}: a report of no artifact: there is nothing to compare with")
-    for number, artifact in enumerate(report.artifacts):
+    return _decoded(data, Outline, f"{path}: a damaged JSON report")
+
+
+def artifacts_of(outline: Outline, path: str) -> Iterator[ArtifactReport]:
+    """Yield the artifacts of a report, one after the other; raises BaselineError at one that is damaged."""
+    for number, raw in enumerate(outline.artifacts, 1):
+        artifact = _decoded(raw, ArtifactReport, f"{path}: a damaged JSON report: artifact {number}")
         for name in _out_of_bounds(artifact):
-            raise BaselineError(f"{path}: a damaged JSON report: {name} of artifact {number + 1} is out of bounds")
-    return report
+            raise BaselineError(f"{path}: a damaged JSON report: {name} of artifact {number} is out of bounds")
+        yield artifact
+
+
+def _decoded(data: bytes | msgspec.Raw, kind: type[T], complaint: str) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BaselineError(f"{complaint}: {error}") from error
 
 
 def _as_read(artifact: ArtifactReport) -> ArtifactReport:

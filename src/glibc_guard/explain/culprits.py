@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact, printable
+from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact, reported
 from glibc_guard.elf import ElfError
 from glibc_guard.explain.object_file import ObjectFile
 from glibc_guard.explain.object_sites import ObjectSites, sites_in
@@ -66,7 +66,7 @@ def _wanted(reports: Sequence[ArtifactReport], origin: str) -> dict[Place, set[W
 
 def _wheel(report: ArtifactReport, origin: str) -> str | None:
     """Return the path of the wheel inside ``origin`` that ``report`` is about; None where it is about all of it."""
-    return None if report.path == printable(origin) else report.path[len(printable(origin)) + 1 :]
+    return None if report.path == reported(origin) else report.path[len(reported(origin)) + 1 :]
 
 
 def _with_sites(report: ArtifactReport, wheel: str | None, found: Mapping[Place, Result]) -> ArtifactReport:

@@ -23,19 +23,19 @@ from glibc_guard.github.event import payload_of, run_of
 from glibc_guard.github.job import job_of
 from glibc_guard.interruption import ending_on_signals
 from glibc_guard.output import OutputError, refuse_overwriting, write
-from glibc_guard.report import json, sarif, text
+from glibc_guard.report import json, text
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import is_from_run
 from glibc_guard.targets import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from io import FileIO
 
     from glibc_guard.config import Settings
     from glibc_guard.github.annotations import Annotation, Repository
-    from glibc_guard.model import Report
+    from glibc_guard.model import ArtifactReport, Report
 
 
 #: One way to say each level; ``core.set_failed`` would end the process before the outputs are written.
@@ -84,20 +84,22 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     settings = replace(_settings(given), repository=workspace)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
-    sarif_file = _writable(given.sarif, "sarif") if given.sarif else None
+    others = {
+        name: _writable(path, name) for name, path in (("sarif", given.sarif), ("html", given.html)) if path is not None
+    }
     read = [*paths, settings.baseline] if settings.baseline else paths
-    refuse_overwriting(read, [report_file, *([sarif_file] if sarif_file else [])], given.working_folder)
+    refuse_overwriting(read, [report_file, *others.values()], given.working_folder)
     os.chdir(given.working_folder)  # paths are reported as they were given
     report = guard.check(paths, settings)
     place = repository.find(workspace, given.working_folder, os.environ.get("GITHUB_WORKFLOW_REF", ""))
     write(json.render(report), report_file)
-    if sarif_file is not None:
-        write(sarif.render(report, manifest=place.fallback), sarif_file)
+    for name, path in others.items():
+        write(_rendered(report, name, place), path)
     set_outputs(
         {
             "verdict": report.verdict,
             "findings": str(_findings(report)),
-            "floor": floor(report),
+            "floor": floor(report.artifacts),
             "report": str(report_file),
         }
     )
@@ -105,7 +107,7 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         for line in text.render(report, color=False, width=None).splitlines():
             core.info(_harmless(line))
     if given.summary:
-        write_summary(report)
+        add_summary(lambda taken: summary.render(report, taken=taken))
     if given.annotations:
         more = "the job summary" if given.summary else "the log of this step"
         for annotation in annotate(report, place, more=f"{more}, and all of it in {report_file}"):
@@ -117,6 +119,17 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         f"glibc-guard: {report.verdict}, {count(_findings(report), 'finding')}; JSON report: {plain(str(report_file))}"
     )
     return status
+
+
+def _rendered(report: Report, name: str, place: Repository) -> bytes:
+    """Return the report that the input ``name`` asks for; imported then, since each format costs its time."""
+    if name == "sarif":
+        from glibc_guard.report import sarif  # noqa: PLC0415
+
+        return sarif.render(report, manifest=place.fallback)
+    from glibc_guard.report import html  # noqa: PLC0415
+
+    return html.render(report).encode()
 
 
 def _settings(given: inputs.Inputs) -> Settings:
@@ -178,8 +191,8 @@ def set_outputs(outputs: dict[str, str]) -> None:
         core.set_output(name, value)
 
 
-def write_summary(report: Report) -> None:
-    """Add ``report`` to the job summary; where that is not possible say so and leave the verdict alone."""
+def add_summary(render: Callable[[int], bytes]) -> None:
+    """Add what ``render`` makes for a file of so many bytes; where that is not possible say so and go on."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     try:
         if not path:
@@ -187,7 +200,7 @@ def write_summary(report: Report) -> None:
             return
         with Path(path).open("ab", buffering=0) as file:
             taken = file.tell()
-            content = summary.render(report, taken=taken)
+            content = render(taken)
             _append_all(file, content, taken)
     except OSError as problem:
         core.warning(plain(f"The job summary cannot be written: {problem}"))
@@ -207,10 +220,15 @@ def _append_all(file: FileIO, content: bytes, taken: int) -> None:
         raise
 
 
-def floor(report: Report) -> str:
+def floor(artifacts: Sequence[ArtifactReport]) -> str:
     """Return the highest GLIBC version that any artifact asks of the system; empty where none does."""
-    needs = (artifact.floor["GLIBC"] for artifact in report.artifacts if "GLIBC" in artifact.floor)
-    return plain(max(needs, key=lambda version: [int(n) for n in re.findall(r"[0-9]{1,9}", version)], default=""))
+    needs = (artifact.floor["GLIBC"] for artifact in artifacts if "GLIBC" in artifact.floor)
+    return plain(max(needs, key=release, default=""))
+
+
+def release(version: str) -> list[int]:
+    """Return the numbers of ``version``, by which releases are compared."""
+    return [int(number) for number in re.findall(r"[0-9]{1,9}", version)]
 
 
 def _findings(report: Report) -> int:

@@ -38,6 +38,7 @@ class Inputs:
     summary: bool
     report: Path | None
     sarif: Path | None
+    html: Path | None
     wishes: Wishes
     working_folder: Path
 
@@ -51,19 +52,20 @@ def read(workspace: Path) -> Inputs:
     folder = workspace / core.get_input("working_directory")
     if not folder.is_dir():
         raise InputError(f"The input working-directory: {folder} is no folder")
-    configuration, report, sarif = map(core.get_input, ("config", "report", "sarif"))
+    configuration, report, sarif, html = map(core.get_input, ("config", "report", "sarif", "html"))
     return Inputs(
-        artifacts=_lines("artifacts"),
-        targets=tuple(target for line in _lines("target") for target in re.split(r"\s*,\s*", line) if target),
+        artifacts=lines("artifacts"),
+        targets=tuple(target for line in lines("target") for target in re.split(r"\s*,\s*", line) if target),
         config=folder / configuration if configuration else None,
         fail_on=core.get_input("fail_on"),
         baseline=core.get_input("baseline"),
         together=_boolean("together") if core.get_input("together") else None,
-        debug_dirs=tuple(_folder(folder / name, "debug-dir") for name in _lines("debug_dir")),
+        debug_dirs=tuple(_folder(folder / name, "debug-dir") for name in lines("debug_dir")),
         annotations=_boolean("annotations"),
         summary=_boolean("summary"),
         report=folder / report if report else None,
         sarif=folder / sarif if sarif else None,
+        html=folder / html if html else None,
         wishes=wishes(),
         working_folder=folder,
     )
@@ -99,7 +101,8 @@ def _folder(path: Path, name: str) -> Path:
     return path
 
 
-def _lines(name: str) -> tuple[str, ...]:
+def lines(name: str) -> tuple[str, ...]:
+    """Return the lines of the input ``name`` that hold anything."""
     return tuple(line for line in (line.strip() for line in core.get_multiline_input(name)) if line)
 
 

@@ -17,14 +17,13 @@ import msgspec
 
 from glibc_guard.baseline.errors import BaselineError
 from glibc_guard.baseline.report_file import LARGEST, LONGEST, parsed
-from glibc_guard.model import ArtifactReport, Report, Verdict
+from glibc_guard.model import ArtifactReport, Report
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
 from glibc_guard.rules.catalogue import CATALOGUE
-from glibc_guard.rules.coverage import UNREADABLE_RULES
 from glibc_guard.targets import distros
 from glibc_guard.targets.symbol_version import parse
-from glibc_guard.verdict import worst
+from glibc_guard.verdict import verdict_of, worst
 
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024  # of all files together
 MAXIMUM_FILES: Final = 64
@@ -168,11 +167,5 @@ def _believed(artifact: ArtifactReport) -> ArtifactReport:
     elf = len(artifact.objects)
     unread = max(covered.unread, sum(finding.rule == "unreadable" for finding in artifact.findings))
     coverage = replace(covered, elf=elf, members=max(covered.members, elf), unread=unread)
-    return replace(artifact, verdict=worst([artifact.verdict, _verdict(artifact)]), coverage=coverage)
-
-
-def _verdict(artifact: ArtifactReport) -> Verdict:
-    """Return the least verdict that the findings bear; which warnings fail was configured elsewhere."""
-    if any(finding.rule in UNREADABLE_RULES for finding in artifact.findings):
-        return "unreadable"
-    return "fail" if any(finding.severity == "error" for finding in artifact.findings) else "pass"
+    least = verdict_of(artifact.findings, "error")  # which warnings fail was configured elsewhere
+    return replace(artifact, verdict=worst([artifact.verdict, least]), coverage=coverage)

@@ -30,11 +30,19 @@ from glibc_guard.report.neutral import plain
 from glibc_guard.report.sites import SHOWN as SITES_SHOWN
 from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
 from glibc_guard.report.sites import package_in_words, places_in_all, uses_of, where
+from glibc_guard.report.svg import CLASSES
 from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import at_most, parse
 from glibc_guard.verdict import WORST_FIRST
 
 VERDICTS: Final[dict[Verdict, str]] = {"pass": "Passes", "fail": "Fails", "unreadable": "Could not be judged"}
+#: A mark and what it says.
+MARKS: Final[dict[matrix.Cell, tuple[str, str]]] = {
+    "loads": ("✓", "loads"),
+    "refused": ("✗", "promised, and does not load"),
+    "not promised": ("\N{EN DASH}", "does not load, and was not promised"),
+    "no such architecture": ("", "no such architecture"),
+}
 RULE_PAGES: Final = "https://github.com/org/glibc-guard/blob/main/docs/rules/"
 SYMBOLS_SHOWN: Final = 40  # of a group, and of a version of an object; the JSON report has all
 OTHER: Final = "without a version"
@@ -158,6 +166,8 @@ def _template() -> Template:
     # Every text that may come from an artifact passes through `plain`: no control character, nothing of endless length.
     environment.filters.update(plain=plain, percent=percent, size=size_in_words, floor=floor_in_words)
     environment.globals.update(
+        CLASSES=CLASSES,
+        MARKS=MARKS,
         VERDICTS=VERDICTS,
         RULE_PAGES=RULE_PAGES,
         SYMBOLS_SHOWN=SYMBOLS_SHOWN,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from glibc_guard.model import Report
+from glibc_guard.model import ArtifactReport, Report
 
 if TYPE_CHECKING:
     from glibc_guard.repair import FixReport
@@ -17,7 +18,23 @@ def render(report: Report | FixReport) -> bytes:
 
     It may be printed in a job, whose runner obeys ``##[command]`` anywhere in a line; JSON has that in texts alone.
     """
-    written = msgspec.json.format(msgspec.json.encode(report, order="deterministic"), indent=2) + b"\n"
+    return _written(report) + b"\n"
+
+
+def around(report: Report) -> tuple[bytes, bytes]:
+    """Return what stands before the artifacts and behind them; with `one_artifact` it makes what `render` makes."""
+    before, _, behind = _written(replace(report, artifacts=())).partition(b'"artifacts": []')
+    return before + b'"artifacts": [', b"\n  ]" + behind + b"\n"
+
+
+def one_artifact(artifact: ArtifactReport, *, first: bool) -> bytes:
+    """Return ``artifact`` as it stands in the report, with what parts it from the one before."""
+    written = _written(artifact).replace(b"\n", b"\n    ")  # JSON has line feeds between tokens alone
+    return (b"\n    " if first else b",\n    ") + written
+
+
+def _written(part: Report | ArtifactReport | FixReport) -> bytes:
+    written = msgspec.json.format(msgspec.json.encode(part, order="deterministic"), indent=2)
     return written.replace(b"##[", b"#\\u0023[")
 
 

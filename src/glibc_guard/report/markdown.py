@@ -8,13 +8,13 @@ from typing import Final
 from glibc_guard.model import ArtifactReport, Finding, Report, Verdict
 from glibc_guard.report.changes import baseline_name, headline
 from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
-from glibc_guard.report.matrix import Matrix, by_release, of_report
+from glibc_guard.report.matrix import Cell, Matrix, by_release, of_report
 from glibc_guard.report.neutral import markdown, markdown_code
 from glibc_guard.report.sites import SHOWN, Use, package_in_words, places_in_all, uses_of, where
 from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
 
 ICONS: Final[dict[Verdict, str]] = {"pass": "✅", "fail": "❌", "unreadable": "⚠️"}
-SQUARES: Final[dict[bool | None, str]] = {True: "🟩", False: "🟥", None: "⬜"}
+SQUARES: Final[dict[Cell, str]] = {"loads": "🟩", "refused": "🟥", "not promised": "⬜", "no such architecture": "·"}
 SYMBOLS_SHOWN: Final = 20
 LONGEST_SITE: Final = 240  # characters
 CUT: Final = "\n*The report is cut here, since GitHub shows no more; the rest is in the log and in the JSON report.*\n"
@@ -22,7 +22,7 @@ CUT: Final = "\n*The report is cut here, since GitHub shows no more; the rest is
 
 def render(report: Report, *, limit: int = 65_535) -> str:
     """Return the report in at most ``limit`` bytes of UTF-8; what does not fit is left out and said to be."""
-    return cut_in_time(_blocks(report), limit)
+    return cut_in_time(blocks(report), limit)
 
 
 def cut_in_time(blocks: Iterable[str], limit: int) -> str:
@@ -36,22 +36,28 @@ def cut_in_time(blocks: Iterable[str], limit: int) -> str:
     return text
 
 
-def _blocks(report: Report) -> Iterator[str]:
-    """Yield pieces that are valid Markdown wherever the text is cut between them."""
+def blocks(report: Report) -> Iterator[str]:
+    """Yield the report in pieces that are valid Markdown wherever the text is cut between them."""
     yield f"### {ICONS[report.verdict]} glibc-guard: {summary_line(report.artifacts)}\n\n"
-    yield "| | artifact | promised | needs | ELF objects |\n|---|---|---|---|---|\n"
-    for artifact in report.artifacts:
-        yield _row(artifact)
+    yield from table(report.artifacts)
     yield _picture(of_report(report))
-    yield from _all_details(report)
+    yield from all_details(report)
+
+
+def table(artifacts: Iterable[ArtifactReport]) -> Iterator[str]:
+    """Yield a table with a row for each artifact, in such pieces."""
+    yield "| | artifact | promised | needs | ELF objects |\n|---|---|---|---|---|\n"
+    for artifact in artifacts:
+        yield _row(artifact)
 
 
 def details(report: Report, *, limit: int) -> str:
     """Return what ``render`` has below its table, in at most ``limit`` bytes of UTF-8."""
-    return cut_in_time(_all_details(report), limit)
+    return cut_in_time(all_details(report), limit)
 
 
-def _all_details(report: Report) -> Iterator[str]:
+def all_details(report: Report) -> Iterator[str]:
+    """Yield what stands below the table, in such pieces."""
     for artifact in report.artifacts:
         if artifact.findings or artifact.changes or artifact.notes:
             yield from _details(artifact)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from os.path import commonpath
+from typing import Final, Literal
 
-from glibc_guard.model import NOT_LOADED, ArtifactReport, Report, RunsOn
+from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, Report, RunsOn
 from glibc_guard.targets import distros
+from glibc_guard.targets.symbol_version import at_most
 from glibc_guard.verdict import report_of_object
+
+#: What is said of a row and a distribution: of several, the first of these that holds. Only "refused" breaks a promise.
+Cell = Literal["refused", "not promised", "loads", "no such architecture"]
+_WORST_FIRST: Final[tuple[Cell, ...]] = ("refused", "not promised", "loads", "no such architecture")
 
 ROWS_SHOWN: Final = 40  # of artifacts or objects; the others are counted
 
@@ -34,17 +41,23 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An artifact or an object; ``cells`` go with the columns, None where the distribution has no such architecture."""
+    """An artifact or an object; ``cells`` go with the columns."""
 
     name: str
-    cells: tuple[bool | None, ...]
+    cells: tuple[Cell, ...]
     reach: float | None  # share (0…1) of x86_64 downloads whose systems load it; None where not known
+    errors: int = 0  # findings, of whatever rule: what loads by its versions may fail for another reason
     stands_for: int = 1  # how many artifacts or objects it stands for
 
     @property
+    def is_clean(self) -> bool:
+        """Whether there is nothing to see here."""
+        return self.loads_everywhere and not self.errors
+
+    @property
     def loads_everywhere(self) -> bool:
-        """Whether no distribution refuses it."""
-        return False not in self.cells
+        """Whether no distribution refuses it, promised or not."""
+        return not {"refused", "not promised"} & set(self.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +67,16 @@ class Matrix:
     noun: str  # what a row is: "artifact" or "object"
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+
+    @property
+    def fails_otherwise(self) -> bool:
+        """Whether there are errors, none of which the table can show."""
+        return "refused" not in self.cells and any(row.errors for row in self.rows)
+
+    @property
+    def cells(self) -> frozenset[Cell]:
+        """What there is to explain."""
+        return frozenset(cell for row in self.rows for cell in row.cells)
 
     @property
     def releases(self) -> tuple[tuple[str, int], ...]:
@@ -70,7 +93,7 @@ def of_report(report: Report) -> Matrix:
     if len(judged) == 1:
         return of_artifact(judged[0])
     names = short_names([artifact.path for artifact in judged])
-    return _matrix("artifact", list(zip(names, judged, strict=True)))
+    return _matrix("artifact", [(name, one, _errors(one.findings)) for name, one in zip(names, judged, strict=True)])
 
 
 def of_artifact(artifact: ArtifactReport) -> Matrix:
@@ -78,35 +101,56 @@ def of_artifact(artifact: ArtifactReport) -> Matrix:
     if not artifact.runs_on:
         return _matrix("object", [])
     loaded = [item for item in artifact.objects if item.kind not in NOT_LOADED]
-    return _matrix("object", [(item.path, report_of_object(artifact, item)) for item in loaded])
+    errors = Counter(finding.object for finding in artifact.findings if finding.severity == "error")
+    return _matrix("object", [(item.path, report_of_object(artifact, item), errors[item.path]) for item in loaded])
 
 
-def by_release(matrix: Matrix, row: Row) -> list[bool | None]:
+def by_release(matrix: Matrix, row: Row) -> list[Cell]:
     """Return the cells of ``row`` joined by glibc release: refused by one distribution of it is refused."""
-    found: dict[str, list[bool | None]] = {}
+    found: dict[str, list[Cell]] = {}
     for column, cell in zip(matrix.columns, row.cells, strict=True):
         found.setdefault(column.glibc, []).append(cell)
     return [_worst(cells) for cells in found.values()]
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
-    """Return ``paths`` without the folder that all of them share."""
+    """Return ``paths`` without the folders that all of them share."""
     folders = {path.rpartition("/")[0] for path in paths}
-    return [path.rpartition("/")[2] for path in paths] if len(folders) == 1 else list(paths)
+    if len({folder.startswith("/") for folder in folders}) != 1:
+        return list(paths)
+    shared = commonpath(folders).rstrip("/")
+    return [path[len(shared) + 1 :] if shared and path.startswith(f"{shared}/") else path for path in paths]
 
 
-def _matrix(noun: str, members: Sequence[tuple[str, ArtifactReport]]) -> Matrix:
-    known = {entry.distro for _, member in members for entry in member.runs_on}
+def _errors(findings: Iterable[Finding]) -> int:
+    return sum(finding.severity == "error" for finding in findings)
+
+
+def _matrix(noun: str, members: Sequence[tuple[str, ArtifactReport, int]]) -> Matrix:
+    known = {entry.distro for _, member, _ in members for entry in member.runs_on}
     columns = tuple(Column(entry.id, entry.name, entry.glibc) for entry in distros.distributions() if entry.id in known)
-    rows = sorted((_row(name, member, columns) for name, member in members), key=_worst_first)
+    rows = sorted((_row(*member, columns) for member in members), key=_worst_first)
     return Matrix(noun, columns, tuple(_shortened(rows)))
 
 
-def _row(name: str, member: ArtifactReport, columns: Iterable[Column]) -> Row:
+def _row(name: str, member: ArtifactReport, errors: int, columns: Iterable[Column]) -> Row:
     loads = _by_distribution(member.runs_on)
-    cells = tuple(loads.get(column.id) for column in columns)
-    known = member.downloads_lost is not None and True in cells  # a musl library loads on none, whatever its floor
-    return Row(name, cells, 1 - (member.downloads_lost or 0) if known else None)
+    cells = tuple(_cell(loads.get(column.id), promised=_is_promised(member, column)) for column in columns)
+    known = member.downloads_lost is not None and "loads" in cells  # a musl library loads on none, whatever its floor
+    return Row(name, cells, 1 - (member.downloads_lost or 0) if known else None, errors)
+
+
+def _cell(loads: bool | None, *, promised: bool) -> Cell:  # noqa: FBT001  # what the report says
+    if loads is None:
+        return "no such architecture"
+    return "loads" if loads else "refused" if promised else "not promised"
+
+
+def _is_promised(member: ArtifactReport, column: Column) -> bool:
+    """Tell whether some target of ``member`` is as old as the glibc of ``column``, or older; all targets must hold."""
+    architectures = {item.arch for item in member.objects}
+    ceilings = [target.ceilings.get("GLIBC") for target in member.targets if target.arch in architectures]
+    return any(ceiling is not None and at_most(ceiling, column.glibc) for ceiling in ceilings)
 
 
 def _by_distribution(entries: Iterable[RunsOn]) -> dict[str, bool]:
@@ -117,15 +161,15 @@ def _by_distribution(entries: Iterable[RunsOn]) -> dict[str, bool]:
     return found
 
 
-def _worst_first(row: Row) -> tuple[int, str]:
-    return -row.cells.count(False), row.name
+def _worst_first(row: Row) -> tuple[int, bool, int, str]:
+    return -row.cells.count("refused"), not row.errors, -row.cells.count("not promised"), row.name
 
 
 def _shortened(rows: Sequence[Row]) -> list[Row]:
-    """Return the worst rows; what loads everywhere is one row where there is anything else to see, or too much."""
-    plenty = len(rows) > ROWS_SHOWN or any(not row.loads_everywhere for row in rows)
-    shown = [row for row in rows if not (plenty and row.loads_everywhere)][:ROWS_SHOWN]
-    left = rows[len(shown) :]
+    """Return the worst rows; what is clean is one row where there is anything else to see, or too much."""
+    plenty = len(rows) > ROWS_SHOWN or any(not row.is_clean for row in rows)
+    shown = [row for row in rows if not (plenty and row.is_clean)][:ROWS_SHOWN]
+    left = [row for row in rows if row not in shown]
     if len(left) == 1:
         return [*shown, left[0]]
     return [*shown, *_joined(left)]
@@ -136,9 +180,8 @@ def _joined(left: Sequence[Row]) -> list[Row]:
         return []
     cells = tuple(_worst(cells) for cells in zip(*(row.cells for row in left), strict=True))
     reach = min((row.reach for row in left if row.reach is not None), default=None)
-    return [Row(_OTHERS, cells, reach, stands_for=len(left))]
+    return [Row(_OTHERS, cells, reach, sum(row.errors for row in left), stands_for=len(left))]
 
 
-def _worst(cells: Iterable[bool | None]) -> bool | None:
-    known = [cell for cell in cells if cell is not None]
-    return all(known) if known else None
+def _worst(cells: Iterable[Cell]) -> Cell:
+    return min(cells, key=_WORST_FIRST.index)

@@ -8,25 +8,33 @@ from xml.sax.saxutils import escape, quoteattr
 
 from glibc_guard.model import Report, Verdict
 from glibc_guard.report.grouping import percent, summary_line
-from glibc_guard.report.matrix import Matrix, Row, of_report
+from glibc_guard.report.matrix import Cell, Matrix, Row, of_report
 from glibc_guard.report.neutral import plain
 
 CELL: Final = 18  # pixels, as all lengths here
 LABEL_CHARACTERS: Final = 44
-CHARACTER: Final = 6.7  # the width of most characters at the size of the text
+CHARACTER: Final = 7.1  # the width of most characters at the size of the text
 HEADER: Final = 142  # for the names of the distributions, which stand upright
 TOP: Final = 30
 REACH: Final = 76
 TITLES: Final[dict[Verdict, str]] = {"pass": "passes", "fail": "fails", "unreadable": "could not be judged"}
+CLASSES: Final[dict[Cell, str]] = {
+    "loads": "yes",
+    "refused": "no",
+    "not promised": "beyond",
+    "no such architecture": "none",
+}
 STYLE: Final = """
 text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 13px }
-.quiet { fill: #59636e }
-.yes { fill: #1a7f37 } .no { fill: #cf222e } .none { fill: #d1d9e0 }
-.mark { stroke: #fff; stroke-width: 1.8; fill: none; stroke-linecap: round }
+.quiet { fill: #59636e } .bad { fill: #cf222e }
+.yes { fill: #1a7f37 } .no { fill: #cf222e } .beyond { fill: #d1d9e0 } .none { fill: none; stroke: #d1d9e0 }
+.mark { stroke: #fff; fill: none; stroke-width: 1.8; stroke-linecap: round }
+.mark.beyond { stroke: #59636e; fill: none }
 @media (prefers-color-scheme: dark) {
-  text { fill: #f0f6fc } .quiet { fill: #9198a1 }
-  .yes { fill: #2ea043 } .no { fill: #da3633 } .none { fill: #3d444d }
+  text { fill: #f0f6fc } .quiet { fill: #9198a1 } .bad { fill: #ff7b72 }
+  .yes { fill: #2ea043 } .no { fill: #da3633 } .beyond { fill: #3d444d } .none { stroke: #3d444d }
+  .mark.beyond { stroke: #9198a1 }
 }
 """
 
@@ -50,10 +58,10 @@ def render(report: Report) -> str:
 def _in_words(report: Report, matrix: Matrix) -> str:
     """Return what the picture shows, for those who do not see it."""
     refused = {
-        matrix.columns[place].name for row in matrix.rows for place, cell in enumerate(row.cells) if cell is False
+        matrix.columns[place].name for row in matrix.rows for place, cell in enumerate(row.cells) if cell == "refused"
     }
     names = [column.name for column in matrix.columns if column.name in refused]
-    where = f"does not load on {', '.join(names)}" if names else "loads on every distribution in the table"
+    where = f"does not load on {', '.join(names)}" if names else "loads on every distribution that is promised"
     return f"{summary_line(report.artifacts)}: {where}" if matrix.rows else summary_line(report.artifacts)
 
 
@@ -70,7 +78,8 @@ def _drawn(matrix: Matrix, label: float) -> Iterator[str]:
 
 
 def _row(row: Row, label: float, y: float) -> Iterator[str]:
-    yield f'<text x="8" y="{y + 13}"><title>{escape(plain(row.name))}</title>{escape(_label(row))}</text>'
+    kind = ' class="bad"' if row.errors else ""
+    yield f'<text{kind} x="8" y="{y + 13}"><title>{escape(plain(row.name))}</title>{escape(_label(row))}</text>'
     for place, cell in enumerate(row.cells):
         yield _cell(cell, label + place * CELL, y)
     if row.reach is not None:
@@ -78,13 +87,15 @@ def _row(row: Row, label: float, y: float) -> Iterator[str]:
         yield f'<text class="quiet" x="{x:.1f}" y="{y + 13}">{percent(row.reach)}</text>'
 
 
-def _cell(loads: bool | None, x: float, y: float) -> str:  # noqa: FBT001  # what the cell says
-    kind = "none" if loads is None else "yes" if loads else "no"
+def _cell(cell: Cell, x: float, y: float) -> str:
+    kind = CLASSES[cell]
     box = f'<rect class="{kind}" x="{x + 1:.1f}" y="{y + 1}" width="{CELL - 2}" height="{CELL - 2}" rx="3"/>'
-    if loads is None:
-        return box
-    mark = f"M{x + 5:.1f} {y + 9.5}l2.6 3l5-6.5" if loads else f"M{x + 6:.1f} {y + 6}l6 6m0-6l-6 6"
-    return f'{box}<path class="mark" d="{mark}"/>'
+    marks = {
+        "yes": f"M{x + 5:.1f} {y + 9.5}l2.6 3l5-6.5",
+        "no": f"M{x + 6:.1f} {y + 6}l6 6m0-6l-6 6",
+        "beyond": f"M{x + 6:.1f} {y + 9}h6",
+    }
+    return f'{box}<path class="mark {kind}" d="{marks[kind]}"/>' if kind in marks else box
 
 
 def _label(row: Row) -> str:

@@ -57,7 +57,7 @@ def test_it_says_the_verdict_the_findings_and_the_way_out(report: Report) -> Non
     shown = " ".join(Elements(html.render(report)).text.split())
     assert "Fails 1 of 1 artifact failed" in shown
     assert "GLIBC_2.29 of libm.so.6 pow" in shown
-    assert "pkg/new.so ✗does not load" in shown
+    assert "pkg/new.so 2 errors ✗promised, and does not load" in shown
     assert "Fix:" in shown
     assert "manylinux_2_17_x86_64 (wheel tag): glibc 2.17" in shown
 

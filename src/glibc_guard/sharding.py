@@ -1,0 +1,46 @@
+"""Which of many artifacts one machine judges, and the file that lists them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from glibc_guard.model import Shard
+
+MOST_SHARDS: Final = 100_000
+STANDARD_INPUT: Final = "-"
+
+
+class ShardError(Exception):
+    """A shard or a list of artifacts that cannot be used; the message says what to write instead."""
+
+
+def shard_of(text: str) -> Shard:
+    """Return the shard that "3/8" is; raises ShardError."""
+    found = re.fullmatch(r"\s*([0-9]{1,6})\s*/\s*([0-9]{1,6})\s*", text)
+    shard = Shard(int(found[1]), int(found[2])) if found else Shard(0, 0)
+    if not 1 <= shard.index <= shard.count <= MOST_SHARDS:
+        raise ShardError(f"{text}: write INDEX/COUNT, from 1/8 to 8/8 for eight shards")
+    return shard
+
+
+def share(paths: Sequence[str], shard: Shard) -> tuple[list[str], Shard]:
+    """Return what of ``paths`` belongs to ``shard``, of the sorted ones, each once; and ``shard`` with their digest."""
+    known = sorted(set(paths))
+    digest = hashlib.sha256("".join(f"{path}\n" for path in known).encode("utf-8", "surrogateescape"))
+    return known[shard.index - 1 :: shard.count], replace(shard, paths_sha256=digest.hexdigest())
+
+
+def listed(file: str) -> list[str]:
+    """Return the paths and URLs in ``file``, one a line; "-" is standard input. Raises ShardError."""
+    try:
+        data = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
+    except OSError as error:
+        raise ShardError(f"{file}: cannot be read: {error.strerror or error}") from error
+    lines = (line.rstrip("\r") for line in data.decode("utf-8", "surrogateescape").split("\n"))
+    return [line for line in lines if line.strip()]

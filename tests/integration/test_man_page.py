@@ -1,0 +1,44 @@
+"""The manual page is that of the command line, and groff has nothing to say of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from glibc_guard.cli import cli
+from scripts.update_man_page import PAGE, man_page, roff
+
+
+def test_the_page_is_that_of_the_command_line() -> None:
+    assert PAGE.read_text(encoding="utf-8") == man_page(), "run make data"
+
+
+def test_groff_shows_all_of_it_without_a_warning() -> None:
+    groff = shutil.which("groff")
+    if groff is None:
+        assert not os.environ.get("CI"), "groff is not installed"
+        pytest.skip("groff is not installed: apt-get install groff-base")
+    command = [groff, "-man", "-k", "-Tascii", "-ww", "-P-cbou", str(PAGE)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stderr == ""
+    shown = re.sub(r"\s+", " ", done.stdout)
+    for name, command_ in cli.commands.items():
+        assert f"glibc-guard {name}" in shown
+        for parameter in command_.params:
+            if isinstance(parameter, click.Option):
+                assert all(option in shown for option in parameter.opts)
+
+
+def test_a_name_of_roff_is_text() -> None:
+    assert roff("\\fBx-y `z' ") == "\\efBx\\-y \\(gaz\\(aq "
+
+
+def test_the_page_ships_with_the_package() -> None:
+    root = Path(__file__).parents[2]
+    assert '"docs/man/glibc-guard.1" = "share/man/man1/glibc-guard.1"' in (root / "pyproject.toml").read_text("utf-8")
