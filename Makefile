@@ -9,6 +9,8 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 VENV := .venv-$(VERSION)
 DEMO_VENV := .venv-demo
 RUN := $(VENV)/bin/python
+# A file of tests stays with one process, so that what it builds is built once.
+PARALLEL := $(RUN) -m pytest -n auto --dist loadfile
 SOURCES := src tests scripts bench
 
 help: ## list the targets
@@ -18,7 +20,8 @@ demo: $(DEMO_VENV)/.ready ## install into an own environment and check the sampl
 	@$(DEMO_VENV)/bin/python scripts/demo.py
 
 test: $(VENV)/.ready ## the whole suite, with this Python
-	$(RUN) -m pytest
+	$(PARALLEL) tests/unit tests/integration
+	$(RUN) -m pytest tests/github_api tests/loader tests/e2e
 
 test-pythons: ## unit and integration tests with every CPython 3.10 or newer on this machine
 	@for python in $$(scripts/find_pythons.sh); do \
@@ -26,7 +29,7 @@ test-pythons: ## unit and integration tests with every CPython 3.10 or newer on 
 	done
 
 test-python: $(VENV)/.ready
-	$(RUN) -m pytest -q tests/unit tests/integration
+	$(PARALLEL) -q tests/unit tests/integration
 
 test-loader: $(VENV)/.ready ## hold the verdicts against the real dynamic loader, on every object of the machine
 	GLIBC_GUARD_ALL_OBJECTS=1 $(RUN) -m pytest tests/loader

@@ -10,7 +10,7 @@ import pytest
 
 from e2e.runner import Job, Result
 from github_api.runs import REPOSITORY, add_run, upload
-from github_api.server import TOKEN, GitHubApi, serving
+from github_api.server import TOKEN, Answer, GitHubApi, serving
 from node_tools import node_modules
 
 pytestmark = pytest.mark.e2e
@@ -71,6 +71,15 @@ def test_without_it_there_is_one_notice_and_no_failure(
     assert notice.data.startswith(f"Nothing is compared with run:{NAME}: GitHub answered 403: ")
     assert notice.data.endswith("the job needs the permission actions: read")
     assert len(used(action, job, api, baseline="run:").issues("notice")) == 1
+    address = api.url
+    for url in ("nonsense", "ftp://example.invalid", "http://127.0.0.1:9"):
+        api.url = url
+        result = used(action, job, api, baseline=f"run:{NAME}")
+        assert (result.status, result.outputs["verdict"]) == (0, "pass"), result.log
+        assert len(result.issues("notice")) == 1
+    api.url = address
+    api.fail("GET", "/runs", Answer(200, raw=b"<html>a proxy's page</html>"), times=9)
+    assert used(action, job, api, baseline=f"run:{NAME}").status == 0
 
     (job.workspace / "glibc-guard.toml").write_text("baseline-required = true\n", encoding="utf-8")
     result = used(action, job, api, baseline=f"run:{NAME}")

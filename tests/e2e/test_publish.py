@@ -15,7 +15,7 @@ from e2e.conftest import ROOT
 from e2e.runner import Job, Result
 from github_api.description import recorded
 from github_api.runs import REPOSITORY, add_pull
-from github_api.server import TOKEN, GitHubApi, serving
+from github_api.server import TOKEN, Answer, GitHubApi, serving
 from glibc_guard.model import Report, Site
 from glibc_guard.report import json as json_report
 from hostile import ATTACKS
@@ -126,6 +126,22 @@ def test_a_report_that_tells_of_no_fault_passes_no_run_that_failed(publisher: Pa
     result = told(publisher, job, api, report(artifact()), comment="always")
     assert result.outputs["verdict"] == "pass"
     assert [one["conclusion"] for one in api.check_runs.values()] == ["failure"]
+    assert [one["output"]["title"] for one in api.check_runs.values()] == [
+        "The run failed; its report names no finding"
+    ]
+    (comment,) = api.comments.values()
+    assert "⚠️ glibc-guard: the run failed; its report names no finding" in comment["body"]
+
+
+def test_a_report_that_is_forged_makes_no_red_comment_green(publisher: Path, job: Job, api: GitHubApi) -> None:
+    told(publisher, job, api, bad())
+    told(publisher, job, api, report(artifact()), event(id=7002))
+    (comment,) = api.comments.values()
+    assert "fixed" not in comment["body"]
+    assert "⚠️ glibc-guard: the run failed; its report names no finding" in comment["body"]
+    assert "a report that the code of the pull request could write" in comment["body"]
+    told(publisher, job, api, report(artifact()), event(id=7003, conclusion="success"))
+    assert "✅ glibc-guard: fixed, 1 artifact passed" in api.comments[comment["id"]]["body"]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +201,58 @@ def test_what_is_no_report_is_refused(publisher: Path, job: Job, api: GitHubApi)
     assert (result.status, result.outputs["verdict"]) == (2, "error")
     (error,) = result.issues("error")
     assert error.data.startswith("The report is refused: report.json: no JSON report of glibc-guard")
-    assert not api.requests
+
+
+def test_without_a_usable_report_nothing_old_stands(publisher: Path, job: Job, api: GitHubApi) -> None:
+    told(publisher, job, api, bad())
+    api.open_pulls[0]["sha"] = "c" * 40
+    told(publisher, job, api, None, event(id=7002, head_sha="c" * 40))
+    (comment,) = api.comments.values()
+    assert "⚠️ glibc-guard: no usable report" in comment["body"]
+    assert "pow" not in comment["body"]
+    found = {one["head_sha"][0]: (one["conclusion"], one["output"]["title"]) for one in api.check_runs.values()}
+    assert found["c"] == ("failure", "No usable report")
+    (job.temporary / "reports" / "report.json").write_text('{"artifacts": "@octocat <b>"}', encoding="utf-8")
+    job.use(publisher, {"report": str(job.temporary / "reports"), "token": TOKEN})
+    assert "the report is refused" in comment["body"]
+    told(publisher, job, api, report(artifact()), event(id=7003, head_sha="c" * 40, conclusion="success"))
+    assert "✅ glibc-guard: 1 artifact passed" in comment["body"]
+
+
+def test_a_run_that_had_nothing_to_judge_gets_no_check_run(publisher: Path, job: Job, api: GitHubApi) -> None:
+    result = told(publisher, job, api, None, event(conclusion="success"))
+    assert (result.status, len(api.check_runs), len(api.comments)) == (0, 0, 0), result.log
+
+
+def test_another_workflow_of_the_same_name_is_not_told(publisher: Path, job: Job, api: GitHubApi) -> None:
+    forged = event(path=".github/workflows/other.yml", conclusion="success")
+    for asked in ("check.yml", ".github/workflows/check.yml"):
+        result = told(publisher, job, api, report(artifact()), forged, workflow=asked)
+        assert result.status == 0, result.log
+        (notice,) = result.issues("notice")
+        assert "it is another workflow" in notice.data
+        assert not api.requests
+        assert told(publisher, job, api, bad(), workflow=asked).status == 0
+        assert api.check_runs
+        api.requests.clear()
+
+
+def test_without_the_list_of_files_all_but_annotations_is_told(publisher: Path, job: Job, api: GitHubApi) -> None:
+    api.fail("GET", "/git/trees/.*", Answer(403, {"message": "Resource not accessible by integration"}), times=9)
+    result = told(publisher, job, api, bad())
+    assert result.status == 0, result.log
+    assert len(api.check_runs) == len(api.comments) == 1
+    (notice,) = result.issues("notice")
+    assert "no annotations" in notice.data
+    assert "`contents: read`" in notice.data
+
+
+def test_all_open_pull_requests_of_a_head_are_told(publisher: Path, job: Job, api: GitHubApi) -> None:
+    add_pull(api, 14, head=HEAD)
+    told(publisher, job, api, bad())
+    assert sorted(one["pull"] for one in api.comments.values()) == [12, 14]
+    told(publisher, job, api, report(artifact()), event(id=7002, conclusion="success"))
+    assert [one["conclusion"] for one in api.check_runs.values()] == ["failure"]  # it may be that of the other
 
 
 def test_the_report_of_an_attack_forges_nothing(publisher: Path, job: Job, api: GitHubApi) -> None:

@@ -175,7 +175,13 @@ def test_an_event_without_a_pull_request(
 
 def test_a_workflow_run(workflow: Workflow, too_new: bytes) -> None:
     payload = copy.deepcopy(recorded("workflow_run", "completed")[2])
+    told = payload["workflow_run"]
     workflow.put(too_new)
+    workflow.run("workflow_run", payload)
+    assert not workflow.api.comments  # as recorded, the pull request is one of another repository
+    told["event"] = "pull_request"
+    told["pull_requests"][0]["head"]["sha"] = told["head_sha"]
+    told["pull_requests"][0]["base"]["repo"]["id"] = payload["repository"]["id"]
     workflow.run("workflow_run", payload)
     assert [run["head_sha"] for run in workflow.api.check_runs.values()] == [payload["workflow_run"]["head_sha"]]
     assert len(workflow.api.comments) == 1
@@ -265,7 +271,9 @@ def test_two_jobs_of_a_matrix(workflow: Workflow, too_new: bytes, old_enough: by
         "glibc-guard (x86_64, 3.12)": "failure",
         "glibc-guard (aarch64, 3.12)": "success",
     }
-    assert len(workflow.api.comments) == 2
+    failed, passed = (text_of(comment).partition("\n")[0] for comment in workflow.api.comments.values())
+    assert failed == "### ❌ glibc-guard (x86\\_64, 3\\.12): 1 of 1 artifact failed (1 error)"
+    assert passed == "### ✅ glibc-guard (aarch64, 3\\.12): 1 artifact passed"
 
 
 def test_two_uses_in_one_job(workflow: Workflow, too_new: bytes) -> None:

@@ -101,6 +101,10 @@ def test_the_wheel_is_the_sources_and_nothing_else(made: Path) -> None:
     }
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        (manual,) = {name for name in names if ".data/" in name}
+        assert manual.endswith(".data/data/share/man/man1/glibc-guard.1")
+        assert archive.read(manual) == (ROOT / "docs" / "man" / "glibc-guard.1").read_bytes()
+        names.remove(manual)
         assert names == tracked
         assert all((ROOT / "src" / name).read_bytes() == archive.read(name) for name in names)
 

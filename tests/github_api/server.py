@@ -89,6 +89,7 @@ class GitHubApi:
     viewer: Mapping[str, Any] = field(default_factory=lambda: dict(BOT))  # who the token is of
     permissions: set[str] = field(default_factory=lambda: {"checks", "pull-requests"})  # to write
     pulls: set[int] = field(default_factory=lambda: {7})
+    closed: set[int] = field(default_factory=set)  # of those
     check_runs: dict[int, dict[str, Json]] = field(default_factory=dict)
     annotations: dict[int, list[Json]] = field(default_factory=dict)
     comments: dict[int, dict[str, Json]] = field(default_factory=dict)  # with "pull", the number
@@ -273,6 +274,15 @@ def _body(request: Request) -> str:
     if not body or len(body) > LONGEST_COMMENT:
         raise RefusedError(422, "Validation Failed")
     return body
+
+
+@route("GET", "/repos/{owner}/{repo}/issues/{issue_number}")
+def get_issue(api: GitHubApi, request: Request, where: dict[str, str]) -> Answer:
+    number = int(where["issue_number"])
+    if number not in api.pulls:
+        raise RefusedError(404, "Not Found")
+    state = "closed" if number in api.closed else "open"
+    return Answer(200, sample("issue", number=number, state=state, url=f"{api.url}{request.path}"))
 
 
 @route("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments")

@@ -40,7 +40,11 @@ def only(api: GitHubApi) -> dict[str, object]:
 def test_create(judged: GitHubApi) -> None:
     publish(judged, check())
     run = only(judged)
-    assert (run["name"], run["head_sha"], run["external_id"]) == ("glibc-guard", HEAD, "glibc-guard 1")
+    assert (run["name"], run["head_sha"], run["external_id"]) == (
+        "glibc-guard",
+        HEAD,
+        "glibc-guard 1 00000000=0.0:failure",
+    )
     assert (run["status"], run["conclusion"]) == ("completed", "failure")
     assert run["output"] == {"title": "1 error", "summary": "a summary", "text": "the text"}
     assert judged.annotations[run["id"]] == [  # type: ignore[index]
@@ -164,3 +168,76 @@ def test_a_hostile_report_keeps_to_all_limits(judged: GitHubApi) -> None:
 
 def test_no_annotation_without_a_file() -> None:
     assert not check_run.annotations_of(report(artifact(finding())), Repository(lambda _: None, None))
+
+
+PULL, PUSH = "1" * 8, "2" * 8
+
+
+def of(subject: str, run: int, conclusion: check_run.Conclusion) -> Check:
+    """What ``run`` about ``subject`` found."""
+    found = check()
+    title = f"{conclusion} of {run}"
+    return replace(found, conclusion=conclusion, subject=subject, number=(run, 1), title=title, summary=title)
+
+
+def shown(api: GitHubApi) -> tuple[object, object]:
+    run = only(api)
+    return run["conclusion"], run["output"]["title"]  # type: ignore[index]
+
+
+def test_an_older_run_that_ends_later_changes_nothing(judged: GitHubApi) -> None:
+    publish(judged, of(PULL, 9, "failure"))
+    publish(judged, of(PULL, 8, "success"))
+    assert shown(judged) == ("failure", "failure of 9")
+    publish(judged, of(PULL, 10, "success"))
+    assert shown(judged) == ("success", "success of 10")
+
+
+def test_what_passes_for_one_event_hides_no_failure_for_another(judged: GitHubApi) -> None:
+    """A pull request and a push, or two pull requests, of one commit."""
+    publish(judged, of(PULL, 6, "failure"))
+    publish(judged, of(PUSH, 5, "success"))
+    assert shown(judged) == ("failure", "failure of 6")
+    publish(judged, of(PULL, 7, "success"))
+    assert shown(judged) == ("success", "success of 7")
+    publish(judged, of(PUSH, 8, "failure"))
+    assert shown(judged) == ("failure", "failure of 8")
+    publish(judged, of(PULL, 9, "failure"))
+    assert shown(judged) == ("failure", "failure of 9")
+    publish(judged, of(PULL, 10, "success"))
+    run = only(judged)
+    assert run["conclusion"] == "failure"
+    assert run["output"]["summary"].startswith("Run 8, for another event at the same commit, ended as failure.")  # type: ignore[index]
+    publish(judged, of(PUSH, 11, "success"))
+    assert shown(judged) == ("success", "success of 11")
+
+
+def test_not_all_events_of_a_commit_are_remembered_for_ever(api: GitHubApi) -> None:
+    for number in range(20):
+        publish(api, of(f"{number:08x}", number + 1, "failure" if number == 1 else "success"))
+    assert len(str(only(api)["external_id"])) < 255
+    assert only(api)["conclusion"] == "failure"  # none of these is forgotten for what passed
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        (of(PULL, 6, "failure"), of(PULL, 7, "success"), "success of 7"),
+        (of(PULL, 7, "failure"), of(PULL, 6, "success"), "failure of 7"),
+        (of(PULL, 6, "failure"), of(PUSH, 7, "success"), "failure of 6"),
+        (of(PULL, 6, "success"), of(PUSH, 5, "failure"), "failure of 5"),
+        (of(PULL, 6, "success"), of(PULL, 6, "success"), "success of 6"),
+    ],
+    ids=["newer", "older", "another passes", "another fails", "the same"],
+)
+def test_two_runs_at_once_leave_one(api: GitHubApi, first: Check, second: Check, kept: str) -> None:
+    """Neither saw the other when it looked."""
+    publish(api, first)
+    api.fail("GET", "/check-runs", Answer(200, {"total_count": 0, "check_runs": []}))
+    publish(api, second)
+    assert [run["output"]["title"] for run in api.check_runs.values() if run["name"] == "glibc-guard"] == [kept]
+    others = [run for run in api.check_runs.values() if run["name"] != "glibc-guard"]
+    assert [(run["name"], run["conclusion"]) for run in others] == [("glibc-guard (superseded)", "neutral")]
+    publish(api, of(PULL, 8, "success"))
+    publish(api, of(PUSH, 9, "success"))
+    assert [run["conclusion"] for run in api.check_runs.values() if run["name"] == "glibc-guard"] == ["success"]

@@ -112,7 +112,7 @@ def test_nobody_there() -> None:
 def test_a_wrong_token(api: GitHubApi) -> None:
     with pytest.raises(ApiError, match="401: Bad credentials") as caught, plain_errors():
         list(connect("wrong", api.url, QUICK).get_repo("octo/sample").get_issue(7).get_comments())
-    assert caught.value.is_refusal
+    assert (caught.value.is_bad_token, caught.value.is_refusal) == (True, False)
     assert "wrong" not in str(caught.value)
 
 

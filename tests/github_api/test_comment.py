@@ -132,6 +132,12 @@ def test_a_closed_pull_request_gets_no_new_comment_but_the_old_one_is_kept_curre
     assert bodies(judged) == ["fixed, good"]
 
 
+def test_one_that_was_closed_since_the_event_came(judged: GitHubApi) -> None:
+    judged.closed.add(7)
+    publish(judged, said("bad"))
+    assert not judged.comments
+
+
 def test_no_right_to_write(judged: GitHubApi) -> None:
     judged.permissions.clear()
     with pytest.raises(ApiError, match="403: Resource not accessible by integration") as caught:
@@ -177,3 +183,15 @@ def test_another_run_deletes_what_is_too_much_at_the_same_time(api: GitHubApi) -
     api.fail("DELETE", "/issues/comments/[0-9]+", Answer(404, {"message": "Not Found"}), after=True)
     publish(api, said("new", run=2))
     assert bodies(api) == ["new"]
+
+
+@pytest.mark.parametrize(("there", "here", "kept"), [(6, 7, "run 7"), (7, 6, "run 7"), (6, 6, "there")])
+def test_two_runs_at_once_leave_the_comment_of_the_newer(api: GitHubApi, there: int, here: int, kept: str) -> None:
+    """Neither saw the other when it looked."""
+    text = "there" if there == here else f"run {there}"
+    api.add_comment(7, f"{said(run=there).marker}\n{text}")
+    theirs = api.add_comment(7, f"{said(run=there).marker}\ntheirs", SOMEBODY)
+    api.fail("GET", "/issues/7/comments", Answer(200, []))
+    publish(api, said(f"run {here}", run=here))
+    assert theirs in api.comments
+    assert [body for body in bodies(api) if body != "theirs"] == [kept]

@@ -80,10 +80,37 @@ def test_a_merge_queue_has_no_pull_request() -> None:
         assert not found.is_fork
 
 
+def workflow_run(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """A run for a pull request, as GitHub tells of one."""
+    payload = copy.deepcopy(recorded("workflow_run", "completed")[2])
+    told = payload["workflow_run"]
+    told["event"] = "pull_request"
+    told["pull_requests"][0]["head"]["sha"] = told["head_sha"]
+    told["pull_requests"][0]["base"]["repo"]["id"] = payload["repository"]["id"]
+    told["pull_requests"][0] |= given
+    return payload
+
+
+def test_a_workflow_run_names_pull_requests_that_are_none_of_it() -> None:
+    """As recorded: that of another repository, and of another head."""
+    assert run("workflow_run", recorded("workflow_run", "completed")[2]).pull_request is None
+    for event in ("push", "schedule", None):
+        payload = workflow_run()
+        payload["workflow_run"]["event"] = event
+        assert run("workflow_run", payload).pull_request is None
+    for part, value in (("head", {"sha": "0" * 40}), ("base", {"repo": {"id": 1}}), ("base", {}), ("head", None)):
+        assert run("workflow_run", workflow_run(**{part: value})).pull_request is None
+    payload = workflow_run()
+    del payload["repository"]["id"]
+    assert run("workflow_run", payload).pull_request is None
+
+
 def test_a_workflow_run() -> None:
-    payload = recorded("workflow_run", "completed")[2]
+    payload = workflow_run()
     found = run("workflow_run", payload, GITHUB_REPOSITORY="octo-org/octo-repo")
     assert (found.head, found.pull_request, found.is_fork) == ("3484a3fb816e0859fd6e1cea078d76385ff50625", 2, False)
+    payload["workflow_run"]["pull_requests"] *= 2
+    assert run("workflow_run", payload).pull_request is None
     found = run("workflow_run", recorded("workflow_run", "completed")[0])
     assert (found.head, found.pull_request, found.is_fork) == ("5779607b49aab1200488439f02372c57b4f75444", None, True)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ import pytest
 
 from github_api.conftest import client
 from github_api.runs import REPOSITORY, add_run, upload
-from github_api.server import Answer, GitHubApi
+from github_api.server import TOKEN, Answer, GitHubApi
 from glibc_guard.baseline.errors import UnavailableError
 from glibc_guard.baseline.report_file import MAXIMUM, read_report
 from glibc_guard.github import run_baseline
@@ -163,3 +166,82 @@ def test_where_the_baseline_is() -> None:
     assert origin(environment, json.loads(json.dumps(PULL))) == Origin("octo/sample", "build.yml", "release/1.x", 12)
     with pytest.raises(UnavailableError, match="no run of a workflow"):
         origin({}, PULL)
+
+
+ENVIRONMENT = {
+    "GITHUB_WORKFLOW_REF": f"{REPOSITORY}/.github/workflows/build.yml@refs/pull/7/merge",
+    "GITHUB_REPOSITORY": REPOSITORY,
+    "GITHUB_RUN_ID": "1",
+    "GITHUB_REF_TYPE": "branch",
+    "GITHUB_REF_NAME": "main",
+}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, raw=b"<html>a proxy's page</html>"),
+        Answer(200, {}),
+        Answer(200, None),
+        Answer(200, {"total_count": 1, "workflow_runs": None}),
+        Answer(200, {"total_count": 1, "workflow_runs": [{"id": "x"}]}),
+        Answer(
+            200, {"total_count": 0, "workflow_runs": []}, {"X-RateLimit-Limit": "abc", "X-RateLimit-Remaining": "b"}
+        ),
+        Answer(429, {"message": "slow"}, {"Retry-After": "9" * 5000}),
+        Answer(503, {"message": "slow"}, {"Retry-After": "Fri, 31 Dec 99999 23:59:59 GMT"}),
+    ],
+    ids=["HTML", "empty", "null", "no list", "no run", "limits", "digits", "year"],
+)
+def test_no_answer_is_more_than_a_reason(api: GitHubApi, tmp_path: Path, answer: Answer) -> None:
+    api.fail("GET", "/runs", answer, times=9)
+    with pytest.raises(UnavailableError):
+        run_baseline.fetched("run:report", TOKEN, {**ENVIRONMENT, "GITHUB_API_URL": api.url}, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://example.invalid", "https://[", "http://127.0.0.1:9"])
+def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
+    with pytest.raises(UnavailableError):
+        run_baseline.fetched("run:report", TOKEN, {**ENVIRONMENT, "GITHUB_API_URL": url}, tmp_path)
+
+
+@pytest.mark.parametrize("place", ["https://[", "", "ftp://example.invalid/x", "https://127.0.0.1:9/x"])
+def test_a_place_to_download_from_that_is_none(api: GitHubApi, tmp_path: Path, place: str) -> None:
+    upload(api, add_run(api), "report", {"report.json": written("x.whl")})
+    api.fail("GET", "/zip", Answer(302, raw=b"", headers={"Location": place}))
+    with pytest.raises(UnavailableError):
+        fetched(api, tmp_path)
+
+
+def test_a_member_whose_lzma_properties_are_none(api: GitHubApi, tmp_path: Path) -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("report.json", written("x.whl"))
+    content = bytearray(data.getvalue())
+    begin = 30 + len("report.json") + 4
+    content[begin : begin + 5] = b"\xff" * 5
+    upload(api, add_run(api), "report", bytes(content))
+    with pytest.raises(UnavailableError, match="is a damaged archive"):
+        fetched(api, tmp_path)
+
+
+@pytest.mark.parametrize("is_64", [False, True])
+@pytest.mark.parametrize("comment", [b"", b"a comment"])
+def test_a_directory_of_a_million_files_is_not_read(
+    api: GitHubApi, tmp_path: Path, comment: bytes, *, is_64: bool
+) -> None:
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, 0, 0, 0, 0, 33, 0, 0, 0, 1, *[0] * 6) + b"a"
+    data = directory = entry * 100_000
+    size = 1 if is_64 else len(directory)
+    if is_64:
+        data += struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 100_000, 100_000, len(directory), 0)
+        data += struct.pack("<4sLQL", b"PK\x06\x07", 0, len(directory), 1)
+    data += struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 65535, 65535, size, 0, len(comment)) + comment
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert len(archive.infolist()) == 100_000
+    upload(api, add_run(api), "report", data)
+    begin = time.monotonic()
+    with pytest.raises(UnavailableError, match="more than 1000 files"):
+        fetched(api, tmp_path)
+    assert time.monotonic() - begin < 2

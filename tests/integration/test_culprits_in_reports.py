@@ -165,7 +165,7 @@ def test_every_report_leads_to_the_line(library: Path, tmp_path: Path) -> None:
     regions = {(one["artifactLocation"]["uri"], one["region"]["startLine"]) for one in locations}
     expected = {("src/growth.cc", line_of(mark, SOURCE)) for (_, mark), _ in PLACES.values()}
     assert regions >= expected
-    annotations = annotate(report, repository.find(tmp_path, tmp_path, ""), more="more")
+    annotations = annotate(report, repository.find(tmp_path, tmp_path, {}), more="more")
     assert {(one.file, one.line) for one in annotations} >= expected
 
 
@@ -202,5 +202,5 @@ def test_a_stripped_library_says_so_in_every_report(library: Path, tmp_path: Pat
     assert {(site.file, site.line) for site in sites(report).values()} == {(None, None)}
     assert "src/growth.cc" not in text.render(report, color=False, width=None)
     assert all(
-        one.file != "src/growth.cc" for one in annotate(report, repository.find(tmp_path, tmp_path, ""), more="more")
+        one.file != "src/growth.cc" for one in annotate(report, repository.find(tmp_path, tmp_path, {}), more="more")
     )

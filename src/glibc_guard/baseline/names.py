@@ -17,6 +17,8 @@ LIBCS: Final = {"manylinux": "glibc", "linux": "glibc", "musllinux": "musl"}
 LONGEST_NAME: Final = 4096  # characters; no file system has longer ones
 VERSION: Final = re.compile(r"[-_]v?\d+(?:\.\d+)+(?:[-.+~]?(?:a|b|rc|dev|post)\.?\d+)?(?:-\d+)?(?=[-_./]|$)")
 
+MAJOR: Final = re.compile(r"(?<!86[-_]64)[-_]v\d+(?=[-_.]|$)")  # "tool-v12-linux.tar.gz", not "x86-64-v3"
+
 
 @dataclass(frozen=True, slots=True)
 class WheelName:
@@ -52,7 +54,7 @@ def wheel_name(path: str) -> WheelName | None:
 
 def without_version(path: str) -> str:
     """Return the file name at the end of ``path`` without what looks like a version: "tool-1.2-x86_64.tar.gz"."""
-    return VERSION.sub("", posixpath.basename(path.rstrip("/")))
+    return MAJOR.sub("", VERSION.sub("", posixpath.basename(path.rstrip("/"))))
 
 
 def _system(platform: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ UNSTEADY: Final = (
     (re.compile(r"\.(?:cpython-\d+[a-z]*|abi3t?|pypy\d+-pp\d+|graalpy\d+)(?:-[\w-]+)?(?=\.so$)"), ""),  # PEP 3149
     (re.compile(r"(\.so)(?:\.\d+)+$"), r"\1"),
     (VERSION, ""),
+    (re.compile(r"(?:\.\d+)+(?:\.dev\d*)?(?=\.so$)"), ""),  # libicu.74.1.so; behind the hash of auditwheel, too
     (re.compile(r"(?<=python)[23]\.\d+"), ""),  # lib/python3.12/, libpython3.12.so
 )
 

@@ -156,7 +156,8 @@ class RepositoryPaths:
             if vendored and (self._root / vendored[0] / ".cargo-checksum.json").is_file():
                 return None
             real = whole.resolve()
-            if not whole.is_relative_to(self._root) or not real.is_relative_to(self._real) or not real.is_file():
+            inside = whole.is_relative_to(self._root) and real.is_relative_to(self._real)
+            if not inside or ".git" in real.relative_to(self._real).parts or not real.is_file():
                 return None
         except (OSError, RuntimeError, ValueError):  # a name too long, a circle of links
             return None

@@ -42,11 +42,15 @@ if TYPE_CHECKING:
 _ISSUE: Final = {"error": core.error, "warning": core.warning, "notice": core.notice}
 
 
+#: What the step says of itself as notices: of the baseline, and of the pull request. Of a level the runner shows ten.
+NOTICES: Final = 2
+
+
 def main() -> int:
     """Run the step and return its exit status: 0 clean, 1 findings, 2 usage, 3 something could not be read."""
     prepare_streams()
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
-    place = repository.find(workspace, workspace, os.environ.get("GITHUB_WORKFLOW_REF", ""))
+    place = repository.find(repository.top(workspace, workspace), workspace, os.environ)
     with ending_on_signals():
         return guarded(lambda: _step(workspace), place)
 
@@ -81,7 +85,8 @@ def guarded(step: Callable[[], int], place: Repository) -> int:
 
 def run(given: inputs.Inputs, workspace: Path) -> int:
     """Judge the artifacts, show the report in every way that was asked for, and return the exit status."""
-    settings = replace(_settings(given), repository=workspace)
+    root = repository.top(workspace, given.working_folder)
+    settings = replace(_settings(given), repository=root)
     paths = artifact_paths.expand(given.artifacts, given.working_folder)
     report_file = _report_file(given.report)
     others = {
@@ -91,7 +96,7 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     refuse_overwriting(read, [report_file, *others.values()], given.working_folder)
     os.chdir(given.working_folder)  # paths are reported as they were given
     report = guard.check(paths, settings)
-    place = repository.find(workspace, given.working_folder, os.environ.get("GITHUB_WORKFLOW_REF", ""))
+    place = repository.find(root, given.working_folder, os.environ)
     write(json.render(report), report_file)
     for name, path in others.items():
         write(_rendered(report, name, place), path)
@@ -110,7 +115,8 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         add_summary(lambda taken: summary.render(report, taken=taken))
     if given.annotations:
         more = "the job summary" if given.summary else "the log of this step"
-        for annotation in annotate(report, place, more=f"{more}, and all of it in {report_file}"):
+        where = f"{more}, and all of it in {report_file}"
+        for annotation in annotate(report, place, more=where, reserved=NOTICES):
             issue(annotation)
     status = guard.exit_status(report, settings.fail_on)
     if given.wishes:
@@ -137,17 +143,25 @@ def _settings(given: inputs.Inputs) -> Settings:
     settings = inputs.settings(given)
     if settings.baseline is None or not is_from_run(settings.baseline):
         return settings
-    from glibc_guard.github import run_baseline  # noqa: PLC0415 - brings PyGithub: 0.2 s
-
-    folder = Path(tempfile.mkdtemp(prefix="glibc-guard-", dir=os.environ.get("RUNNER_TEMP") or None))
     try:
-        path = run_baseline.fetched(settings.baseline, given.wishes.token, os.environ, folder)
+        path = _fetched(settings.baseline, given.wishes.token)
     except UnavailableError as problem:
         if settings.baseline_required:
             raise
         core.notice(plain(f"Nothing is compared with {settings.baseline}: {problem}"), title="glibc-guard")
         return replace(settings, baseline=None)
     return replace(settings, baseline=str(path))
+
+
+def _fetched(baseline: str, token: str) -> Path:
+    """Return the path of the report of a former run; whatever goes wrong is UnavailableError."""
+    from glibc_guard.github import deadline, run_baseline  # noqa: PLC0415 - brings PyGithub: 0.2 s
+
+    folder = Path(tempfile.mkdtemp(prefix="glibc-guard-", dir=os.environ.get("RUNNER_TEMP") or None))
+    try:
+        return deadline.within(deadline.LONGEST, lambda: run_baseline.fetched(baseline, token, os.environ, folder))
+    except deadline.DeadlineError as problem:
+        raise UnavailableError(str(problem)) from problem
 
 
 def stop(message: str, status: int, place: Repository) -> int:
@@ -172,8 +186,12 @@ def tell(wishes: feedback.Wishes, report: Report, place: Repository, *, passes: 
     run = run_of(os.environ, payload_of(os.environ))
     told = feedback.Told(report, passes, run, job_of(os.environ, wishes.variant), place)
     api_url = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
+    from glibc_guard.github import deadline  # noqa: PLC0415 - only where GitHub is asked
+
     try:
-        problem = feedback.give(wishes, told, api_url)
+        problem = deadline.within(deadline.LONGEST, lambda: feedback.give(wishes, told, api_url))
+    except deadline.DeadlineError as late:
+        problem = f"The pull request could not be told all of it: {late}. The verdict does not depend on it."
     except Exception as fault:  # noqa: BLE001 - an answer nobody thought of: a build does not fail for its comment
         problem = f"The pull request could not be told: glibc-guard met a fault of its own, {type(fault).__name__}."
         for line in traceback.format_exc().splitlines():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from glibc_guard.model import SEVERITIES, Finding, Report, Severity
 from glibc_guard.report.neutral import plain
-from glibc_guard.report.sites import in_words, uses_of
+from glibc_guard.report.sites import LARGEST_LINE, in_words, uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,7 +56,9 @@ class _Group:
     places: tuple[str, ...]
 
 
-def annotate(report: Report, repository: Repository, *, more: str, maximum: int = MAXIMUM_COUNT) -> list[Annotation]:
+def annotate(
+    report: Report, repository: Repository, *, more: str, maximum: int = MAXIMUM_COUNT, reserved: int = 0
+) -> list[Annotation]:
     """Return the annotations of ``report``, errors first and the worst first.
 
     Args:
@@ -64,12 +66,14 @@ def annotate(report: Report, repository: Repository, *, more: str, maximum: int 
         repository: Where to show it.
         more: Where the reader finds what is left out ("the job summary").
         maximum: How many of a level.
+        reserved: How many of the notices are left to others.
     """
     groups = sorted(_grouped(report), key=_rank)
     annotations: list[Annotation] = []
     for severity in SEVERITIES:
         level = [group for group in groups if group.severity == severity]
-        shown = level if len(level) <= maximum else level[: maximum - 1]
+        room = maximum - reserved if _LEVELS[severity] == "notice" else maximum
+        shown = level if len(level) <= room else level[: room - 1]
         annotations += [_annotation(group, repository) for group in shown]
         if len(shown) < len(level):
             left = len(level) - len(shown)
@@ -148,7 +152,8 @@ def _annotation(group: _Group, repository: Repository) -> Annotation:
     for use in uses:
         source = repository.source_file(use.site.file) if use.site.file else None
         if source is not None:
-            file, line = source, use.site.line or 1
+            line = use.site.line or 1
+            file, line = source, line if line <= LARGEST_LINE else 1
             break
     return Annotation(_LEVELS[group.severity], _short(plain(group.title), _MAXIMUM_TITLE), cut(message), file, line)
 

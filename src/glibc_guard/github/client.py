@@ -23,9 +23,11 @@ from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
 from glibc_guard import __version__
+from glibc_guard.baseline.errors import UnavailableError
 from glibc_guard.report.neutral import plain
 
 API_URL: Final = "https://api.github.com"
+FORBIDDEN: Final = "Resource not accessible"  # GraphQL says so in an answer with status 200
 LIMIT: Final = "the rate limit of GitHub is reached"
 
 #: Methods that are sent again whatever became of the first try; a POST or a PATCH that was cut off may have been done.
@@ -40,18 +42,30 @@ class ApiError(Exception):
     """GitHub did not do what it was asked for; the message says what it answered.
 
     Attributes:
-        status: The HTTP status of the answer; None where there was none, or a rate limit stood in the way.
+        status: The HTTP status of the answer; None where there was none, or a rate limit, or one without sense.
+        is_everywhere: Whether every other request would fare the same: out of reach, or the rate limit reached.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, is_everywhere: bool = False) -> None:
         """See the class."""
         super().__init__(message)
         self.status = status
+        self.is_everywhere = is_everywhere
 
     @property
     def is_refusal(self) -> bool:
         """Whether the token may not do this: GitHub says 404 where even the existence is not to be known."""
-        return self.status in {401, 403, 404}
+        return (self.status in {403, 404} and not self.is_locked) or FORBIDDEN in str(self)
+
+    @property
+    def is_bad_token(self) -> bool:
+        """Whether the token is none, or no longer one."""
+        return self.status == 401
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the conversation of the pull request is closed to everybody."""
+        return self.status == 403 and "locked" in str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +109,22 @@ def connect(token: str, api_url: str = API_URL, patience: Patience = Patience())
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Raise what goes wrong inside as ApiError, in words that may be printed in a log."""
+    """Raise whatever goes wrong inside as ApiError, in words that may be printed in a log."""
     try:
         yield
+    except (ApiError, UnavailableError):
+        raise
     except RateLimitExceededException as problem:
-        raise ApiError(_rate_limit(problem)) from problem
+        raise ApiError(_rate_limit(problem), is_everywhere=True) from problem
     except GithubException as problem:
         if problem.status == 429:
-            raise ApiError(f"{LIMIT}: {_message(problem)}") from problem
+            raise ApiError(f"{LIMIT}: {_message(problem)}", is_everywhere=True) from problem
         raise ApiError(f"GitHub answered {problem.status}: {_message(problem)}", problem.status) from problem
     except requests.RequestException as problem:
-        raise ApiError(_unreachable(problem)) from problem
+        raise ApiError(_unreachable(problem), is_everywhere=True) from problem
+    except Exception as problem:  # a proxy's page, a header that is no number: PyGithub believes every answer
+        what = plain(f"{type(problem).__name__}: {problem}", 300)
+        raise ApiError(f"the answer of GitHub is none that can be understood ({what})") from problem
 
 
 def insist(operation: Callable[[], T], patience: Patience = Patience()) -> T:
@@ -177,7 +196,10 @@ def _rate_limit(problem: RateLimitExceededException) -> str:
 
 
 def _message(problem: GithubException) -> str:
-    said = problem.message or (problem.data.get("message") if isinstance(problem.data, dict) else problem.data)
+    data: object = problem.data
+    if isinstance(data, dict) and isinstance(data.get("errors"), list) and "message" not in data:  # of GraphQL
+        data = next(iter(data["errors"]), None)
+    said = problem.message or (data.get("message") if isinstance(data, dict) else data)
     return plain(str(said or "nothing more"), 300)
 
 

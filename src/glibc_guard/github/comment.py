@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -30,7 +31,7 @@ class Comment:
 
     key: str  # of the job that says it
     number: tuple[int, int]  # of the run, and of its attempt
-    verdict: Verdict
+    verdict: Verdict | Literal["failed", "unknown"]  # failed: the run, whose report names no reason
     text: str  # Markdown
     fixed: str  # the same, to follow upon a comment that told of a failure
     is_news: bool  # worth a new comment
@@ -48,14 +49,19 @@ class _Known:
     verdict: str
 
 
-def compose(
-    report: Report, key: str, number: tuple[int, int], *, head: str | None, url: str | None, when: When
-) -> Comment:
+def compose(report: Report, key: str, number: tuple[int, int], about: overview.About, *, when: When) -> Comment:
     """Return the comment about ``report``."""
     room = LONGEST - 200  # for the marker
-    texts = [overview.render(report, limit=room, head=head, url=url, fixed=fixed) for fixed in (False, True)]
+    texts = [overview.render(report, limit=room, about=about, fixed=fixed) for fixed in (False, True)]
     is_news = when == "always" or overview.is_news(report)
-    return Comment(key, number, report.verdict, texts[0], texts[1], is_news)
+    verdict = "failed" if about.has_failed and report.verdict == "pass" else report.verdict
+    return Comment(key, number, verdict, texts[0], texts[1], is_news)
+
+
+def outdated(reason: str, key: str, number: tuple[int, int], about: overview.About) -> Comment:
+    """Return the comment that takes the place of an earlier one, since there is no report any more."""
+    text = overview.without_report(reason, about)
+    return Comment(key, number, "unknown", text, text, is_news=False)
 
 
 def publish(client: Github, issue: Issue, comment: Comment, *, is_closed: bool = False) -> None:
@@ -64,10 +70,11 @@ def publish(client: Github, issue: Issue, comment: Comment, *, is_closed: bool =
     What a newer run said stays, and a closed pull request gets no new comment.
     """
     author = _myself(client)
-    mine = [found for found in issue.get_comments() if _is_by(found, author) and _is_of(found, comment.key)]
+    mine = _ours(issue, author, comment.key)
     if not mine:
-        if comment.is_news and not is_closed:
+        if comment.is_news and not is_closed and issue.state != "closed":  # meanwhile, or the event does not tell
             issue.create_comment(f"{comment.marker}\n{comment.text}")
+            _keep_the_newest(_ours(issue, author, comment.key))
         return
     known = [one for one in map(_known, mine) if one is not None]
     if any(one.number > comment.number for one in known):
@@ -75,10 +82,26 @@ def publish(client: Github, issue: Issue, comment: Comment, *, is_closed: bool =
     first, *others = mine
     for other in others:  # of two runs at once
         _delete(other)
-    was_bad = any(one.verdict != "pass" for one in known)
+    was_bad = any(one.verdict not in {"pass", "unknown"} for one in known)
     body = f"{comment.marker}\n{comment.fixed if was_bad and comment.verdict == 'pass' else comment.text}"
     if not _edited(first, body) and comment.is_news and not is_closed:
         issue.create_comment(body)
+
+
+def _ours(issue: Issue, author: str, key: str) -> list[IssueComment]:
+    return [found for found in issue.get_comments() if _is_by(found, author) and _is_of(found, key)]
+
+
+def _keep_the_newest(mine: Sequence[IssueComment]) -> None:
+    """Delete what two runs created at once, save that of the newer run; of one run save the first."""
+
+    def order(found: IssueComment) -> tuple[int, int, int]:
+        known = _known(found)
+        number = known.number if known else (0, 0)
+        return -number[0], -number[1], found.id
+
+    for other in sorted(mine, key=order)[1:]:
+        _delete(other)
 
 
 def _edited(found: IssueComment, body: str) -> bool:
@@ -107,6 +130,8 @@ def _myself(client: Github) -> str:
 
 def _is_by(found: IssueComment, author: str) -> bool:
     user = found.user
+    if user is None:  # an account that is gone
+        return False
     is_bot = user.type == "Bot"
     return user.login.removesuffix(BOT) == author.removesuffix(BOT) and is_bot == author.endswith(BOT)
 

@@ -31,6 +31,7 @@ class Run:
     is_dependabot: bool = False  # Dependabot started the run: its token can only read, as that for a fork
     number: tuple[int, int] = (0, 0)  # GITHUB_RUN_ID, which grows, and the attempt
     url: str | None = None  # where the run is shown
+    subject: str = ""  # what tells it from runs about other things at the same commit
 
 
 def run_of(environment: Mapping[str, str], payload: Payload) -> Run:
@@ -48,7 +49,8 @@ def run_of(environment: Mapping[str, str], payload: Payload) -> Run:
         is_closed=is_closed,
         is_fork=source is not None and source.lower() != repository.lower(),
         is_dependabot=environment.get("GITHUB_ACTOR") == DEPENDABOT,
-        number=(_natural(run), _natural(environment.get("GITHUB_RUN_ATTEMPT", ""))),
+        subject=f"{event} {environment.get('GITHUB_REF', '')}" if number is None else f"pull request {number}",
+        number=(natural(run), natural(environment.get("GITHUB_RUN_ATTEMPT", ""))),
         url=f"{server}/{repository}/actions/runs/{run}" if run and repository else None,
     )
 
@@ -72,13 +74,31 @@ def _subject(event: str, payload: Payload) -> tuple[str | None, int | None, bool
         return _commit(_part(payload, "merge_group").get("head_sha")), None, False, None
     if event == "workflow_run":
         run = _part(payload, "workflow_run")
-        requests = run.get("pull_requests")
-        only = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
         source = _part(run, "head_repository").get("full_name")
-        return _commit(run.get("head_sha")), _number(only), False, source
+        return _commit(run.get("head_sha")), _judged_request(run, _part(payload, "repository")), False, source
     if event == "push":  # of an annotated tag, ``after`` is the tag and no commit
         return _commit(_part(payload, "head_commit").get("id")), None, False, None
     return None, None, False, None
+
+
+def _judged_request(run: Payload, repository: Payload) -> int | None:
+    """Return the one pull request that ``run`` judged.
+
+    GitHub names those that have the branch as their head, also when a push started the run, and also those that were
+    opened against forks: their numbers mean others here.
+    """
+    requests = run.get("pull_requests")
+    if run.get("event") not in _PULL_REQUEST_EVENTS or not isinstance(requests, list):
+        return None
+    here = repository.get("id")
+    ours = [
+        request
+        for request in requests
+        if isinstance(here, int)
+        and _part({"": request}, "", "base", "repo").get("id") == here
+        and _part({"": request}, "", "head").get("sha") == run.get("head_sha")
+    ]
+    return _number(ours[0]) if len(ours) == 1 else None
 
 
 def _part(payload: Payload, *names: str) -> Payload:
@@ -97,5 +117,6 @@ def _commit(value: object) -> str | None:
     return value if isinstance(value, str) and _COMMIT.fullmatch(value) else None
 
 
-def _natural(text: str) -> int:
+def natural(text: str) -> int:
+    """Return the number in ``text``, 0 for none."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -12,11 +13,15 @@ from glibc_guard.github.annotations import Repository
 from glibc_guard.github.event import Run
 from glibc_guard.github.job import Job
 from glibc_guard.model import Report
+from glibc_guard.report import overview
+from glibc_guard.report.overview import About
 
 if TYPE_CHECKING:
     from github import Github
 
     from glibc_guard.github.client import ApiError
+
+NO_REPORT: Final = "No usable report"
 
 _PERMISSIONS: Final = {"check run": "`checks: write`", "comment": "`pull-requests: write`"}
 
@@ -39,11 +44,20 @@ class Wishes:
 class Told:
     """What is told, and of which run."""
 
-    report: Report
+    report: Report | None  # None: there is none that can be used
     passes: bool  # whether the job goes on
     run: Run
     job: Job
     place: Repository
+    is_foreign: bool = False  # the code of a pull request could write the report
+    also: tuple[int, ...] = ()  # other pull requests that have the commit as their head
+    reason: str = ""  # why there is no report
+
+    @property
+    def about(self) -> About:
+        """What a reader should know besides the report."""
+        variant, has_failed = self.job.values, not self.passes
+        return About(variant, self.run.head, self.run.url, has_failed=has_failed, is_foreign=self.is_foreign)
 
 
 def give(wishes: Wishes, told: Told, api_url: str) -> str | None:
@@ -57,8 +71,8 @@ def give(wishes: Wishes, told: Told, api_url: str) -> str | None:
         problem = _problem_of(write)
         if problem is not None:
             failed[name] = problem
-            if problem.status is None:
-                break  # GitHub is out of reach: the other would wait as long
+            if problem.is_everywhere:
+                break  # the other would wait as long
     return _notice(failed, told.run) if failed else None
 
 
@@ -75,33 +89,59 @@ def _problem_of(write: Callable[[], None]) -> ApiError | None:
 def _surfaces(connection: Github, wishes: Wishes, told: Told) -> Iterator[tuple[str, Callable[[], None]]]:
     run = told.run
     if wishes.check_run and run.head is not None:
-        check = _check(wishes.check_run, run.head, told)
-        yield "check run", partial(check_run.publish, connection.get_repo(run.repository), check)
+        yield "check run", partial(_write_check, connection, wishes.check_run, run.head, told)
     if wishes.comment != "never" and run.pull_request is not None:
-        key = told.job.key(wishes.check_run)
-        said = comment.compose(told.report, key, run.number, head=run.head, url=run.url, when=wishes.comment)
-        issue = connection.get_repo(run.repository).get_issue(run.pull_request)
-        yield "comment", partial(comment.publish, connection, issue, said, is_closed=run.is_closed)
+        numbers = (run.pull_request, *told.also)
+        yield "comment", partial(_write_comments, connection, wishes.comment, numbers, told)
+
+
+def _write_check(connection: Github, name: str, head: str, told: Told) -> None:
+    check_run.publish(connection.get_repo(told.run.repository), _check(name, head, told))
+
+
+def _write_comments(connection: Github, when: comment.When, numbers: Sequence[int], told: Told) -> None:
+    run = told.run
+    key = told.job.key("")
+    if told.report is None:
+        said = comment.outdated(told.reason, key, run.number, told.about)
+    else:
+        said = comment.compose(told.report, key, run.number, told.about, when=when)
+    for number in numbers:
+        issue = connection.get_repo(run.repository).get_issue(number)
+        comment.publish(connection, issue, said, is_closed=run.is_closed)
 
 
 def _check(name: str, head: str, told: Told) -> check_run.Check:
-    title, summary, text = check_run.shown(told.report)
+    if told.report is None:
+        title, (summary, text) = NO_REPORT, (overview.without_report(told.reason, told.about), "")
+    else:
+        title, summary, text = check_run.shown(told.report, told.about)
     return check_run.Check(
         name=told.job.check_name(name),
         external_id=f"glibc-guard {told.job.key(name)}",
         head=head,
-        conclusion=check_run.conclusion_of(told.report, passes=told.passes),
+        conclusion=_conclusion(told),
         title=title,
         summary=summary,
         text=text,
-        annotations=check_run.annotations_of(told.report, told.place),
+        annotations=() if told.report is None else check_run.annotations_of(told.report, told.place),
         url=told.run.url,
+        subject=hashlib.sha256(told.run.subject.encode("utf-8", "replace")).hexdigest()[:8],
+        number=told.run.number,
     )
+
+
+def _conclusion(told: Told) -> check_run.Conclusion:
+    return "failure" if told.report is None else check_run.conclusion_of(told.report, passes=told.passes)
 
 
 def _notice(failed: dict[str, ApiError], run: Run) -> str:
     first = next(iter(failed.values()))
     said = f"The {' and the '.join(failed)} could not be written: {first}."
+    if first.is_bad_token:
+        return f"{said} The input token is none, or no longer one."
+    if first.is_locked:
+        return f"{said} Its conversation is locked."
     if not first.is_refusal:
         return f"{said} The verdict does not depend on it."
     if run.is_dependabot or (run.is_fork and run.event == "pull_request"):

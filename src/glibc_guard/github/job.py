@@ -25,6 +25,11 @@ class Job:
         text = json.dumps([self.workflow, self.name, self.variant, check])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def values(self) -> str:
+        """What tells the job from others of its name, in one line."""
+        return ", ".join(value[:LONGEST_VALUE] for value in self.variant)[:LONGEST_NAME]
+
     def check_name(self, name: str) -> str:
         """Return ``name`` with the variant, as the platform names the jobs of a matrix, unless it has it all.
 
@@ -32,7 +37,7 @@ class Job:
         """
         if all(value in name for value in self.variant):
             return name[:LONGEST_NAME]
-        return f"{name} ({', '.join(value[:LONGEST_VALUE] for value in self.variant)})"[:LONGEST_NAME]
+        return f"{name} ({self.values})"[:LONGEST_NAME]
 
 
 def job_of(environment: Mapping[str, str], variant: str) -> Job:

@@ -37,7 +37,7 @@ def main() -> int:
     """Run the step that GLIBC_GUARD_STEP names and return its exit status."""
     action.prepare_streams()
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
-    place = repository.find(workspace, workspace, os.environ.get("GITHUB_WORKFLOW_REF", ""))
+    place = repository.find(repository.top(workspace, workspace), workspace, os.environ)
     step = STEPS[os.environ["GLIBC_GUARD_STEP"]]
     return action.guarded(lambda: _told(step, workspace, place), place)
 
@@ -93,7 +93,8 @@ def _most_shards() -> int:
 def _check(workspace: Path) -> int:
     """Judge a shard; what is found does not fail it, since the verdict is that of all shards."""
     given = inputs.read(workspace)
-    settings = replace(inputs.settings(given), repository=workspace, shard=shard_of(core.get_input("shard")))
+    root = repository.top(workspace, given.working_folder)
+    settings = replace(inputs.settings(given), repository=root, shard=shard_of(core.get_input("shard")))
     paths = listed(str(workspace / core.get_input("list")))
     os.chdir(given.working_folder)
     report = guard.check(paths, settings)

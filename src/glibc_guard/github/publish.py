@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from glibc_guard.model import Report
 
 MAXIMUM_REQUESTS: Final = 100  # pull requests of one branch that are looked at: one page
+MAXIMUM_TOLD: Final = 5  # of those that have the commit as their head
 NOWHERE: Final = Repository(lambda _: None, None)
 
 
@@ -43,9 +44,14 @@ class Judged:
     head: str | None
     workflow: str  # path of its file in the repository
     number: tuple[int, int]
-    is_proposal: bool
+    event: str
     passed: bool
     url: str | None
+
+    @property
+    def is_proposal(self) -> bool:
+        """Whether a pull request was judged."""
+        return self.event == "pull_request"
 
 
 def main() -> int:
@@ -64,23 +70,52 @@ def run() -> int:
             "publish works in a workflow on workflow_run alone: docs/forks.md of glibc-guard has one"
         )
     judged = judged_run(payload, os.environ)
+    if not _is_expected(judged.workflow, core.get_input("workflow")):
+        action.set_outputs({"verdict": ""})
+        core.notice(
+            plain(f"Nothing is told of a run of {judged.workflow}: it is another workflow"), title="glibc-guard"
+        )
+        return 0
     try:
         report = untrusted.read(path)
     except untrusted.UntrustedError as problem:
-        return action.stop(f"The report is refused: {problem}", guard.EXIT_USAGE, NOWHERE)
+        status = action.stop(f"The report is refused: {problem}", guard.EXIT_USAGE, NOWHERE)
+        _tell(wishes, None, judged, f"the report is refused: {problem}")
+        return status
     if report is None:
         action.set_outputs({"verdict": ""})
         core.notice(plain(f"There is no report in {path}: the run did not come to the check"), title="glibc-guard")
-        return 0
+        # A run that passed without judging anything, since nothing to build had changed, is no news of its commit.
+        wishes = replace(wishes, check_run="") if judged.passed else wishes
+        return _tell(wishes, None, judged, "the run did not come to the check, or uploaded no report")
     core.info(
         f"glibc-guard: {plain(summary_line(report.artifacts))}; the run {'passed' if judged.passed else 'failed'}"
     )
     action.set_outputs({"verdict": report.verdict})
+    return _tell(wishes, report, judged)
+
+
+def _is_expected(workflow: str, asked: str) -> bool:
+    """Tell whether a run of the file ``workflow`` is told: a pull request may bring another one of the same name."""
+    return not asked or workflow == (asked if "/" in asked else f".github/workflows/{asked}")
+
+
+def _tell(wishes: feedback.Wishes, report: Report | None, judged: Judged, reason: str = "") -> int:
+    """Tell the report, or why there is none, and return the exit status."""
     api_url = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
-    failure = _told(wishes, report, judged, api_url) if wishes else None
+    failure = _in_time(lambda: _told(wishes, report, judged, api_url, reason)) if wishes else None
     if failure is not None:
         core.error(plain(failure), title="glibc-guard")
     return 0 if failure is None else guard.EXIT_UNREADABLE
+
+
+def _in_time(tell: Callable[[], str | None]) -> str | None:
+    from glibc_guard.github import deadline  # noqa: PLC0415 - as below
+
+    try:
+        return deadline.within(deadline.LONGEST, tell)
+    except deadline.DeadlineError as problem:
+        return f"The pull request could not be told all of it: {problem}."
 
 
 def judged_run(payload: Mapping[str, Any], environment: Mapping[str, str]) -> Judged:
@@ -98,13 +133,13 @@ def judged_run(payload: Mapping[str, Any], environment: Mapping[str, str]) -> Ju
         head=here.head,
         workflow=_text(told.get("path")).partition("@")[0],
         number=number,
-        is_proposal=told.get("event") == "pull_request",
+        event=_text(told.get("event")),
         passed=told.get("conclusion") == "success",
         url=f"{server}/{here.repository}/actions/runs/{number[0]}" if number[0] and here.repository else None,
     )
 
 
-def _told(wishes: feedback.Wishes, report: Report, judged: Judged, api_url: str) -> str | None:
+def _told(wishes: feedback.Wishes, report: Report | None, judged: Judged, api_url: str, reason: str) -> str | None:
     """Tell the report; return what the user should know where that was not possible."""
     from glibc_guard.github import client  # noqa: PLC0415 - brings PyGithub: 0.2 s
 
@@ -114,26 +149,58 @@ def _told(wishes: feedback.Wishes, report: Report, judged: Judged, api_url: str)
     try:
         with client.plain_errors():
             connection = client.connect(wishes.token, api_url)
-            number = pull_request(connection, about.repository, judged) if judged.is_proposal else None
-            place = place_at(connection, about.repository, judged) if wishes.check_run else NOWHERE
+            numbers = pull_requests(connection, about.repository, judged) if judged.is_proposal else ()
     except client.ApiError as problem:
         return f"The pull request could not be found: {problem}."
-    if judged.is_proposal and number is None:
+    place = _place(connection, about.repository, judged) if wishes.check_run and report is not None else NOWHERE
+    if judged.is_proposal and not numbers:
         core.notice(
             "No open pull request has this commit as its head any more: there is no comment", title="glibc-guard"
         )
-    run = replace(about, head=judged.head, pull_request=number, number=judged.number, url=judged.url)
+    run = replace(
+        about,
+        head=judged.head,
+        pull_request=next(iter(numbers), None),
+        number=judged.number,
+        url=judged.url,
+        subject=_subject(judged, numbers),
+    )
     job = Job(f"{about.repository}/{judged.workflow}", "publish")
-    return feedback.give(wishes, feedback.Told(report, judged.passed, run, job, place), api_url)
+    foreign, also = judged.is_proposal, numbers[1:]
+    told = feedback.Told(report, judged.passed, run, job, place, is_foreign=foreign, also=also, reason=reason)
+    return feedback.give(wishes, told, api_url)
 
 
-def pull_request(connection: Github, name: str, judged: Judged) -> int | None:
-    """Return the open pull request of the run, which the run of a fork does not name; None where it has gone on."""
+def _subject(judged: Judged, numbers: Sequence[int]) -> str:
+    """Return what tells the run from those about other things; GitHub does not say which of several it was."""
+    if len(numbers) == 1:
+        return f"pull request {numbers[0]}"
+    return f"run {judged.number[0]}" if numbers else f"{judged.event} {judged.branch}"
+
+
+def pull_requests(connection: Github, name: str, judged: Judged) -> tuple[int, ...]:
+    """Return the open pull requests of the run, which the run of a fork does not name; none where they have gone on."""
     if not (judged.owner and judged.branch and judged.head):
-        return None
+        return ()
     requests = connection.get_repo(name).get_pulls(state="open", head=f"{judged.owner}:{judged.branch}")
-    found = (one for one in islice(requests, MAXIMUM_REQUESTS) if one.head.sha == judged.head)
-    return next((one.number for one in found), None)
+    found = (one.number for one in islice(requests, MAXIMUM_REQUESTS) if one.head.sha == judged.head)
+    return tuple(islice(found, MAXIMUM_TOLD))
+
+
+def _place(connection: Github, name: str, judged: Judged) -> Repository:
+    """Return where annotations can go; nowhere, and one notice, where GitHub does not list the files."""
+    from glibc_guard.github import client  # noqa: PLC0415 - as above
+
+    try:
+        with client.plain_errors():
+            return place_at(connection, name, judged)
+    except client.ApiError as problem:
+        advice = ". The job needs the permission `contents: read`" if problem.is_refusal else ""
+        core.notice(
+            plain(f"The check run has no annotations, since the files are not known: {problem}{advice}"),
+            title="glibc-guard",
+        )
+    return NOWHERE
 
 
 def place_at(connection: Github, name: str, judged: Judged) -> Repository:

@@ -20,6 +20,7 @@ from glibc_guard.baseline.report_file import LARGEST, LONGEST, parsed
 from glibc_guard.model import ArtifactReport, Report
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
+from glibc_guard.report.sites import LARGEST_LINE
 from glibc_guard.rules.catalogue import CATALOGUE
 from glibc_guard.targets import distros
 from glibc_guard.targets.symbol_version import parse
@@ -104,7 +105,7 @@ def _report(data: bytes, name: str) -> Report:
     try:
         report = parsed(data, name)
         strange = _strange(msgspec.json.decode(data), msgspec.to_builtins(report), "")
-    except (BaselineError, msgspec.DecodeError, RecursionError) as problem:
+    except (BaselineError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise UntrustedError(str(problem)) from problem
     for complaint in strange:
         raise UntrustedError(f"{name}: no report of this version of glibc-guard: {complaint}")
@@ -125,7 +126,7 @@ def _strange(given: Any, known: Any, place: str) -> Iterator[str]:  # noqa: ANN4
             yield from _strange(one, other, f"{place}[]")
     elif isinstance(given, str) and len(given) > LONGEST:
         yield f"{plain(place, 100)} has {len(given):,} characters"
-    elif isinstance(given, (int, float)) and not 0 <= given <= LARGEST:
+    elif isinstance(given, (int, float)) and not 0 <= given <= (LARGEST_LINE if place == "line" else LARGEST):
         yield f"{plain(place, 100)} is {given}"
 
 

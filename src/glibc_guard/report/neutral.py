@@ -9,6 +9,14 @@ LONGEST: Final = 1000  # characters of one name; a C++ name may be long, a hosti
 MARKDOWN_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:$])")
 
 
+#: What GitHub makes links and pictures of in the rendered text, where escapes are gone: mentions and mail addresses,
+#: issues (#1, GH-1), commits, emoji (:name:). It goes by ASCII: a letter of another script begins no word. An
+#: invisible space is put behind these, and into what may name a commit.
+REFERENCE: Final = re.compile(r"@|\#(?=\d)|\bgh-(?=\d)|:(?=[\w+-]+:)", re.ASCII | re.IGNORECASE)
+COMMIT: Final = re.compile(r"(?<![0-9a-z])[0-9a-f]{7,40}(?![0-9a-z])", re.IGNORECASE)
+SHORT: Final = re.compile(r"[0-9A-Fa-f]{1,6}")  # too short to name a commit
+
+
 def plain(text: str, longest: int = LONGEST) -> str:
     """Return ``text`` as one printable line that no job log takes for a workflow command.
 
@@ -24,8 +32,8 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 def markdown(text: str, longest: int = LONGEST) -> str:
     """Return ``text`` for GitHub's Markdown outside code: no markup, link, HTML, mention or reference comes of it."""
-    # Mentions and references to issues (#1, GH-1) are made of the rendered text, where escapes are gone.
-    shown = re.sub(r"(?<!\w)@|#(?=\d)|\b[Gg][Hh]-(?=\d)", "\\g<0>\u200b", plain(text, longest))
+    shown = REFERENCE.sub("\\g<0>\u200b", plain(text, longest))
+    shown = COMMIT.sub(lambda match: "\u200b".join(SHORT.findall(match[0])), shown)
     return MARKDOWN_SPECIAL.sub(r"\\\1", shown)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from glibc_guard.model import ArtifactReport, Changes, Finding, Report, Site
@@ -21,33 +22,72 @@ _OPEN: Final = "<details><summary>All findings and changes</summary>\n\n"
 _CLOSE: Final = "\n</details>\n"
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a report besides itself."""
+
+    variant: str = ""  # of the job among others: the values of its matrix
+    head: str | None = None  # the commit that was judged
+    url: str | None = None  # the run that judged it
+    has_failed: bool = False  # that run, although its report names no reason
+    is_foreign: bool = False  # the code of a pull request could write the report
+
+
+ALONE: Final = About()
+
+
 def is_news(report: Report) -> bool:
-    """Tell whether a reviewer should hear of ``report``: something is found, or more than sizes changed."""
-    return any(artifact.findings or _is_worth_telling(artifact.changes) for artifact in report.artifacts)
+    """Tell whether a reviewer should hear of ``report``: more than notes, or other systems load the artifacts."""
+    return report.verdict != "pass" or any(
+        any(finding.severity != "note" for finding in artifact.findings) or _moves(artifact.changes)
+        for artifact in report.artifacts
+    )
 
 
-def render(report: Report, *, limit: int, head: str | None = None, url: str | None = None, fixed: bool = False) -> str:
+def _moves(changes: Changes | None) -> bool:
+    return changes is not None and any((changes.floor, changes.distros_lost, changes.distros_gained))
+
+
+def render(report: Report, *, limit: int, about: About = ALONE, fixed: bool = False) -> str:
     """Return ``report`` in at most ``limit`` bytes of UTF-8; the details are cut where there is no room for them.
 
     Args:
         report: What was found.
         limit: Bytes.
-        head: The commit that was judged.
-        url: The run that judged it.
+        about: What is known of it besides.
         fixed: Whether a reader has been told of a failure, which is gone.
     """
-    foot = _foot(head, url)
-    first = in_full.cut_in_time(_blocks(report, fixed=fixed), limit - len(foot.encode()))
+    foot = _foot(about)
+    first = in_full.cut_in_time(_blocks(report, about, fixed=fixed), limit - len(foot.encode()))
     room = limit - len((first + _OPEN + _CLOSE + foot).encode())
     if room < len(in_full.CUT.encode()) or not any(item.findings or item.changes for item in report.artifacts):
         return first + foot
     return first + _OPEN + in_full.details(report, limit=room) + _CLOSE + foot
 
 
-def _blocks(report: Report, *, fixed: bool) -> Iterator[str]:
+def without_report(reason: str, about: About) -> str:
+    """Return what is said where there is no report, because of ``reason``, which may be a stranger's words."""
+    variant = f" ({markdown(about.variant)})" if about.variant else ""
+    icon = ICONS["unreadable"]
+    return (
+        f"### {icon} glibc-guard{variant}: no usable report\n\nNothing was judged: {markdown(reason)}\n{_foot(about)}"
+    )
+
+
+def headline(report: Report, *, has_failed: bool = False) -> str:
+    """Return the outcome in one line; of a run that failed, whatever its report says of itself."""
+    if has_failed and report.verdict == "pass":
+        return "the run failed; its report names no finding"
+    return summary_line(report.artifacts)
+
+
+def _blocks(report: Report, about: About, *, fixed: bool) -> Iterator[str]:
     """Yield pieces that are valid Markdown wherever the text is cut between them."""
-    said = "fixed, " if fixed else ""
-    yield f"### {ICONS[report.verdict]} glibc-guard: {said}{summary_line(report.artifacts)}\n\n"
+    is_odd = about.has_failed and report.verdict == "pass"
+    icon = ICONS["unreadable"] if is_odd else ICONS[report.verdict]
+    said = "fixed, " if fixed and not is_odd else ""
+    variant = f" ({markdown(about.variant)})" if about.variant else ""
+    yield f"### {icon} glibc-guard{variant}: {said}{headline(report, has_failed=about.has_failed)}\n\n"
     compared = any(artifact.changes is not None for artifact in report.artifacts)
     yield _head(compared=compared)
     for artifact in report.artifacts:
@@ -152,9 +192,12 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(markdown_code(name, 200) for name in names[:SYMBOLS_SHOWN]) + more
 
 
-def _foot(head: str | None, url: str | None) -> str:
-    parts = [f"commit {head[:12]}"] if head else []
-    parts += [f'<a href="{url}">run</a>'] if url else []
+def _foot(about: About) -> str:
+    parts = [f"commit {about.head[:12]}"] if about.head else []
+    parts += [f'<a href="{about.url}">run</a>'] if about.url else []
+    parts += [
+        "names and messages are those of a report that the code of the pull request could write"
+    ] * about.is_foreign
     return f"\n<sub>{', '.join(parts)}</sub>\n" if parts else ""
 
 

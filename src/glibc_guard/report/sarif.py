@@ -24,6 +24,7 @@ from glibc_guard.baseline.objects import steady
 from glibc_guard.model import SEVERITIES, ArtifactReport, Finding, Report, Severity, Site
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
+from glibc_guard.report.sites import LARGEST_LINE
 from glibc_guard.rules.catalogue import CATALOGUE
 
 Json: TypeAlias = dict[str, Any]
@@ -35,6 +36,7 @@ MAXIMUM_BYTES: Final = 10 * 1000 * 1000  # of the file when gzip has packed it
 MAXIMUM_DESCRIPTION: Final = 1024  # characters
 MAXIMUM_RELATED: Final = 50  # locations of a result; 100 are shown, the first of them the place itself
 MAXIMUM_URI: Final = 4096  # characters of a path before they are encoded; PATH_MAX of Linux
+RUST_HASH: Final = re.compile(r"17h[0-9a-f]{16}(?=E)")  # at the end of a mangled name
 LISTED: Final = 5
 
 _RECOMMENDATION: Final[dict[Severity, str]] = {"error": "error", "warning": "warning", "note": "recommendation"}
@@ -83,7 +85,7 @@ def identity(finding: Finding, artifact: ArtifactReport) -> str:
     where = None if finding.object is None or finding.object == artifact.path else steady(finding.object)
     parts = (
         finding.rule,
-        finding.symbol,
+        finding.symbol and RUST_HASH.sub("", finding.symbol),
         finding.version,
         finding.library and steady(finding.library),
         wheel.name if wheel else without_version(artifact.path),
@@ -109,7 +111,7 @@ def _site(finding: Finding) -> Site | None:
 
 
 def _is_shown(site: Site) -> bool:
-    return site.in_repository and bool(site.file) and (site.line or 0) > 0
+    return site.in_repository and bool(site.file) and 0 < (site.line or 0) <= LARGEST_LINE
 
 
 def _rank(alert: _Alert) -> tuple[int, bool]:
@@ -217,7 +219,7 @@ def _message(*lines: str) -> Json:
     """
     text = "\n".join(map(plain, lines[: 3 * LISTED]))
     text = re.sub(r"([\\\[\]])", r"\\\1", text).replace("{", "{{").replace("}", "}}")
-    return {"text": re.sub(r"(?<!\w)@", "@\u200b", text)}  # no mention, should it be shown as Markdown
+    return {"text": re.sub(r"(?<!\w)@", "@\u200b", text, flags=re.ASCII)}  # no mention, should it be shown as Markdown
 
 
 def _location(alert: _Alert, manifest: str | None) -> Json:

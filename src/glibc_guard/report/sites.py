@@ -10,6 +10,7 @@ from typing import Final
 from glibc_guard.model import Finding, Site
 
 SHOWN: Final = 5  # places of a group of findings
+LARGEST_LINE: Final = 2**31 - 1  # that GitHub and SARIF readers take; debug information may say anything
 SYMBOLS_SHOWN: Final = 5  # at one place
 LONGEST_FUNCTION: Final = 160  # characters of a name before its place, which must not be cut off
 #: What precedes the telling part of the path of a Rust library, a crate of a registry, or one from a Git repository.

@@ -51,6 +51,7 @@ def test_what_is_no_wheel(path: str) -> None:
         ("mytool_1.2-1_amd64.deb", "mytool_1.10-3_amd64.deb"),
         ("mytool-v1.2.zip", "mytool-v2.0.1rc1.zip"),
         ("mytool-1.2/", "mytool-1.3/"),
+        ("mytool-v12-linux.tar.gz", "mytool-v13-linux.tar.gz"),
     ],
 )
 def test_names_without_versions_agree(before: str, after: str) -> None:
@@ -59,3 +60,4 @@ def test_names_without_versions_agree(before: str, after: str) -> None:
 
 def test_an_architecture_is_no_version() -> None:
     assert without_version("mytool-1.2-x86_64.tar.gz") == "mytool-x86_64.tar.gz"
+    assert without_version("mytool-1.2-x86-64-v3.tar.gz") == "mytool-x86-64-v3.tar.gz"

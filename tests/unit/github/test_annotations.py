@@ -150,3 +150,16 @@ def test_a_run_that_judged_nothing() -> None:
 
 def test_nothing_to_say() -> None:
     assert shown() == []
+
+
+def test_notices_leave_room_for_what_the_step_says_of_itself() -> None:
+    symbols = [finding(f"f{n}", severity=severity) for n in range(12) for severity in ("error", "note")]
+    found = annotate(report(artifact(*symbols)), REPOSITORY, more="the log", reserved=2)
+    assert [one.level for one in found].count("notice") == 8
+    assert [one.level for one in found].count("error") == 10
+    assert found[-1].title == "glibc-guard: 5 more notices"
+
+
+def test_a_line_that_no_file_has_is_the_first() -> None:
+    (annotation,) = shown(finding(sites=(Site("f", "src/score.cc", 2**31),)))
+    assert (annotation.file, annotation.line) == ("src/score.cc", 1)

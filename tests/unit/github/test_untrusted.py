@@ -140,6 +140,7 @@ REFUSED = [
     change("artifacts 0 changes floor 0 after", "@octocat"),
     change("artifacts 0 findings 0 sites", [{"line": -1}]),
     change("artifacts 0 findings 0 sites", [{"line": 1.5}]),
+    change("artifacts 0 findings 0 sites", [{"function": "f", "file": "a.c", "line": 2**31}]),
     change("artifacts 0 ignored", [{"finding": {}, "reason": "x", "until": "2027-01-01"}]),
 ]
 
@@ -164,6 +165,12 @@ def test_what_is_no_report_of_ours_is_refused(changed: Callable[[Json], None], r
     ids=lambda data: repr(data[:8]),
 )
 def test_what_is_no_json_is_refused(data: bytes, tmp_path: Path) -> None:
+    with pytest.raises(UntrustedError):
+        read(written(tmp_path / "report.json", data))
+
+
+def test_an_unknown_field_that_is_no_text(tmp_path: Path) -> None:
+    data = json_report.render(report(artifact(finding()))).rstrip()[:-1] + b', "strange": "\xff\xfe"}'
     with pytest.raises(UntrustedError):
         read(written(tmp_path / "report.json", data))
 

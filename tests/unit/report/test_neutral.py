@@ -77,3 +77,31 @@ def test_a_pipe_does_not_end_a_cell() -> None:
 
 def test_markdown_outside_code() -> None:
     assert markdown("[x](https://y) <b> *c* @me") == "\\[x\\]\\(https\\://y\\) \\<b\\> \\*c\\* @\u200bme"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "é@octocat",
+        "help@evil.com",
+        "pow@GLIBC_2.29",
+        "éGH-1",
+        "gh-1",
+        "org/repo#1",
+        "a5c3785ed8d6a35868bc169f07e40e889087fd2e",
+        "A5C3785",
+        ":white_check_mark:",
+        ":+1:",
+        "::tada::",
+    ],
+)
+def test_nothing_is_linked(text: str) -> None:
+    shown = re.sub(r"\\(.)", r"\1", markdown(text))
+    assert not re.search(r"@[^\u200b]|\bgh-\d|#\d|\b[0-9a-f]{7,40}\b|:[\w+-]+:", shown, re.ASCII | re.IGNORECASE)
+    assert shown.replace("\u200b", "").replace(": :", "::") == text
+    assert markdown_code(text) == f"`{text}`" or text.startswith("::")
+
+
+@pytest.mark.parametrize("text", ["std::vector", "a b@", "faced by 12 mice: yes", "1234567x", "glibc 2.17: too old"])
+def test_what_makes_no_link_is_left_alone(text: str) -> None:
+    assert "\u200b" not in markdown(text).removesuffix("\u200b")

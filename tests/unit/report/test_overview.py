@@ -37,9 +37,8 @@ def changes(verdict_before: Verdict | None = None) -> Changes:
 
 
 def shown(*artifacts: ArtifactReport, limit: int = 65_535, fixed: bool = False) -> str:
-    return overview.render(
-        report(*artifacts), limit=limit, head="a" * 40, url="https://github.com/o/r/actions/runs/1", fixed=fixed
-    )
+    about = overview.About(head="a" * 40, url="https://github.com/o/r/actions/runs/1")
+    return overview.render(report(*artifacts), limit=limit, about=about, fixed=fixed)
 
 
 def test_before_and_after_with_a_baseline() -> None:
@@ -82,27 +81,21 @@ def test_one_way_out_of_several_findings_and_where_they_are() -> None:
     [
         (report(artifact()), False),
         (report(artifact(finding())), True),
+        (replace(report(artifact(finding(severity="warning"))), verdict="pass"), True),
         (report(replace(artifact(), changes=changes())), True),
-        (report(replace(artifact(), changes=replace(changes(), floor=(), libraries_added=(), imports_added=()))), True),
+        (report(replace(artifact(), changes=replace(changes(), floor=()))), True),
         (
             report(
                 replace(
                     artifact(),
-                    changes=replace(
-                        changes(),
-                        floor=(),
-                        libraries_added=(),
-                        imports_added=(),
-                        imports_gone=(),
-                        objects_added=(),
-                        distros_lost=(),
-                    ),
+                    changes=replace(changes(), floor=(), distros_lost=()),
                 )
             ),
             False,
         ),
+        (replace(report(artifact(finding(severity="note"))), verdict="pass"), False),
     ],
-    ids=["nothing", "a finding", "changes", "a distribution", "sizes and versions alone"],
+    ids=["nothing", "a finding", "a warning", "a floor", "a distribution", "an import alone", "a note"],
 )
 def test_news(judged: Report, news: bool) -> None:  # noqa: FBT001
     assert overview.is_news(judged) is news
@@ -110,6 +103,25 @@ def test_news(judged: Report, news: bool) -> None:  # noqa: FBT001
 
 def test_turned_green() -> None:
     assert shown(artifact(), fixed=True).startswith("### ✅ glibc-guard: fixed, 1 artifact passed\n")
+
+
+def test_a_run_that_failed_is_never_shown_as_fixed() -> None:
+    about = overview.About(has_failed=True)
+    for fixed in (False, True):
+        text = overview.render(report(artifact()), limit=9999, about=about, fixed=fixed)
+        assert text.startswith("### ⚠️ glibc-guard: the run failed; its report names no finding\n")
+    text = overview.render(report(artifact(finding())), limit=9999, about=about)
+    assert text.startswith("### ❌ glibc-guard: 1 of 1 artifact failed")
+
+
+def test_jobs_of_a_matrix_are_told_apart() -> None:
+    text = overview.render(report(artifact()), limit=9999, about=overview.About("x86_64, <b>"))
+    assert text.startswith("### ✅ glibc-guard (x86\\_64, \\<b\\>): 1 artifact passed\n")
+
+
+def test_who_wrote_the_report_is_said() -> None:
+    text = overview.render(report(artifact()), limit=9999, about=overview.About(is_foreign=True))
+    assert "<sub>names and messages are those of a report that the code of the pull request could write</sub>" in text
 
 
 @pytest.mark.parametrize("limit", [1000, 3000, 20_000, 65_535])

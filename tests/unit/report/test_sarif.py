@@ -139,6 +139,18 @@ def test_words_do_not_make_another_alert(change: dict[str, Any]) -> None:
     assert sarif.identity(one, artifact(one)) == sarif.identity(replace(one, **change), artifact(one))
 
 
+def test_the_hash_in_a_rust_symbol_makes_no_other_alert() -> None:
+    one, other = (finding(f"_ZN3foo3bar17h{digits * 16}E") for digits in "0f")
+    assert sarif.identity(one, artifact(one)) == sarif.identity(other, artifact(other))
+    assert sarif.identity(one, artifact(one)) != sarif.identity(finding("_ZN3foo3baz17hE"), artifact())
+
+
+def test_a_line_that_no_file_has_is_no_place() -> None:
+    sites = tuple(Site("f", "src/a.c", line, in_repository=True) for line in (2**31, 0, 2**31 - 1))
+    (result,) = results(report(artifact(finding(sites=sites))))
+    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 2**31 - 1}
+
+
 def test_an_alert_lies_where_the_source_is_known() -> None:
     here = Site("Score(double)", "src/score.cc", 6, in_repository=True)
     also = Site("Rank()", "src/rank.cc", 9, in_repository=True)
