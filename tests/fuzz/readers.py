@@ -192,7 +192,7 @@ def read_edited_report(data: bytes) -> None:
             break
         container, key = nodes[place * 7 % len(nodes)]
         if value < len(VALUES):
-            container[key] = VALUES[value]
+            container[key] = copy.deepcopy(VALUES[value])
         elif value == len(VALUES):
             del container[key]
         else:

@@ -74,7 +74,7 @@ def read_object(path: str, size: int, data: Bytes, allowance: Allowance | None =
     if header.architecture.startswith("EM_"):
         return ElfObject(path, size, header.architecture, "shared")
     loads = tuple(segment for segment in header.segments if segment.type == PT_LOAD)
-    _check_segments(loads, size)
+    check_segments(loads, size)
     keep_comments(data, loads)
     image = Image(data, loads, allowance)
     facts = ElfObject(
@@ -121,8 +121,8 @@ def _payload(data: Bytes, size: int, header: Header, sections: Sequence[Section]
     return payload(data, size, header.segments, offset + entry_size * count, sections)
 
 
-def _check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
-    """Refuse segments beyond the file, and those over each other, where it would be a guess what the loader sees.
+def check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
+    """Raise ElfError for segments beyond the file, and for those over each other: what the loader sees were a guess.
 
     Two that map the same page of the file to the same place are harmless, and patchelf leaves such.
     """

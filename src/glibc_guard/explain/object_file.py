@@ -13,7 +13,7 @@ from glibc_guard.elf.allowance import Allowance
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
 from glibc_guard.elf.errors import ElfError
 from glibc_guard.elf.image import Image
-from glibc_guard.elf.reader import PT_DYNAMIC, PT_LOAD, Header, read_header
+from glibc_guard.elf.reader import PT_DYNAMIC, PT_LOAD, Header, check_segments, read_header
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -107,6 +107,7 @@ class LoadedObject:
         allowance = Allowance(limits)
         header = read_header(file, allowance.limits)
         loads = tuple(segment for segment in header.segments if segment.type == PT_LOAD)
+        check_segments(loads, len(file.data))
         image = Image(file, loads, allowance)
         tables = [segment.vaddr for segment in header.segments if segment.type == PT_DYNAMIC]
         if not tables:

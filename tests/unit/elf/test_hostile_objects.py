@@ -19,8 +19,10 @@ from glibc_guard.artifacts.member import MemoryFile, PlainContent
 from glibc_guard.elf import Allowance, ElfError, read_object
 from glibc_guard.elf.image import Image, ProgramHeader
 from glibc_guard.elf.versions import VERNEED, chain
+from glibc_guard.explain.object_file import LoadedObject, ObjectFile
 from glibc_guard.limits import Limits
 from glibc_guard.model import ElfObject
+from unit.rules.crafting import program_header, put
 
 ARCHITECTURES: Final = ("x86_64", "aarch64", "i686", "s390x")
 TABLES: Final = (".dynamic", ".gnu.version_r", ".gnu.version", ".gnu.hash", ".hash", ".dynsym", ".rela.plt", ".rel.plt",
@@ -153,6 +155,16 @@ def test_links_that_lead_back(arch: str) -> None:
             copy = bytearray(data)
             struct.pack_into(f"{order}I", copy, table + offset, value)
             assert isinstance(read(bytes(copy)), str)
+
+
+def test_what_explains_an_object_refuses_what_its_reader_does() -> None:
+    """A find of the fuzzer: behind a segment that claims 512 TiB of a small file, a hash table went on for seconds."""
+    data, _, _ = built("x86_64")
+    place = program_header(data, "PT_LOAD")
+    claiming = put(data, place + 32, "<QQ", 1 << 49, 600)  # p_filesz, p_memsz
+    assert "a segment reaches to byte" in str(read(claiming))
+    with ObjectFile(claiming) as file, pytest.raises(ElfError, match="a segment reaches to byte"):
+        LoadedObject.of(file)
 
 
 def test_a_string_table_without_an_end() -> None:
