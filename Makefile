@@ -14,7 +14,7 @@ PARALLEL := $(RUN) -m pytest -n auto --dist loadfile
 SOURCES := src tests scripts bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(DEMO_VENV)/.ready ## install into an own environment and check the sample that ships with the package
 	@$(DEMO_VENV)/bin/python scripts/demo.py
@@ -23,8 +23,8 @@ test: $(VENV)/.ready ## the whole suite, with this Python
 	$(PARALLEL) tests/unit tests/integration
 	$(RUN) -m pytest tests/github_api tests/loader tests/e2e
 
-test-pythons: ## unit and integration tests with every CPython 3.10 or newer on this machine
-	@for python in $$(scripts/find_pythons.sh); do \
+test-pythons: ## unit and integration tests with every other CPython from 3.10 on this machine (`make test` takes the first)
+	@for python in $$(scripts/find_pythons.sh | tail -n +2); do \
 	    $(MAKE) --no-print-directory test-python PYTHON=$$python; \
 	done
 
@@ -48,6 +48,14 @@ lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, sh
 bench: $(VENV)/.ready ## all of docs/performance.md: beside the peers on real wheels (downloads them), on generated objects, the Action
 	$(RUN) -m bench.compare --write
 
+fuzz: ## a million executions of each reader under atheris (an hour), into docs/security.md
+	scripts/fuzz.sh --runs 1000000 --record docs/security.md
+
+fuzz-short: ## a few seconds of each reader under atheris
+	scripts/fuzz.sh --seconds 3 --jobs 2
+
+sbom: ## the bill of materials of what the Action installs (CycloneDX), to standard output
+	@$(PYTHON) scripts/make_sbom.py
 bench-scale: $(VENV)/.ready ## docs/scale.md: what many wheels cost, from files and from a server on this machine (downloads them)
 	$(RUN) -m bench.scale --write
 
@@ -89,4 +97,4 @@ $(DEMO_VENV)/.ready: scripts/action/requirements.txt pyproject.toml
 .venv-docs/.ready: scripts/docs/requirements.txt
 	scripts/make_environment.sh $(PYTHON) .venv-docs scripts/docs/requirements.txt
 
-.PHONY: help demo test test-pythons test-python test-loader test-e2e lint docs bench bench-scale survey zipapp lock data clean
+.PHONY: help demo test test-pythons test-python test-loader test-e2e lint docs bench bench-scale fuzz fuzz-short sbom survey zipapp lock data clean
