@@ -53,7 +53,10 @@ def sites_in(file: ObjectFile, member: Member, wanted: frozenset[Wanted], settin
 
 def _found(places: Places, locator: _Locator, loads: Loads) -> Found:
     looked_at = _sample(sorted(places.code), locator)
-    used = dict.fromkeys(use for address in looked_at for use in sorted(loads.used_at(address)))
+    # The function is the same: only where there are lines it is worth to follow.
+    used = dict.fromkeys(
+        use for address in looked_at for use in (sorted(loads.used_at(address)) if locator.has_lines else (address,))
+    )
     in_code = (locator.site(address) for address in used)
     in_data = (locator.data_site(address) for address in sorted(places.data)[:MOST_LOOKED_AT])
     different = dict.fromkeys(chain(in_code, in_data))
@@ -97,7 +100,12 @@ class _Locator:
             " information, those in files of the repository first"
         )
         remarks = (*self._companions.remarks, *self._lines.remarks)
-        return (*remarks, cut) if self.is_cut and self._lines.is_here else remarks
+        return (*remarks, cut) if self.is_cut and self.has_lines else remarks
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether there is any information on lines."""
+        return self._lines.is_here
 
     def is_own(self, address: int) -> bool:
         """Tell whether the unit around ``address`` is named by a file of the repository."""

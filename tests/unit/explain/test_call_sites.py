@@ -142,7 +142,7 @@ def test_fields_of_structures_are_no_slots_of_i686(name: str, flags: tuple[str, 
     command = zig if name == "zig" else [*compiler("gcc"), "-m32"]
     subprocess.run([*command, "-c", "-fPIC", *flags, "-O1", "-fno-builtin", source, "-o", compiled], check=True)
     subprocess.run([*zig, "-shared", compiled, "-o", path, "-lm"], check=True)
-    with ObjectFile.of_path(path) as file:
+    with ObjectFile(path.read_bytes()) as file:
         loaded = LoadedObject.of(file)
         functions = Functions(loaded)
         undefined = read_object(str(path), path.stat().st_size, file).undefined
@@ -160,7 +160,7 @@ def test_fields_of_structures_are_no_slots_of_i686(name: str, flags: tuple[str, 
 
 def uses_in(path: Path, symbol: str) -> set[range]:
     """Return what a disassembler tells of ``symbol`` in the functions that do use it."""
-    with ObjectFile.of_path(path) as file:
+    with ObjectFile(path.read_bytes()) as file:
         functions = Functions(LoadedObject.of(file))
         found = uses(path, symbol, "i686")
         return {one for one in found if (at := functions.at(one.start)) and at.name in {"one", "pointer"}}
