@@ -17,6 +17,7 @@ from glibc_guard.explain.references import References, Wanted, references
 from glibc_guard.explain.registers import uses_of
 
 DT_PLTGOT: Final = 3
+FOLLOWED_BYTES: Final = 2 * 1024 * 1024  # of functions of i686 that may read a slot by its distance from the table
 X86: Final = frozenset({"x86_64", "i686"})
 
 #: Address and the slot, stub or constant that is used there.
@@ -139,9 +140,11 @@ def _by_table(
             stubs[stub] = slot
         elif slot not in jumps:
             suspects.add(functions.bounds(address))
-    for bounds in suspects:
-        if bounds is not None and x86_registers.takes_table(code, *bounds, table):
-            yield from uses_of(x86_registers.Function(code, *bounds, slots - jumps, wide=False)).slots.items()
+    left = FOLLOWED_BYTES
+    for start, end in sorted(bounds for bounds in suspects if bounds is not None):
+        if left >= end - start and x86_registers.takes_table(code, start, end, table):
+            left -= end - start
+            yield from uses_of(x86_registers.Function(code, start, end, slots - jumps, wide=False)).slots.items()
 
 
 def _on_aarch64(loaded: LoadedObject, _: Functions, referred: Mapping[Wanted, References]) -> Uses:
