@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from e2e.conftest import tool
-from github_api.description import recorded
+from github_api.description import recorded, workflow_run
 from github_api.server import TOKEN, GitHubApi, serving
 from node_tools import node_modules
 
@@ -118,7 +118,7 @@ def commit(project: Path) -> str:
         ("pull_request", recorded("pull_request", "synchronize")[0], "ec26c3e57ca3a959ca5aad62de7213c562f8c821", 1),
         ("push", recorded("push")[4], "6113728f27ae82c7b1a177c8d03f9e96e0adf246", 0),
         ("merge_group", recorded("merge_group")[0], "2ffea6db159f6b6c47a24e778fb9ef40cf6b1c7d", 0),
-        ("workflow_run", recorded("workflow_run", "completed")[2], "3484a3fb816e0859fd6e1cea078d76385ff50625", 1),
+        ("workflow_run", workflow_run(), "3484a3fb816e0859fd6e1cea078d76385ff50625", 1),
         ("workflow_dispatch", recorded("workflow_dispatch")[0], None, 0),
         ("schedule", {}, None, 0),
     ],

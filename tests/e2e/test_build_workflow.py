@@ -145,7 +145,7 @@ def test_a_wheel_around_what_another_build_made(tmp_path: Path, published: Path,
     done = project.run()
     assert done.returncode == 0, done.stdout
     assert project.uploaded() == {
-        "report-wheels-x86_64": ["glibc-guard-report.json"],
+        "report-wheels-x86_64": ["glibc-guard-report.html", "glibc-guard-report.json"],
         "wheels-x86_64": ["score-1.0-py3-none-manylinux_2_31_x86_64.whl"],
     }
     (judged,) = project.report("report-wheels-x86_64")["artifacts"]

@@ -176,3 +176,14 @@ def _object(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     names = [name for name in properties if name in given or name in schema.get("required", ())]
     found = {name: _sample(properties[name], given.get(name)) for name in names}
     return {**{name: value for name, value in given.items() if name not in properties}, **found}
+
+
+def workflow_run(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """Return the event after a run for a pull request of this repository, as GitHub tells of one."""
+    payload = copy.deepcopy(recorded("workflow_run", "completed")[2])
+    told = payload["workflow_run"]
+    told["event"] = "pull_request"
+    told["pull_requests"][0]["head"]["sha"] = told["head_sha"]
+    told["pull_requests"][0]["base"]["repo"]["id"] = payload["repository"]["id"]
+    told["pull_requests"][0] |= given
+    return payload

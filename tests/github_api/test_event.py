@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from github_api.description import recorded
+from github_api.description import recorded, workflow_run
 from glibc_guard.github.event import Run, payload_of, run_of
 
 MERGE_COMMIT = "f" * 40
@@ -78,17 +78,6 @@ def test_a_merge_queue_has_no_pull_request() -> None:
         found = run("merge_group", payload)
         assert (found.head, found.pull_request) == ("2ffea6db159f6b6c47a24e778fb9ef40cf6b1c7d", None)
         assert not found.is_fork
-
-
-def workflow_run(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """A run for a pull request, as GitHub tells of one."""
-    payload = copy.deepcopy(recorded("workflow_run", "completed")[2])
-    told = payload["workflow_run"]
-    told["event"] = "pull_request"
-    told["pull_requests"][0]["head"]["sha"] = told["head_sha"]
-    told["pull_requests"][0]["base"]["repo"]["id"] = payload["repository"]["id"]
-    told["pull_requests"][0] |= given
-    return payload
 
 
 def test_a_workflow_run_names_pull_requests_that_are_none_of_it() -> None:
