@@ -87,6 +87,8 @@ def _opened(file: RandomAccess, limits: Limits) -> _Source:
         struct.error,
     ) as error:
         raise ArtifactError(f"damaged or truncated zip archive: {error}") from error
+    if archive.start_dir != directory.offset:
+        raise ArtifactError("damaged zip archive: its directory is not where its end says")
     infos = archive.infolist()
     if not all(info.filename for info in infos):
         raise ArtifactError("damaged zip archive: a member has no name")

@@ -22,6 +22,7 @@ END: Final = struct.Struct("<4s4H2LH")  # 4.3.16
 END_64: Final = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
 LOCATOR_64: Final = struct.Struct("<4sLQL")  # 4.3.15
 LOCAL_HEADER: Final = struct.Struct("<4s5HIIIHH")  # 4.3.7
+LENGTH_64_FROM: Final = 12  # bytes of END_64 that it does not count: its magic, and the count
 LONGEST_COMMENT: Final = 0xFFFF
 END_MAGIC, END_64_MAGIC, LOCATOR_MAGIC, LOCAL_MAGIC = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x03\x04"
 DESCRIPTOR_MAGIC: Final = b"PK\x07\x08"  # 4.3.9.3: it may be there, or not
@@ -54,14 +55,15 @@ def read_directory(file: RandomAccess, limits: Limits) -> Directory:
     if at < 0 or len(tail) - at < END.size:
         raise ArtifactError("damaged or truncated zip archive: it has no end of its directory")
     _, _, _, _, entries, size, offset, comment = END.unpack_from(tail, at)
-    if start + at + END.size + comment != file.size or _another_end(tail, at):
+    end = at + END.size + int(comment)
+    if end > len(tail) or tail[end:].strip(b"\0") or _another_end(tail, at, end):  # bsdtar pads a pipe's last block
         raise ArtifactError("damaged zip archive: data behind its end, or two ends: tools differ in what they find")
     found = Directory(offset, size, entries, 1 << 16)
     end_of_directory = start + at
     locator = file.read_at(end_of_directory - LOCATOR_64.size, LOCATOR_64.size)
     if end_of_directory >= LOCATOR_64.size and locator.startswith(LOCATOR_MAGIC):
-        end_of_directory = int(LOCATOR_64.unpack(locator)[2])
-        found = _large(file, end_of_directory, start + at - LOCATOR_64.size, found)
+        end_of_directory = _place_of_large(locator, end_of_directory - LOCATOR_64.size)
+        found = _large(file, end_of_directory, found)
     if found.size > limits.directory_bytes:
         raise ArtifactError(beyond(f"a zip directory of {found.size} bytes", "directory_bytes", limits.directory_bytes))
     if found.offset + found.size != end_of_directory:
@@ -69,27 +71,43 @@ def read_directory(file: RandomAccess, limits: Limits) -> Directory:
     return found
 
 
-def _another_end(tail: bytes, at: int) -> bool:
-    """Tell whether a comment holds what looks like the end of an archive, or an earlier end has it as its comment."""
+def _another_end(tail: bytes, at: int, end: int) -> bool:
+    """Tell whether an earlier end has the one from ``at`` to ``end`` in its comment."""
     before = tail.rfind(END_MAGIC, 0, at)
     while before >= 0:
-        if before + END.size <= len(tail) and before + END.size + END.unpack_from(tail, before)[-1] == len(tail):
+        if before + END.size <= len(tail) and end <= before + END.size + END.unpack_from(tail, before)[-1] <= len(tail):
             return True
         before = tail.rfind(END_MAGIC, 0, before)
     return False
 
 
-def _large(file: RandomAccess, offset: int, end: int, small: Directory) -> Directory:
+def _place_of_large(locator: bytes, at: int) -> int:
+    """Return where the zip64 record is that the ``locator`` at byte ``at`` names, where it is the same to all readers.
+
+    Some go by the locator, others by what lies before it: nothing may be between the two, and nothing in the record
+    behind its fields.
+    """
+    _, disk, offset, disks = LOCATOR_64.unpack(locator)
+    if disk or disks > 1:
+        raise ArtifactError("a zip archive in several volumes: join them first")
+    if offset + END_64.size != at:
+        raise ArtifactError("damaged zip archive: the zip64 end of its directory is not where it must be")
+    return int(offset)
+
+
+def _large(file: RandomAccess, offset: int, small: Directory) -> Directory:
     record = file.read_at(offset, END_64.size)
     if len(record) < END_64.size or not record.startswith(END_64_MAGIC):
         raise ArtifactError("damaged zip archive: no zip64 end of its directory where one must be")
-    _, length, _, _, _, _, _, entries, size, start = END_64.unpack(record)
-    if offset + 12 + length != end:
-        raise ArtifactError("damaged zip archive: data behind the zip64 end of its directory")
+    _, length, _, _, disk, of_directory, here, entries, size, start = END_64.unpack(record)
+    if length != END_64.size - LENGTH_64_FROM:
+        raise ArtifactError("damaged zip archive: more than its fields in the zip64 end of its directory")
     pairs = (
         (small.entries, 0xFFFF, entries),
         (small.size, IN_EXTRA_FIELD, size),
         (small.offset, IN_EXTRA_FIELD, start),
+        (here, entries, entries),
+        (disk, of_directory, of_directory),
     )
     if any(told not in {unknown, large} for told, unknown, large in pairs):
         raise ArtifactError("damaged zip archive: the two records at its end disagree: tools differ in what they find")

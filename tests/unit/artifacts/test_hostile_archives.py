@@ -128,8 +128,25 @@ def outcome(data: bytes, name: str = "a.zip") -> dict[str, bytes] | str:
     return found
 
 
+def with_zip64(
+    data: bytes,
+    *,
+    length: int = 44,
+    extra: bytes = b"",
+    between: bytes = b"",
+    counts: tuple[int, int] = (1, 1),
+    disks: int = 1,
+) -> bytes:
+    """Put the records of zip64 before the end of an archive without a comment, and let that refer to them."""
+    directory, end = data[:-22], END.unpack(data[-22:])
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", length, 45, 45, 0, 0, *counts, end[5], end[6]) + extra
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(directory), disks)
+    return directory + record + between + locator + END.pack(b"PK\5\6", 0, 0, *[0xFFFF] * 2, *[0xFFFFFFFF] * 2, 0)
+
+
 OTHER: Final = Entry(b"pkg/n.so", OBJECT)
 INNER: Final = archive(OTHER)
+OTHER_END: Final = with_zip64(archive(Entry()))[-98:-42]  # a record of zip64 that names what the first one does not
 ZIP64: Final = struct.pack("<HHQQ", 1, 16, 8, 9)
 ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
     "another name": (archive(Entry(local={"name": b"pkg/x.so"})), "disagree"),
@@ -186,6 +203,22 @@ ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
     "another archive behind the end": (archive(Entry()) + archive(OTHER), "its directory is not where its end says"),
     "an end in the comment": (archive(Entry(), comment=archive(OTHER)[-22:]), "two ends"),
     "an archive in the comment": (archive(Entry(), comment=archive(OTHER)), "two ends"),
+    "another zip64 end in the first one": (
+        with_zip64(archive(Entry()), length=100, extra=OTHER_END),
+        "zip64 end of its directory is not where it must be",
+    ),
+    "another zip64 end behind the first one": (
+        with_zip64(archive(Entry()), between=OTHER_END),
+        "zip64 end of its directory is not where it must be",
+    ),
+    "a zip64 end that claims more": (with_zip64(archive(Entry()), length=45), "more than its fields"),
+    "a zip64 end with two counts": (with_zip64(archive(Entry()), counts=(2, 1)), "two records at its end disagree"),
+    "several volumes": (with_zip64(archive(Entry()), disks=2), "several volumes"),
+    "an end in the padding of another one": (
+        archive(Entry(), comment=archive(OTHER)[-22:] + bytes(9)),
+        "two ends",
+    ),
+    "more than padding behind the end": (archive(Entry(), after=bytes(9) + b"x"), "data behind its end"),
     "something before the directory's place": (
         archive(Entry(), between=b"")[:-6] + struct.pack("<LH", 3, 0),
         "its end says",
@@ -249,8 +282,10 @@ def test_a_zip_that_is_not_one_thing_to_all(attack: str) -> None:
             OTHER,
         ),
         archive(Entry(behind=bytes(100)), OTHER),  # zipalign pads
+        archive(Entry(), OTHER, after=bytes(10_000)),  # bsdtar fills the last block of a pipe
+        with_zip64(archive(Entry())),
     ],
-    ids=["plain", "stored", "folders", "descriptor", "padded"],
+    ids=["plain", "stored", "folders", "descriptor", "padded", "filled", "zip64"],
 )
 def test_an_honest_zip_is_read(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as read:
