@@ -8,6 +8,7 @@ is that of APPNOTE.TXT of PKWARE.
 from __future__ import annotations
 
 import bisect
+import re
 import struct
 import zipfile
 import zlib
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from glibc_guard.artifacts.inflating import INFLATE_ERRORS, inflated
 from glibc_guard.artifacts.member import ArtifactError, RandomAccess
 from glibc_guard.limits import Limits, beyond
 
@@ -26,6 +28,9 @@ LENGTH_64_FROM: Final = 12  # bytes of END_64 that it does not count: its magic,
 LONGEST_COMMENT: Final = 0xFFFF
 END_MAGIC, END_64_MAGIC, LOCATOR_MAGIC, LOCAL_MAGIC = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x03\x04"
 DESCRIPTOR_MAGIC: Final = b"PK\x07\x08"  # 4.3.9.3: it may be there, or not
+DESCRIPTOR_BYTES: Final = 12  # magic, checksum and the lower half of the compressed size
+_DESCRIPTOR: Final = re.compile(rb"PK\x07\x08(?=.{4}(.{4}))", re.DOTALL)
+STEP: Final = 1024 * 1024  # bytes of one piece
 ENCRYPTED, HAS_DESCRIPTOR, UTF_8 = 0x1, 0x8, 0x800
 IN_EXTRA_FIELD: Final = 0xFFFFFFFF
 ZIP64_FIELD, UNICODE_PATH_FIELD = 0x0001, 0x7075  # 4.5.3, 4.6.9
@@ -157,8 +162,41 @@ class Layout:
             flags & HAS_DESCRIPTOR and all(a in {0, b} for a, b in zip(told, known, strict=True))
         ):
             raise ArtifactError(f"{DISAGREE} on size or checksum: {OTHER_FILE}")
-        self._check_behind(info, start + int(extra_length) + info.compress_size)
-        return start + int(extra_length)
+        start += int(extra_length)
+        self._check_behind(info, start + info.compress_size)
+        if told != known:
+            self._refuse_early_end(info, start)
+        return start
+
+    def _refuse_early_end(self, info: zipfile.ZipInfo, start: int) -> None:
+        """Refuse data that end before the directory says so, for a reader of streams whom no header tells their size.
+
+        Such a reader goes on to the end of the deflated stream, or in stored data to what looks like the descriptor,
+        and unpacks the member that follows there.
+        """
+        end = start + info.compress_size
+        if info.compress_type == zipfile.ZIP_STORED:
+            early = _holds_descriptor(self._file, start, end)
+        else:
+            early = _first(self._file, LOCAL_MAGIC, start, end) is not None and not self._fills(info, start)
+        if early:
+            raise ArtifactError(f"its data end earlier for tools that read the zip archive as a stream: {OTHER_FILE}")
+
+    def _fills(self, info: zipfile.ZipInfo, start: int) -> bool:
+        """Tell whether a deflated stream ends where the directory says."""
+        if info.compress_type != zipfile.ZIP_DEFLATED:
+            return False
+        steps = range(0, info.compress_size, STEP)
+        pieces = (self._file.read_at(start + at, min(STEP, info.compress_size - at)) for at in steps)
+        produced = 0
+        try:
+            for piece in inflated(pieces):
+                produced += len(piece)
+                if produced > info.file_size:
+                    return False
+        except INFLATE_ERRORS:
+            return False
+        return produced == info.file_size
 
     def _check_behind(self, info: zipfile.ZipInfo, end: int) -> None:
         following = self._starts[bisect.bisect_right(self._starts, info.header_offset)]
@@ -186,11 +224,37 @@ class Layout:
 
     def _refuse_hidden(self, start: int, end: int) -> None:
         """Refuse a member that the directory does not list; other bytes between members are of no use to anybody."""
-        if end - start >= LOCAL_HEADER.size and self._file.read_at(start, 4) == LOCAL_MAGIC:
+        found = _first(self._file, LOCAL_MAGIC, start, end)  # anywhere: readers of streams look for the next member
+        if found is not None:
             raise ArtifactError(
-                f"the zip archive holds a member at byte {start} that its directory does not list: installers that "
+                f"the zip archive holds a member at byte {found} that its directory does not list: installers that "
                 "read it as a stream unpack it"
             )
+
+
+def _windows(file: RandomAccess, start: int, end: int, overlap: int) -> Iterator[tuple[int, bytes]]:
+    """Yield offset and bytes of each piece from ``start`` to ``end``, each reaching ``overlap`` bytes into the next."""
+    for offset in range(start, end, STEP):
+        yield offset, file.read_at(offset, min(STEP + overlap, end - offset))
+
+
+def _first(file: RandomAccess, magic: bytes, start: int, end: int) -> int | None:
+    """Return where ``magic`` lies first from ``start`` to ``end``."""
+    for offset, piece in _windows(file, start, end, len(magic) - 1):
+        found = piece.find(magic)
+        if found >= 0:
+            return offset + found
+    return None
+
+
+def _holds_descriptor(file: RandomAccess, start: int, end: int) -> bool:
+    """Tell whether stored data hold a descriptor of what is before it; an archive among them holds only its own."""
+    for offset, piece in _windows(file, start, end, DESCRIPTOR_BYTES - 1):
+        for found in _DESCRIPTOR.finditer(piece):
+            (size,) = struct.unpack("<L", found[1])
+            if size == (offset + found.start() - start) % 2**32:
+                return True
+    return False
 
 
 def _sizes(extra: bytes, compressed: int, size: int) -> tuple[int, int]:

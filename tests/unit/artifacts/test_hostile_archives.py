@@ -146,6 +146,47 @@ def with_zip64(
 
 OTHER: Final = Entry(b"pkg/n.so", OBJECT)
 INNER: Final = archive(OTHER)
+HIDDEN: Final = INNER[: INNER.index(b"PK\1\2")]  # a member that no directory lists
+SIZES_LATER: Final = {"flags": HAS_DESCRIPTOR, "crc": 0, "compressed": 0, "size": 0}
+
+
+def described(stored: bytes, content: bytes, *, form: str = "<4sLLL") -> bytes:
+    """What stands behind the data of a streamed member."""
+    return struct.pack(form, b"PK\7\x08", zlib.crc32(content), len(stored), len(content))
+
+
+def ending_early(*, form: str = "<4sLLL", method: int = 8) -> bytes:
+    """An archive with a member that ends for readers of streams before its directory says so, and another behind."""
+    content = b"readme\n" * 10
+    stored = Entry(data=content, deflated=method != 0).stored()
+    data = stored + described(stored, content, form=form) + HIDDEN
+    shown = data if method == 0 else content
+    sizes = {"flags": 8, "method": method, "crc": zlib.crc32(shown), "size": len(shown)}
+    return archive(
+        Entry(
+            data=data,
+            deflated=False,
+            local={**SIZES_LATER, "method": method},
+            central=sizes,
+            descriptor=described(data, shown),
+        ),
+    )
+
+
+def streaming(content: bytes, *, deflated: bool = True, form: str = "<4sLLL") -> bytes:
+    """An archive as tools write it that cannot seek."""
+    entry = Entry(data=content, deflated=deflated)
+    descriptor = described(entry.stored(), content, form=form)
+    return archive(
+        Entry(data=content, deflated=deflated, local=SIZES_LATER, central={"flags": 8}, descriptor=descriptor), OTHER
+    )
+
+
+def stored_deflate(content: bytes) -> bytes:
+    packer = zlib.compressobj(level=0, wbits=-15)
+    return packer.compress(content) + packer.flush()
+
+
 OTHER_END: Final = with_zip64(archive(Entry()))[-98:-42]  # a record of zip64 that names what the first one does not
 ZIP64: Final = struct.pack("<HHQQ", 1, 16, 8, 9)
 ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
@@ -192,11 +233,24 @@ ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
             Entry(b"outer.bin", archive(OTHER), deflated=False),
             Entry(b"pkg/n.so", OBJECT, central={"offset": 30 + len(b"outer.bin")}),
         ),
-        "overlaps the next member",
+        "does not list",
     ),
     "a hidden member at the end": (archive(Entry(), OTHER, listed=1), "does not list"),
     "a hidden member between": (archive(Entry(behind=INNER[: INNER.index(b"PK\1\2")]), OTHER), "does not list"),
     "a hidden member at the start": (archive(Entry(), before=INNER[: INNER.index(b"PK\1\2")]), "does not list"),
+    "a hidden member in padding": (
+        archive(Entry(behind=b"J" + HIDDEN), OTHER),
+        "at byte 48 that its directory does not",
+    ),
+    "a hidden member far behind padding": (
+        archive(Entry(behind=bytes((1 << 20) - 2) + HIDDEN), OTHER),
+        "does not list",
+    ),
+    "a hidden member in a streamed one": (ending_early(), "end earlier for tools"),
+    "a hidden member in a large streamed one": (ending_early(form="<4sLQQ"), "end earlier for tools"),
+    "a hidden member in a streamed and stored one": (ending_early(method=0), "end earlier for tools"),
+    "a hidden member in a large stored one": (ending_early(form="<4sLQQ", method=0), "end earlier for tools"),
+    "a hidden member in one packed by bzip2": (ending_early(method=12), "end earlier for tools"),
     "a count that hides": (archive(Entry(), OTHER, count=1), "and its end counts 1"),
     "a count of more": (archive(Entry(), count=2), "and its end counts 2"),
     "data behind the end": (archive(Entry(), after=b"x"), "data behind its end"),
@@ -284,8 +338,34 @@ def test_a_zip_that_is_not_one_thing_to_all(attack: str) -> None:
         archive(Entry(behind=bytes(100)), OTHER),  # zipalign pads
         archive(Entry(), OTHER, after=bytes(10_000)),  # bsdtar fills the last block of a pipe
         with_zip64(archive(Entry())),
+        streaming(INNER),
+        streaming(INNER, form="<4sLQQ"),
+        streaming(INNER, deflated=False),
+        streaming(streaming(INNER, deflated=False), deflated=False, form="<4sLQQ"),
+        archive(
+            Entry(
+                data=stored_deflate(INNER),
+                deflated=False,
+                local={**SIZES_LATER, "method": 8},
+                central={"flags": 8, "method": 8, "crc": zlib.crc32(INNER), "size": len(INNER)},
+                descriptor=described(stored_deflate(INNER), INNER),
+            )
+        ),
     ],
-    ids=["plain", "stored", "folders", "descriptor", "padded", "filled", "zip64"],
+    ids=[
+        "plain",
+        "stored",
+        "folders",
+        "descriptor",
+        "padded",
+        "filled",
+        "zip64",
+        "streamed",
+        "streamed, large",
+        "streamed, stored",
+        "streamed in streamed",
+        "streamed, an archive without compression",
+    ],
 )
 def test_an_honest_zip_is_read(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as read:
