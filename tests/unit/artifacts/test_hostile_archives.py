@@ -44,7 +44,16 @@ class Entry:
     def truth(self, stored: bytes, offset: int) -> dict[str, int | bytes]:
         sizes = {"crc": zlib.crc32(self.data), "compressed": len(stored), "size": len(self.data)}
         method = 8 if self.deflated else 0
-        return {"name": self.name, "flags": 0, "method": method, "extra": b"", "offset": offset, "mode": 0, **sizes}
+        return {
+            "name": self.name,
+            "flags": 0,
+            "method": method,
+            "extra": b"",
+            "offset": offset,
+            "mode": 0,
+            "system": 3,
+            **sizes,
+        }
 
     def stored(self) -> bytes:
         if not self.deflated:
@@ -88,7 +97,7 @@ def archive(
             name, extra = bytes(told["name"]), bytes(told["extra"])
             directory += CENTRAL.pack(
                 b"PK\1\2",
-                0x314,
+                int(told["system"]) << 8 | 20,
                 20,
                 told["flags"],
                 told["method"],
@@ -180,6 +189,9 @@ def streaming(content: bytes, *, deflated: bool = True, form: str = "<4sLLL") ->
     return archive(
         Entry(data=content, deflated=deflated, local=SIZES_LATER, central={"flags": 8}, descriptor=descriptor), OTHER
     )
+
+
+NO_SIZE: Final = {"method": 8, "size": 0, "crc": 0}
 
 
 def stored_deflate(content: bytes) -> bytes:
@@ -294,6 +306,29 @@ ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
     ),
     "no name": (archive(Entry(b"")), "no name"),
     "a folder with content": (archive(Entry(b"pkg/", OBJECT)), "a folder with content"),
+    "a folder with data of no size": (
+        archive(Entry(b"pkg/", Entry(data=OBJECT).stored(), deflated=False, local=NO_SIZE, central=NO_SIZE)),
+        "a folder with content",
+    ),
+    "a folder with a checksum": (
+        archive(Entry(b"pkg/", b"", local={"crc": 5}, central={"crc": 5})),
+        "a folder with content",
+    ),
+    "a folder with another name": (
+        archive(
+            Entry(
+                b"pkg/m.so/",
+                b"",
+                central={"extra": struct.pack("<HHBL", 0x7075, 13, 1, zlib.crc32(b"pkg/m.so/")) + b"pkg/m.so"},
+            )
+        ),
+        "two names",
+    ),
+    "an object in a link": (
+        archive(Entry(b"l.so", OBJECT[:4000], central={"mode": 0o120777})),
+        "a link to what is no path",
+    ),
+    "data in a link": (archive(Entry(b"l.so", b"lib\0.so", central={"mode": 0o120777})), "a link to what is no path"),
     "encrypted": (archive(Entry(local={"flags": 1}, central={"flags": 1})), "encrypted"),
     "an unknown method": (archive(Entry(local={"method": 97}, central={"method": 97})), "damaged zip member"),
     "data behind the deflated stream": (
@@ -370,6 +405,22 @@ def test_a_zip_that_is_not_one_thing_to_all(attack: str) -> None:
 def test_an_honest_zip_is_read(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as read:
         assert outcome(data) == {name: read.read(name) for name in read.namelist() if not name.endswith("/")}
+
+
+def links(data: bytes) -> list[tuple[str, str]]:
+    opened = open_file("a.zip", MemoryFile(data), Limits())
+    list(opened.members())
+    return opened.links
+
+
+@pytest.mark.parametrize("maker", [0, 3, 10, 19])
+def test_a_link_is_one_only_where_unix_made_it(maker: int) -> None:
+    """Of the attributes of FAT, NTFS and macOS most tools take no link: they write a file."""
+    data = archive(Entry(b"pkg/l.so", b"m.so", central={"mode": 0o120777, "system": maker}))
+    assert links(data) == ([("pkg/l.so", "pkg/m.so")] if maker == 3 else [])
+    object_ = archive(Entry(b"pkg/l.so", OBJECT[:4000], central={"mode": 0o120777, "system": maker}))
+    found = outcome(object_)
+    assert "a link to what is no path" in found if maker == 3 else found == {"pkg/l.so": OBJECT[:4000]}
 
 
 @pytest.mark.parametrize("name", [b"/pkg/m.so", b"//pkg/m.so"])
