@@ -24,9 +24,11 @@ END: Final = struct.Struct("<4s4H2LH")  # 4.3.16
 END_64: Final = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
 LOCATOR_64: Final = struct.Struct("<4sLQL")  # 4.3.15
 LOCAL_HEADER: Final = struct.Struct("<4s5HIIIHH")  # 4.3.7
+CENTRAL: Final = struct.Struct("<4x24xHHH12x")  # 4.3.12: the lengths of name, extra field and comment
 LENGTH_64_FROM: Final = 12  # bytes of END_64 that it does not count: its magic, and the count
 LONGEST_COMMENT: Final = 0xFFFF
 END_MAGIC, END_64_MAGIC, LOCATOR_MAGIC, LOCAL_MAGIC = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x03\x04"
+CENTRAL_MAGIC: Final = b"PK\x01\x02"
 DESCRIPTOR_MAGIC: Final = b"PK\x07\x08"  # 4.3.9.3: it may be there, or not
 DESCRIPTOR_BYTES: Final = 12  # magic, checksum and the lower half of the compressed size
 _DESCRIPTOR: Final = re.compile(rb"PK\x07\x08(?=.{4}(.{4}))", re.DOTALL)
@@ -73,7 +75,22 @@ def read_directory(file: RandomAccess, limits: Limits) -> Directory:
         raise ArtifactError(beyond(f"a zip directory of {found.size} bytes", "directory_bytes", limits.directory_bytes))
     if found.offset + found.size != end_of_directory:
         raise ArtifactError("damaged or truncated zip archive: its directory is not where its end says")
+    _refuse_members(file, found, limits)
     return found
+
+
+def _refuse_members(file: RandomAccess, directory: Directory, limits: Limits) -> None:
+    """Refuse too many members before each of them is an object; what the end counts may be a lie."""
+    if directory.size // CENTRAL.size <= limits.members:
+        return
+    raw = file.read_at(directory.offset, directory.size)
+    at = count = 0
+    while raw.startswith(CENTRAL_MAGIC, at) and at + CENTRAL.size <= len(raw):
+        *_, name, extra, comment = CENTRAL.unpack_from(raw, at)
+        at += CENTRAL.size + name + extra + comment
+        count += 1
+        if count > limits.members:
+            raise ArtifactError(beyond(f"more than {limits.members} members", "members", limits.members))
 
 
 def _another_end(tail: bytes, at: int, end: int) -> bool:

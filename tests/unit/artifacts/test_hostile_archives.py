@@ -450,6 +450,18 @@ def streamed(data: bytes) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.parametrize("count", [None, 3])
+def test_too_many_members_are_refused_before_any_is_looked_at(
+    count: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = archive(*(Entry(b"%d" % number, b"") for number in range(30)), count=count)
+    if count is None:
+        assert len(list(zip_members(MemoryFile(data), Limits(members=30)))) == 30
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(ArtifactError, match="the limit members is 29"):
+        list(zip_members(MemoryFile(data), Limits(members=29)))
+
+
 words = st.sampled_from([b"pkg/m.so", b"pkg/n.so", b"n", b"pkg/./n.so"])
 numbers = st.one_of(st.integers(0, 80), st.sampled_from([0xFFFFFFFF, 1 << 31]))
 lies = st.dictionaries(st.sampled_from(["crc", "compressed", "size"]), numbers, max_size=2)
