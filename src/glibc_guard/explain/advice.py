@@ -11,7 +11,7 @@ from glibc_guard.explain import history
 from glibc_guard.explain.demangle import is_rust
 from glibc_guard.explain.knowledge import Crate, Family, families_of, filled, gcc_of, image, knowledge, numbers
 from glibc_guard.explain.repository_paths import crate_of
-from glibc_guard.model import FIXABLE_KINDS, ArtifactReport, Finding, Site, Target
+from glibc_guard.model import FIXABLE_ARCHITECTURES, FIXABLE_KINDS, ArtifactReport, Finding, Site, Target
 from glibc_guard.rules.symbol_versions import WEAK_HINT
 from glibc_guard.targets import glibc_symbols
 from glibc_guard.targets.symbol_version import parse
@@ -82,7 +82,8 @@ def advised_finding(finding: Finding, target: Target, *, fixable: bool = False) 
 def _repair(finding: Finding, target: Target) -> str:
     """Name the command that repairs a copy, where it can; with the target unless the artifact promises that itself."""
     command = "glibc-guard fix PATH -o fixed/" + (f" --target {target.name}" if target.origin == "option" else "")
-    if finding.rule == "symbol-version-too-new" and finding.hint == WEAK_HINT and _is_of_glibc(finding):
+    weak = finding.rule == "symbol-version-too-new" and finding.hint == WEAK_HINT and _is_of_glibc(finding)
+    if weak and target.arch in FIXABLE_ARCHITECTURES:
         return f", or take the need out of a copy: {command}"
     if finding.rule == "executable-stack" and target.arch == "x86_64":  # where fix knows what needs such a stack
         return f"; where you know that no code needs it, a copy can do without: {command} --clear-executable-stack"
