@@ -48,6 +48,14 @@ lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, sh
 bench: $(VENV)/.ready ## all of docs/performance.md: beside the peers on real wheels (downloads them), on generated objects, the Action
 	$(RUN) -m bench.compare --write
 
+fuzz: ## a million executions of each reader under atheris (an hour), into docs/security.md
+	scripts/fuzz.sh --runs 1000000 --record docs/security.md
+
+fuzz-short: ## a few seconds of each reader under atheris
+	scripts/fuzz.sh --seconds 3 --jobs 2
+
+sbom: ## the bill of materials of what the Action installs (CycloneDX), to standard output
+	@$(PYTHON) scripts/make_sbom.py
 bench-scale: $(VENV)/.ready ## docs/scale.md: what many wheels cost, from files and from a server on this machine (downloads them)
 	$(RUN) -m bench.scale --write
 
@@ -89,4 +97,4 @@ $(DEMO_VENV)/.ready: scripts/action/requirements.txt pyproject.toml
 .venv-docs/.ready: scripts/docs/requirements.txt
 	scripts/make_environment.sh $(PYTHON) .venv-docs scripts/docs/requirements.txt
 
-.PHONY: help demo test test-pythons test-python test-loader test-e2e lint docs bench bench-scale survey zipapp lock data clean
+.PHONY: help demo test test-pythons test-python test-loader test-e2e lint docs bench bench-scale fuzz fuzz-short sbom survey zipapp lock data clean

@@ -39,6 +39,7 @@ ATTACKS: Final = {
 }
 POSITIONS: Final = ("symbol", "version", "needed", "soname", "runpath", "provided")
 ROOM: Final = 10_100  # bytes of a placeholder
+NOTE: Final = 180  # … in a compiler note, of which no more than this is read
 
 
 def placeholder(position: str) -> str:
@@ -73,12 +74,24 @@ def hostile_object(attack: str, needed_library: str | None = None) -> bytes:
     return data
 
 
+def hostile_program(attack: str) -> bytes:
+    """A program whose interpreter and whose compiler are the attack."""
+    names = {"interpreter": placeholder("interpreter"), "compiler": placeholder("compiler")[:NOTE]}
+    source = f'__asm__(".ident \\"GCC: (Red Hat {names["compiler"]}\\""); int main(void) {{ return 0; }}'
+    data = compile_with_gcc(source, "-Wl,-dynamic-linker,/" + names["interpreter"])
+    for position, name in names.items():
+        assert name.encode() in data, position
+        data = data.replace(name.encode(), attack.format(position).encode()[: len(name)].ljust(len(name), b"\0"))
+    return data
+
+
 def hostile_wheel(folder: Path, attacks: dict[str, str] | None = None, *, version: str = "1.0") -> Path:
     """A wheel with an object, a member that is damaged and one in a folder, named so, for each of the attacks."""
     members: dict[str, bytes] = {"pkg/_core.so": library("reallocarray(0, 1, 2)", glibc="2.29")}
     for number, attack in enumerate((attacks or ATTACKS).values()):
         data = hostile_object(attack)
         members[f"pkg/m{number}.so"] = hostile_object(attack, "libc.so.6")
+        members[f"pkg/p{number}"] = hostile_program(attack)
         members[f"pkg/{number}/{attack.format('member')}"] = data
         members[f"{attack.format('damaged')}.{number}.so"] = data[:300]
     return make_wheel(folder, members, tag="cp312-cp312-manylinux2014_x86_64", version=version)

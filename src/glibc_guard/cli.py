@@ -15,6 +15,8 @@ import click
 from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load, repository_root
 from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status, status_of
+from glibc_guard.interruption import ending_on_signals
+from glibc_guard.limits import Limits, limited
 from glibc_guard.model import Report
 from glibc_guard.output import (
     FORMATS,
@@ -29,7 +31,7 @@ from glibc_guard.output import (
 )
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
-from glibc_guard.settings import member_glob, size_glob, toolchain_text
+from glibc_guard.settings import limit_name, member_glob, size_glob, toolchain_text
 from glibc_guard.sharding import ShardError, listed, shard_of
 from glibc_guard.sizes import size_in_bytes
 from glibc_guard.targets import TargetError, resolve
@@ -40,6 +42,13 @@ SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
 PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 NO_COLOR = click.option("--no-color", is_flag=True, help="Plain text; so does the environment variable NO_COLOR.")
 JOBS = click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Threads; by default one a processor.")
+LIMIT = click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="A bound on what an artifact may ask of this machine, as its error names it. Repeat; see docs/security.md.",
+)
 FORMAT = click.option(
     "--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Repeat, with --output, for several reports."
 )
@@ -147,6 +156,7 @@ def cli() -> None:
     metavar="FROM=TO",
     help="Source files of a build in FROM lie in the folder TO of the repository. Repeat; adds to the configuration.",
 )
+@LIMIT
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
@@ -171,6 +181,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
     no_explain: bool,
     debug_dirs: tuple[Path, ...],
     path_prefixes: tuple[str, ...],
+    limits: tuple[str, ...],
     jobs: int | None,
     config: Path | None,
     quiet: bool,
@@ -196,6 +207,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
             baseline=compared,
             baseline_required=baseline_required or settings.baseline_required,
             together=together or settings.together,
+            limits=_bounds(limits, settings.limits),
             jobs=jobs or settings.jobs,
             shard=None if shard is None else shard_of(shard),
             require=(*settings.require, *_each("--require", require, member_glob)),
@@ -220,13 +232,16 @@ def check_command(  # noqa: PLR0913  # one parameter an option
 
 @cli.command()
 @PATHS
+@LIMIT
 @JOBS
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
 @NO_COLOR
-def show(*, paths: tuple[str, ...], jobs: int | None, form: str, no_color: bool) -> None:
+def show(*, paths: tuple[str, ...], limits: tuple[str, ...], jobs: int | None, form: str, no_color: bool) -> None:
     """Tell what each artifact needs and where it runs; findings do not fail it."""
     with _exit_status_for_errors():
-        report = _checked(paths, Settings(jobs=jobs, allow_empty=True, explain=False), quiet=False)
+        report = _checked(
+            paths, Settings(jobs=jobs, allow_empty=True, explain=False, limits=_bounds(limits, Limits())), quiet=False
+        )
         name = "needs" if form == "text" else form
         write(render(report, name, color=_color(no_color), width=_width()), None)
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
@@ -300,17 +315,25 @@ def merge_command(
     "--format", "formats", multiple=True, type=click.Choice(FORMATS_WITHOUT_FINDINGS), help="Repeat, as for `check`."
 )
 @OUTPUT
+@LIMIT
 @JOBS
 @NO_COLOR
-def diff_command(  # one parameter an option
-    *, old: str, new: str, formats: tuple[str, ...], outputs: tuple[str, ...], jobs: int | None, no_color: bool
+def diff_command(  # noqa: PLR0913  # one parameter an option
+    *,
+    old: str,
+    new: str,
+    formats: tuple[str, ...],
+    outputs: tuple[str, ...],
+    limits: tuple[str, ...],
+    jobs: int | None,
+    no_color: bool,
 ) -> None:
     """Tell what changed from OLD to NEW, which are artifacts or JSON reports; OLD may be pypi:NAME[==VERSION] too."""
     with _exit_status_for_errors():
         wanted = destinations(formats, outputs)
         refuse_overwriting([old, new], [path for _, path in wanted if path is not None], _working_folder())
         with progress_bar(visible=sys.stderr.isatty()) as progress:
-            report = diff(old, new, jobs=jobs, progress=progress)
+            report = diff(old, new, jobs=jobs, limits=_bounds(limits, Limits()), progress=progress)
         for name, path in wanted:
             form = name if name == "json" else f"{name} of changes"
             write(render(report, form, color=_color(no_color), width=_width()), path)
@@ -340,6 +363,7 @@ def diff_command(  # one parameter an option
     help="Take back the wish for an executable stack too, where no code on the stack is found to be made.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and write nothing.")
+@LIMIT
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
 @NO_COLOR
@@ -350,6 +374,7 @@ def fix_command(  # noqa: PLR0913  # one parameter an option
     targets: tuple[str, ...],
     clear_executable_stack: bool,
     dry_run: bool,
+    limits: tuple[str, ...],
     config: Path | None,
     form: str,
     no_color: bool,
@@ -362,19 +387,16 @@ def fix_command(  # noqa: PLR0913  # one parameter an option
     Exit status: 0 nothing is left that fails the check, 1 something is, 2 wrong usage, 3 something could not be read,
     or the copy does not pass as it must.
     """
-    import signal  # noqa: PLC0415  # lazy, for this alone
-
     from glibc_guard.fixing import NotFixedError, Request, fix, fix_status  # noqa: PLC0415  # lazy, rarely wanted
 
-    # Ended from outside (a cancelled job), it still takes away the copy that it was writing.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with _exit_status_for_errors():
         settings = load(config, _working_folder())
         wanted = tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets
+        chosen = dataclasses.replace(settings, targets=wanted, limits=_bounds(limits, settings.limits))
         request = Request(path, out, clear_executable_stack=clear_executable_stack, dry_run=dry_run)
         try:
             with progress_bar(visible=sys.stderr.isatty()) as progress:
-                report = fix(request, dataclasses.replace(settings, targets=wanted), progress=progress)
+                report = fix(request, chosen, progress=progress)
         except NotFixedError as error:
             click.echo(f"glibc-guard: {plain(str(error))}", err=True)
             sys.exit(EXIT_UNREADABLE)
@@ -451,6 +473,19 @@ def _each(option: str, texts: Sequence[str], accepted: Callable[[str], str]) -> 
         raise UsageError(f"{option}: {error}") from error
 
 
+def _bounds(texts: Sequence[str], limits: Limits) -> Limits:
+    given = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not value:
+            raise UsageError(f"--limit {text}: write NAME=NUMBER, like nested-archive-bytes=2GiB")
+        try:
+            given[_each("--limit", [name.strip()], limit_name)[0]] = size_in_bytes(value)
+        except ValueError as error:
+            raise UsageError(f"--limit {text}: {error}") from error
+    return limited(given, limits)
+
+
 def _limit(text: str) -> tuple[str, int]:
     glob, _, size = text.rpartition("=")
     if not glob:
@@ -482,13 +517,11 @@ def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report
 @contextmanager
 def _exit_status_for_errors() -> Iterator[None]:
     try:
-        yield
+        with ending_on_signals():
+            yield
     except (UsageError, ConfigError, TargetError, OutputError, ShardError) as error:
         click.echo(f"glibc-guard: {plain(str(error))}", err=True)
         sys.exit(EXIT_USAGE)
-    except KeyboardInterrupt:
-        click.echo("glibc-guard: interrupted", err=True)
-        sys.exit(130)
     except Exception as error:
         if os.environ.get("GLIBC_GUARD_DEBUG"):
             raise

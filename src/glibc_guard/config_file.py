@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from glibc_guard.limits import Limits, limited
 from glibc_guard.model import Severity
 from glibc_guard.settings import (
     RULES_OF_INTENT,
@@ -24,6 +25,7 @@ from glibc_guard.settings import (
     Settings,
     is_from_index,
     is_from_run,
+    limit_name,
     member_glob,
     size_glob,
     toolchain_text,
@@ -54,6 +56,7 @@ WANTED: Final = {
     "forbid": 'a list of globs, like ["**/*.a"]',
     "max-size": '"60 MB", "60 MiB" or a number of bytes for each glob, as in "**/*.so" = "60 MB"',
     "expect-toolchain": 'a list of parts of compiler notes, like ["Red Hat *"]',
+    "limits": 'a number, 1 or more, or "2 GiB" for one in bytes, for each limit, as in nested-archive-bytes = "2 GiB"',
     "severity": '"error", "warning" or "note" for each rule, as in floor-raised = "error" (an ignore sets aside)',
     "explain": "true or false",
     "debug-dir": 'a list of folders, like ["debug"]',
@@ -97,6 +100,7 @@ class Table(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     forbid: list[Text] = []
     max_size: dict[Text, Bytes | Text] = {}
     expect_toolchain: list[Text] = []
+    limits: dict[Text, Bytes | Text] = {}
     severity: dict[str, Severity] = {}
     explain: bool = True
     debug_dir: list[Text] = []  # no text besides: with a second such union msgspec 0.22 crashes when Python ends
@@ -153,6 +157,7 @@ def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOM
             )
         ),
         expect_toolchain=_each(table.expect_toolchain, path, "expect-toolchain", toolchain_text),
+        limits=_limits(table.limits, path),
         severities=_severities(table.severity, path),
         explain=table.explain,
         debug_dirs=tuple(Path(_beside(name, path, "debug-dir")) for name in table.debug_dir),
@@ -213,6 +218,12 @@ def _beside(given: str, path: Path, key: str) -> str:
     if "\0" in given:
         raise ConfigError(f"{path}: {key}: a path holds no NUL character")
     return str(path.parent / os.path.expanduser(given))  # noqa: PTH111  # Path.expanduser fails where there is no home
+
+
+def _limits(given: dict[str, int | str], path: Path) -> Limits:
+    names = _each(given, path, "limits", limit_name)
+    values = zip(names, given.values(), strict=True)
+    return limited({name: _bytes(value, path, f"limits: {name}") for name, value in values})
 
 
 def _severities(chosen: dict[str, Severity], path: Path) -> dict[str, Severity]:

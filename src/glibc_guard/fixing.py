@@ -18,6 +18,7 @@ from glibc_guard import __version__
 from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact
 from glibc_guard.config import Settings
 from glibc_guard.guard import EXIT_CLEAN, EXIT_FINDINGS, UsageError, check
+from glibc_guard.limits import beyond
 from glibc_guard.model import FIXABLE_KINDS, NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool
 from glibc_guard.reading import Progress, read_artifact
 from glibc_guard.repair import FixReport, Outcome, Refusal, Repair, RepairedObject, RepairError, Wish, repaired
@@ -63,7 +64,7 @@ def fix(
     """
     if is_url(request.path):
         raise UsageError(f"{shown(request.path)}: is not on this machine: download it and repair that")
-    limits = limits or Limits()
+    limits = limits or settings.limits
     settings = replace(settings, baseline=None, baseline_required=False, together=False, explain=False)
     before = check([request.path], settings, limits=limits, progress=progress)
     judged = before.artifacts[0]
@@ -279,7 +280,8 @@ def _objects(
                     continue
                 reason = surroundings.why_not(member.path, opened.archives)
                 if member.size > limits.sequential_object_bytes:
-                    reason = f"is larger than the limit sequential_object_bytes ({limits.sequential_object_bytes})"
+                    what = f"has {member.size} bytes, and is repaired in memory"
+                    reason = beyond(what, "sequential_object_bytes", limits.sequential_object_bytes)
                 yield member.path, reason or _content(member)
     except (ArtifactError, RepairError) as error:
         raise NotFixedError(f"{path}: {error}") from error

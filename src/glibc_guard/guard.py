@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,7 @@ def check(
         UsageError: no path was given, or one does not exist; or the baseline is none.
         TargetError: a target is unknown, or does not exist for the architecture of an artifact.
     """
+    limits = limits or settings.limits
     _refuse_missing(paths)
     _refuse_unknown(settings.targets)
     if settings.shard is not None and settings.together:
@@ -57,8 +59,8 @@ def check(
     source = None if settings.baseline is None else _opened(settings.baseline)
     if source is None and settings.baseline_required:
         raise UsageError(NO_BASELINE)
-    with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
-        read = partial(read_artifact, limits=limits or Limits(), pool=pool, progress=progress, meanwhile=_import_rules)
+    with _threads(settings.jobs) as pool:
+        read = partial(read_artifact, limits=limits, pool=pool, progress=progress, meanwhile=_import_rules)
         reports: list[ArtifactReport] = []
         origins: list[str] = []
         ignores: IgnoreList | None = None
@@ -76,12 +78,18 @@ def check(
         if settings.explain and any(finding.version or finding.symbol for one in reports for finding in one.findings):
             from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
 
-            reports = explained(reports, origins, Reading(settings, limits or Limits(), pool))
+            reports = explained(reports, origins, Reading(settings, limits, pool))
     return replace(_report(_advised(reports), (*ignores.remarks(), *remarks)), shard=shard)
 
 
 def diff(
-    old: str, new: str, *, jobs: int | None = None, progress: Progress | None = None, index: PackageIndex | None = None
+    old: str,
+    new: str,
+    *,
+    jobs: int | None = None,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+    index: PackageIndex | None = None,
 ) -> Report:
     """Tell what changed from ``old`` to ``new``, without a judgement; the verdict is "unreadable" or "pass".
 
@@ -91,11 +99,23 @@ def diff(
     source, other = _opened(old), _opened(new)
     if other.requirement is not None:
         raise UsageError(f"{new}: only the first of the two may come from an index")
-    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        read = _reader(None, pool, progress)
+    with _threads(jobs) as pool:
+        read = _reader(limits, pool, progress)
         reports = read(new) if other.report is None else other.report.artifacts
         reports, remarks = _comparer(source, read, index).told(reports)
     return _report(reports, remarks)
+
+
+@contextmanager
+def _threads(jobs: int | None) -> Iterator[Executor]:
+    """Give a pool; where the work ends early its threads are not waited for, and start nothing more."""
+    pool = ThreadPoolExecutor(jobs or os.cpu_count() or 1)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def _refuse_unknown(targets: Sequence[str]) -> None:

@@ -148,7 +148,7 @@ def aside(path: Path) -> Iterator[BinaryIO]:
         os.umask(mask)
         os.chmod(name, 0o666 & ~mask)  # noqa: PTH101  # mkstemp gives a name, readable by the owner alone
         os.replace(name, path)  # noqa: PTH105
-    except BaseException:
+    except BaseException:  # a signal too
         with contextlib.suppress(OSError):
             os.unlink(name)  # noqa: PTH108
         raise

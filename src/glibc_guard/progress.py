@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from glibc_guard.report.neutral import plain
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -39,7 +41,7 @@ class _Bar:
             self._progress = self._start()
         if self._progress is not None:
             if path not in self._tasks:
-                self._tasks[path] = self._progress.add_task(path, total=None)
+                self._tasks[path] = self._progress.add_task(plain(path), total=None)
             self._progress.update(self._tasks[path], completed=self._counts[path])
 
     def stop(self) -> None:

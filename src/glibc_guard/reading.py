@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from glibc_guard.artifacts import (
+    CHANGED,
     ELF_MAGIC,
     START_BYTES,
     ArtifactError,
@@ -22,11 +24,12 @@ from glibc_guard.artifacts import (
     Member,
     NestedWheel,
     OpenArtifact,
+    identity,
     open_artifact,
     packed,
     reported,
 )
-from glibc_guard.elf import ElfError, read_object
+from glibc_guard.elf import Allowance, ElfError, read_object
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, InstalledWheel, Unread, WheelFacts
 
 ELF_HEADER_BYTES: Final = 52  # of a 32-bit object; nothing shorter is one
@@ -48,6 +51,14 @@ class Opaque:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The SHA-256 of a file, and which file it was."""
+
+    sha256: str
+    file: tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
@@ -87,7 +98,7 @@ def read_artifact(
     found: dict[NestedWheel | None, _Found] = {None: _Found()}
     try:
         with open_artifact(path, limits) as opened:
-            for member, result in _results(opened, pool, found[None], meanwhile):
+            for member, result in _results(opened, pool, found[None], Allowance(limits), meanwhile):
                 found.setdefault(member.wheel, _Found()).add(member, result)
                 if progress is not None:
                     progress(path)
@@ -96,7 +107,7 @@ def read_artifact(
                 path=reported(path),
                 kind=opened.kind,
                 size=opened.size,
-                sha256=opened.remote.digest() if opened.remote else digest.result(),
+                sha256=_of_what_was_read(opened, digest.result()),
                 members=0,
                 objects=(),
                 wheel=opened.wheel,
@@ -107,10 +118,10 @@ def read_artifact(
             )
             found[None].files.update(opened.archives)
     except ArtifactError as error:
-        return [_unreadable(path, digest.result(), str(error))]
+        return [_unreadable(path, _known(digest), str(error))]
     except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: the other artifacts are still judged
         reason = f"glibc-guard itself failed on it, please report this: {error!r}"
-        return [_unreadable(path, digest.result(), reason)]
+        return [_unreadable(path, _known(digest), reason)]
     nested = [_filled(_inner(outer, wheel), inside) for wheel, inside in found.items() if wheel is not None]
     wheels = tuple(wheel.path for wheel in found if wheel is not None)
     return [_filled(replace(outer, nested_wheels=wheels), found[None]), *nested]
@@ -170,7 +181,11 @@ def _owning(wheels: Iterable[InstalledWheel], native: set[str]) -> tuple[Install
 
 
 def _results(
-    opened: OpenArtifact, pool: Executor, outer: _Found, meanwhile: Callable[[], None] | None
+    opened: OpenArtifact,
+    pool: Executor,
+    outer: _Found,
+    allowance: Allowance,
+    meanwhile: Callable[[], None] | None,
 ) -> Iterator[tuple[Member, Result]]:
     """Yield what each member holds; the objects are read on the threads of ``pool``, those of a stream as they pass."""
     waiting: deque[tuple[Member, Future[Result]]] = deque()
@@ -184,14 +199,14 @@ def _results(
         if member is None:
             break
         if member.sequential:
-            yield member, _read_at_once(member)
+            yield member, _read_at_once(member, allowance)
             continue
         # Most members are no objects, and to hand one to a thread costs more than to look at its first bytes.
         seen = _with_content(member, partial(_first_look, member))
         if seen != "object":
             yield member, seen
             continue
-        waiting.append((member, pool.submit(_with_content, member, partial(_object, member))))
+        waiting.append((member, pool.submit(_with_content, member, partial(_object, member, allowance))))
         if len(waiting) > WAITING:
             first, future = waiting.popleft()
             yield first, future.result()
@@ -201,10 +216,10 @@ def _results(
         yield first, future.result()
 
 
-def _read_at_once(member: Member) -> Result:
+def _read_at_once(member: Member, allowance: Allowance) -> Result:
     def read(content: Content) -> Result:
         seen = _first_look(member, content)
-        return _object(member, content) if seen == "object" else seen
+        return _object(member, allowance, content) if seen == "object" else seen
 
     return _with_content(member, read)
 
@@ -217,10 +232,10 @@ def _first_look(member: Member, content: Content) -> Result | Literal["object"]:
     return None if reason is None else Opaque(member.path, reason)
 
 
-def _object(member: Member, content: Content) -> ElfObject | Unread:
+def _object(member: Member, allowance: Allowance, content: Content) -> ElfObject | Unread:
     if member.size < ELF_HEADER_BYTES:
         return Unread(member.path, "truncated ELF header")
-    found = read_object(member.path, member.size, content)
+    found = read_object(member.path, member.size, content, allowance)
     content.verify()
     return found
 
@@ -231,6 +246,10 @@ def _with_content(member: Member, read: Callable[[Content], T]) -> T | Unread:
             return read(content)
     except (ArtifactError, ElfError) as error:
         return Unread(member.path, str(error))
+    except OSError as error:
+        return Unread(member.path, f"cannot be read: {error.strerror or error}")
+    except MemoryError:
+        return Unread(member.path, "there is not enough memory to read it: give this machine more, or fewer --jobs")
     except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: unread, never a pass or a crash
         return Unread(member.path, f"glibc-guard itself failed on it, please report this: {error!r}")
 
@@ -254,18 +273,37 @@ def _not_judged(objects: list[ElfObject]) -> Iterator[Unread]:
             yield Unread(item.path, f"built for {item.architecture}, an architecture that glibc-guard does not know")
 
 
+def _of_what_was_read(opened: OpenArtifact, digest: Digest | None) -> str | None:
+    """Return the digest of the very bytes that were read; raises ArtifactError where they changed meanwhile."""
+    if opened.remote is not None:
+        return opened.remote.digest()
+    if opened.file is None:
+        return None
+    opened.file.check_unchanged()
+    if digest is None or digest.file != opened.file.identity:
+        raise ArtifactError(CHANGED)
+    return digest.sha256
+
+
+def _known(digest: Future[Digest | None]) -> str | None:
+    """Return the digest where it could be made; memory may have run out for it too."""
+    found = None if digest.exception() is not None else digest.result()
+    return None if found is None else found.sha256
+
+
 def _size(path: str) -> int | None:
     return Path(path).stat().st_size if Path(path).is_file() else None
 
 
-def _sha256(path: str) -> str | None:
+def _sha256(path: str) -> Digest | None:
     if not Path(path).is_file():
         return None
     digest = hashlib.sha256()
     try:
         with Path(path).open("rb") as file:
+            before = identity(os.fstat(file.fileno()))
             while piece := file.read(HASH_STEP):
                 digest.update(piece)
     except OSError:  # reported where the artifact itself is opened
         return None
-    return digest.hexdigest()
+    return Digest(digest.hexdigest(), before)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from glibc_guard.limits import NAMES, Limits
 from glibc_guard.model import Severity, Shard
 
 FailOn: TypeAlias = Literal["error", "warning", "never"]
@@ -67,6 +69,7 @@ class Settings:
     debug_dirs: tuple[Path, ...] = ()  # folders in which split debug files are looked for
     path_prefixes: tuple[tuple[str, str], ...] = ()  # of files in debug information: as recorded → in the repository
     repository: Path | None = None  # its root; None where there is none
+    limits: Limits = field(default_factory=Limits)  # on what an artifact may ask of the machine
     ignores: tuple[Ignore, ...] = ()
     shard: Shard | None = None  # of the paths
     source: Path | None = None  # the file that these settings were read from
@@ -80,6 +83,14 @@ def is_from_index(baseline: str) -> bool:
 def is_from_run(baseline: str) -> bool:
     """Tell whether ``baseline`` names the report artifact of a workflow run, and no path."""
     return baseline.startswith(RUN)
+
+
+def limit_name(text: str) -> str:
+    """Return ``text`` if it is the name of a limit; raises ConfigError."""
+    if text not in NAMES:
+        (near,) = difflib.get_close_matches(text, NAMES, n=1, cutoff=0)
+        raise ConfigError(f'there is no limit "{text}"; did you mean "{near}"? All are in docs/security.md')
+    return text
 
 
 def member_glob(text: str) -> str:

@@ -7,22 +7,26 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
 from building import library, make_wheel
 from e2e.runner import parse_command, read_lines
+from glibc_guard.cli import cli
 from glibc_guard.config import Settings
 from glibc_guard.github import check_run, comment, summary, untrusted
 from glibc_guard.github.action import issue
 from glibc_guard.github.annotations import MAXIMUM_COUNT, Repository, annotate
 from glibc_guard.guard import check
 from glibc_guard.model import Report, Site
-from glibc_guard.report import changes_markdown, changes_text, markdown, overview, sarif, text
+from glibc_guard.report import changes_markdown, changes_text, html, markdown, overview, sarif, svg, text
 from glibc_guard.report import json as json_report
 from hostile import ATTACKS, hostile_wheel
 
@@ -46,7 +50,9 @@ def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     attack = ATTACKS[name]
     before, after = tmp_path_factory.mktemp("before"), tmp_path_factory.mktemp("after")
     make_wheel(before, {"pkg/_core.so": library("exp(x)")}, tag="cp312-cp312-manylinux2014_x86_64", version="0.9")
-    report = check([str(hostile_wheel(after, {name: attack}))], Settings(baseline=str(before)))
+    report = check(
+        [str(hostile_wheel(after, {name: attack}))], Settings(baseline=str(before), expect_toolchain=("nobody",))
+    )
     site = Site(attack.format("function"), attack.format("file"), 3, attack.format("package"), in_repository=True)
     (wheel,) = report.artifacts
     findings = tuple(
@@ -113,6 +119,9 @@ def test_the_names_are_there(shown: Shown) -> None:
         assert any(position in (name or "") and "forged" in name for name in given), (position, given)
     objects = shown.report.artifacts[0].objects
     assert any("soname" in (item.soname or "") for item in objects)
+    messages = " ".join(finding.message for finding in findings)
+    for position in ("interpreter", "compiler"):
+        assert ATTACKS[shown.attack].format(position)[:40].strip() in messages, position
     assert shown.report.artifacts[0].changes is not None
     assert any("forged" in name for name in shown.report.artifacts[0].changes.imports_added)
 
@@ -175,6 +184,79 @@ def test_a_comment_is_known_by_our_marker_alone(shown: Shown) -> None:
     marked = comment._MARKER.match(f"{written.marker}\n{written.text}")  # noqa: SLF001
     assert marked is not None
     assert marked[0] == written.marker
+
+
+class Page(HTMLParser):
+    """The tags of a page, with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+#: The attributes that may hold what an artifact says: they are read out, and nothing else.
+SPOKEN: Final = frozenset({"aria-label"})
+
+
+def test_html_has_no_markup_but_ours(shown: Shown) -> None:
+    """Against the same report in which nothing is hostile but every name is there: tags and attributes are the same."""
+    written = html.render(shown.report)
+    page, calm = Page(written), Page(html.render(calmed(shown.report)))
+    assert [(tag, ours(given)) for tag, given in page.tags] == [(tag, ours(given)) for tag, given in calm.tags]
+    assert "forged" in page.text
+    assert all(character.isprintable() or character == "\n" for character in written)
+    assert not BIDIRECTIONAL.search(written)
+
+
+def ours(given: dict[str, str | None]) -> dict[str, str | None]:
+    return {name: "" if name in SPOKEN else value for name, value in given.items()}
+
+
+def calmed(report: Report) -> Report:
+    """The report with a letter in place of whatever has a meaning somewhere."""
+    return msgspec.convert(_calmed(msgspec.to_builtins(report)), Report)
+
+
+def _calmed(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    if isinstance(value, dict):
+        return {key: _calmed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_calmed(item) for item in value]
+    return re.sub("[<>&\"']", "x", value) if isinstance(value, str) else value
+
+
+def test_a_picture_has_no_markup_but_ours(shown: Shown) -> None:
+    written = svg.render(shown.report)
+    root = ElementTree.fromstring(written)  # noqa: S314  # we made it
+    tags = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert tags <= {"svg", "title", "style", "text", "g", "path", "rect", "tspan"}
+    attributes = {name for element in root.iter() for name in element.attrib}
+    assert not [name for name in attributes if name.startswith("on") or name.endswith(("href", "src"))]
+    assert all(character.isprintable() or character == "\n" for character in written)
+    assert "forged" in "".join(root.itertext())
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("command", ["explain", "check", "show"])
+def test_what_the_command_line_says_of_its_arguments(command: str, attack: str) -> None:
+    """A pattern of the shell, or a matrix, may have put a name there that somebody else chose."""
+    done = CliRunner().invoke(cli, [command, "--", ATTACKS[attack].format("argument").lstrip()])
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    for line in read_lines(done.stderr.removesuffix("\n")):
+        assert parse_command(line) is None, line
+        assert line.isprintable(), line
+        assert len(line) < LONGEST_LINE
+    assert "forged" in done.stderr or command == "explain"
 
 
 def test_code_scanning_gets_text(shown: Shown) -> None:

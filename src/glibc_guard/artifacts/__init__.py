@@ -1,11 +1,12 @@
 """Finds the members of an artifact, whatever holds them, and streams their bytes within bounds."""
 
 from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact, reported
-from glibc_guard.artifacts.limits import Limits
-from glibc_guard.artifacts.member import ArtifactError, Content, Member, NestedWheel, printable
+from glibc_guard.artifacts.member import CHANGED, ArtifactError, Content, Member, NestedWheel, identity, printable
 from glibc_guard.artifacts.packings import START_BYTES, packed
+from glibc_guard.limits import Limits
 
 __all__ = [
+    "CHANGED",
     "ELF_MAGIC",
     "START_BYTES",
     "ArtifactError",
@@ -14,6 +15,7 @@ __all__ = [
     "Member",
     "NestedWheel",
     "OpenArtifact",
+    "identity",
     "open_artifact",
     "packed",
     "printable",

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from glibc_guard.artifacts.bombs import refuse_bomb
 from glibc_guard.artifacts.deb import AR_MAGIC, deb_members, is_deb
-from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import (
     ArtifactError,
     AsStream,
@@ -24,6 +24,7 @@ from glibc_guard.artifacts.member import (
     printable,
     unreadable,
 )
+from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import ArtifactKind, InstalledWheel, WheelFacts
 from glibc_guard.urls import file_name, is_url, shown
 
@@ -57,7 +58,9 @@ Opener: TypeAlias = Callable[[RandomAccess, Limits], Iterator[Member]]
 class OpenArtifact:
     """An artifact whose members are read one after the other; use it as a context manager."""
 
-    def __init__(self, path: str, kind: ArtifactKind, size: int | None, members: Iterator[Member]) -> None:
+    def __init__(
+        self, path: str, kind: ArtifactKind, size: int | None, members: Iterator[Member], limits: Limits
+    ) -> None:
         """Wrap ``members``."""
         self.path = path
         self.kind = kind
@@ -67,22 +70,30 @@ class OpenArtifact:
         self.record: Record | None = None  # of a wheel; complete when the last member was read
         self.links: list[tuple[str, str]] = []  # path → path; complete when the last member was given
         self.archives: dict[str, int] = {}  # archives inside, wheels too: path → bytes; complete likewise
-        self.file: DiskFile | RemoteFile | None = None  # closed with the artifact
-        self.remote: RemoteFile | None = None  # the same, where it is one
+        self.file: DiskFile | None = None  # closed with the artifact, as is the next
+        self.remote: RemoteFile | None = None
         self._members = members
+        self._limits = limits
 
     def __enter__(self) -> Self:
         """Return self."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        if self.file is not None:
-            self.file.close()
+        """Close what is open."""
+        for file in (self.file, self.remote):
+            if file is not None:
+                file.close()
 
     def members(self) -> Iterator[Member]:
         """Yield each regular file once; ``kind`` is final when the last one was given. Raises ArtifactError."""
-        for member in self._members:
+        inflated = 0
+        for count, member in enumerate(self._members, 1):
+            if count > self._limits.members:
+                raise ArtifactError(beyond("more members than that", "members", self._limits.members))
+            inflated += member.size
+            if self.kind != "folder":
+                refuse_bomb(inflated, inflated, self._limits)
             if self.kind == "tar":
                 self.kind = _kind_of_tar(self.path, member.path)
             if member.archive:
@@ -107,14 +118,16 @@ def open_artifact(path: str, limits: Limits) -> OpenArtifact:
         raise ArtifactError("neither a file nor a folder, but a pipe, a socket or a device")
     try:
         file = DiskFile(Path(path))
-        start = file.read_at(0, START_BYTES)
     except OSError as error:
         raise ArtifactError(f"cannot be read: {error.strerror or error}") from error
     try:
-        opened = _open_file(path, file, start, limits)
+        opened = open_file(path, file, limits)
     except ArtifactError:
         file.close()
         raise
+    except OSError as error:
+        file.close()
+        raise ArtifactError(f"cannot be read: {error.strerror or error}") from error
     opened.file = file
     return opened
 
@@ -129,11 +142,11 @@ def _open_remote(url: str, limits: Limits) -> OpenArtifact:
 
     file = RemoteFile(url, limits)
     try:
-        opened = _open_file(url, file, file.read_at(0, START_BYTES), limits)
+        opened = open_file(url, file, limits)
     except ArtifactError:
         file.close()
         raise
-    opened.file = opened.remote = file
+    opened.remote = file
     return opened
 
 
@@ -141,33 +154,37 @@ def _open_folder(path: str, limits: Limits) -> OpenArtifact:
     from glibc_guard.artifacts.folder import folder_members  # noqa: PLC0415  # lazy, like the reader of each kind
     from glibc_guard.artifacts.site_packages import installed_wheels  # noqa: PLC0415  # lazy
 
-    opened = OpenArtifact(path, "folder", None, _with_nested(folder_members(Path(path)), limits, 1))
+    opened = OpenArtifact(
+        path, "folder", None, _with_nested(folder_members(Path(path)), limits, limits.nesting), limits
+    )
     opened.installed = installed_wheels(Path(path))
     return opened
 
 
-def _open_file(given: str, file: DiskFile | RemoteFile, start: bytes, limits: Limits) -> OpenArtifact:
+def open_file(given: str, file: RandomAccess, limits: Limits) -> OpenArtifact:
+    """Open what is in ``file``, which is called ``given``; raises ArtifactError as `open_artifact` does."""
     # Of a URL the name is what counts, without query and fragment, and as it is saved under.
     path = file_name(given) if is_url(given) else given
+    start = file.read_at(0, START_BYTES)
     opener = _opener(start, path)
     if path.lower().endswith(".whl") and opener is not _zip_members:
         raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")
     if start.startswith(ELF_MAGIC):
         place = Path(path) if isinstance(file, DiskFile) else None
         only = Member(reported(given), file.size, lambda: PlainContent(file), file=place)
-        return OpenArtifact(path, "elf", file.size, iter([only]))
+        return OpenArtifact(path, "elf", file.size, iter([only]), limits)
     if opener is None:
         raise ArtifactError(_what_else(start))
     if path.lower().endswith(".whl"):
         members, facts, record = _wheel(Path(path).name, file, limits)
-        opened = OpenArtifact(path, "wheel", file.size, _with_nested(iter(members), limits, 1))
+        opened = OpenArtifact(path, "wheel", file.size, _with_nested(iter(members), limits, limits.nesting), limits)
         opened.wheel, opened.record = facts, record
         return opened
     kind: ArtifactKind = "deb" if opener is deb_members else "tar" if opener is _tar_members else "zip"
-    depth = 1
+    depth = limits.nesting
     if kind == "zip" and path.endswith(".conda"):
-        kind, depth = "conda", 2  # its payload is a tar inside the zip, which is no nesting of the user's
-    return OpenArtifact(path, kind, file.size, _with_nested(opener(file, limits), limits, depth))
+        kind, depth = "conda", depth + 1  # its payload is a tar inside the zip, which is no nesting of the user's
+    return OpenArtifact(path, kind, file.size, _with_nested(opener(file, limits), limits, depth), limits)
 
 
 def _opener(start: bytes, path: str) -> Opener | None:
@@ -200,9 +217,9 @@ def _wheel(name: str, file: RandomAccess, limits: Limits) -> tuple[list[Member],
     from glibc_guard.artifacts.wheel import Record, wheel_facts  # noqa: PLC0415  # lazy
     from glibc_guard.artifacts.zip_archive import zip_members  # noqa: PLC0415  # lazy
 
-    record = Record()
+    record = Record(limits)
     members = list(zip_members(file, limits, record.read_whole))
-    facts = wheel_facts(name, members)
+    facts = wheel_facts(name, members, limits)
     record.load(members)
     return members, facts, record
 
@@ -217,14 +234,12 @@ def _tar_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
     from glibc_guard.artifacts.tar_archive import decompressed, tar_members  # noqa: PLC0415  # lazy
 
     stream = io.BufferedReader(AsStream(file))
-    yield from tar_members(decompressed(stream, file.read_at(0, 8)), limits)
+    yield from tar_members(decompressed(stream, file.read_at(0, 8)), limits, file.size)
 
 
 def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Iterator[Member]:
     """Replace each archive among ``members`` by its own members, ``depth`` levels deep; deeper ones are unreadable."""
-    for count, member in enumerate(members, 1):
-        if count > limits.members:
-            raise ArtifactError(f"more than {limits.members} members (limit members)")
+    for member in members:
         if member.link is not None or not member.path.lower().endswith(ARCHIVE_SUFFIXES):
             yield member
             continue
@@ -243,7 +258,11 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
                 yield unreadable(
                     member.path,
                     member.size,
-                    "an archive nested more than one level deep is not opened: check it by itself",
+                    beyond(
+                        "an archive in an archive in an archive (it can be checked by itself)",
+                        "nesting",
+                        limits.nesting,
+                    ),
                 )
             else:
                 yield dataclasses.replace(member, archive=True)
@@ -263,10 +282,8 @@ def _same(content: Content) -> Content:
 
 def _inside(member: Member, content: Content, opener: Opener, limits: Limits, depth: int) -> Iterator[Member]:
     if member.size > limits.nested_archive_bytes:
-        raise ArtifactError(
-            f"a nested archive of {member.size} bytes is larger than the limit nested_archive_bytes "
-            f"({limits.nested_archive_bytes}): check it by itself"
-        )
+        what = f"a nested archive of {member.size} bytes (it can be checked by itself)"
+        raise ArtifactError(beyond(what, "nested_archive_bytes", limits.nested_archive_bytes))
     data = content.read(0, member.size)
     content.verify()
     content.close()

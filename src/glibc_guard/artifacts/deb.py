@@ -6,8 +6,8 @@ import io
 from collections.abc import Iterator
 from typing import Final
 
-from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import ArtifactError, AsStream, Member, RandomAccess
+from glibc_guard.limits import Limits
 
 AR_MAGIC: Final = b"!<arch>\n"
 AR_HEADER_SIZE: Final = 60  # name[16] date[12] uid[6] gid[6] mode[8] size[10] magic[2], all ASCII (ar(5))
@@ -29,7 +29,7 @@ def deb_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
     for name, offset, size in _ar_entries(file):
         if name.startswith("data.tar"):
             stream = io.BufferedReader(AsStream(file, offset, size))
-            yield from tar_members(decompressed(stream, file.read_at(offset, 8)), limits)
+            yield from tar_members(decompressed(stream, file.read_at(offset, 8)), limits, size)
             return
     raise ArtifactError("damaged Debian package: it holds no data.tar")
 

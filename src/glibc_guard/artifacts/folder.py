@@ -27,6 +27,10 @@ class FileContent(PlainContent):
             raise ArtifactError(f"cannot be read: {error.strerror or error}") from error
         super().__init__(self._opened)
 
+    def verify(self) -> None:
+        """Raise ArtifactError where the file was changed since it was opened."""
+        self._opened.check_unchanged()
+
     def close(self) -> None:
         """Close the file."""
         self._opened.close()
@@ -79,7 +83,7 @@ def _member(path: Path, folder: Path, inside: Path) -> Member | None:
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
         if path.is_symlink():  # it leads nowhere, on this machine at least
             return None
-        return unreadable(relative, 0, f"cannot be read: {error}")
+        return unreadable(relative, 0, f"cannot be read: {getattr(error, 'strerror', None) or error}")
     return (
         Member(relative, status.st_size, functools.partial(FileContent, path), file=path)
         if stat.S_ISREG(status.st_mode)

@@ -27,7 +27,8 @@ def inflated(compressed: Iterator[bytes]) -> Iterator[bytes]:
     """Inflate what ``compressed`` yields; give it small pieces, since what is left over of one is copied.
 
     Raises:
-        one of INFLATE_ERRORS: the stream is damaged. One that ends too early is not noticed: compare the size.
+        one of INFLATE_ERRORS: the stream is damaged, or ends before what ``compressed`` yields does. One that is cut
+            off is not noticed: compare the size.
     """
     inflater = _decompressor(-zlib.MAX_WBITS)
     for piece in compressed:
@@ -35,5 +36,7 @@ def inflated(compressed: Iterator[bytes]) -> Iterator[bytes]:
         while inflater.unconsumed_tail and not inflater.eof:
             yield inflater.decompress(inflater.unconsumed_tail, PIECE_BYTES)
         if inflater.eof:
+            if inflater.unused_data or next(compressed, b""):
+                raise zlib.error("data behind the end of the compressed stream")
             return
     yield inflater.flush()

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import RecordProblem, WheelFacts
 
-MAX_PASSES: Final = 16
+CHANGED: Final = "changed while it was read: is a build still writing it?"
 WINDOW: Final = 4 * 1024 * 1024  # bytes
 
 #: Starts a new pass over the content, in pieces, from its first byte; raises ArtifactError where it is damaged.
@@ -120,7 +121,9 @@ class DiskFile:
         """Open ``path``; raises OSError."""
         self._file = path.open("rb", buffering=0)
         self._lock = threading.Lock()
-        self.size = os.fstat(self._file.fileno()).st_size
+        self.identity = identity(os.fstat(self._file.fileno()))
+        self.size = self.identity[2]
+        self._path = path
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end."""
@@ -140,12 +143,26 @@ class DiskFile:
             self._file.seek(offset)
             return self._file.read(size) or b""
 
+    def check_unchanged(self) -> None:
+        """Raise ArtifactError where the file is not the one that was opened, or was written to since."""
+        try:
+            now = {identity(os.fstat(self._file.fileno())), identity(self._path.stat())}
+        except OSError as error:
+            raise ArtifactError(f"{CHANGED}: it is gone") from error
+        if now != {self.identity}:
+            raise ArtifactError(CHANGED)
+
     def prefetch(self, places: Iterable[tuple[int, int]]) -> None:
         """Do nothing: the file is here."""
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what is another for another file, or for other content: device, inode, bytes, time of the last change."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class MemoryFile:
@@ -199,10 +216,10 @@ class StreamedContent:
     two costs another pass.
     """
 
-    def __init__(self, pieces: Pieces, retained: int) -> None:
-        """Serve what ``pieces`` yields."""
+    def __init__(self, pieces: Pieces, retained: int, passes: int = Limits().passes) -> None:
+        """Serve what ``pieces`` yields, in so many ``passes`` at most."""
         self._start_pass = pieces
-        self._retained = retained
+        self._retained, self._most_passes = retained, passes
         self._head = bytearray()
         self._pieces = pieces()
         self._window: deque[tuple[int, bytes]] = deque()  # the latest pieces, each with its offset
@@ -253,10 +270,8 @@ class StreamedContent:
     def _read_beyond(self, position: int, end: int) -> bytes:
         if self._window and position < self._window[0][0]:
             self._passes += 1
-            if self._passes > MAX_PASSES:
-                raise ArtifactError(
-                    f"its tables are spread so that reading takes more than {MAX_PASSES} passes over it"
-                )
+            if self._passes > self._most_passes:
+                raise ArtifactError(beyond("its tables are spread over the file", "passes", self._most_passes))
             self._pieces, self._produced = self._start_pass(), 0
             self._window.clear()
         while self._produced < end and self._advance(position):

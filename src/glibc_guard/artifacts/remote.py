@@ -10,8 +10,8 @@ import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import ArtifactError
+from glibc_guard.limits import Limits, beyond
 from glibc_guard.urls import shown
 from glibc_guard.web import Answer, Patience, Web, WebError
 
@@ -128,7 +128,7 @@ class RemoteFile:
     def _begin(self) -> None:
         begin, end, total, data = self._asked(0, BLOCK)
         if total > self._limits.remote_bytes:
-            raise ArtifactError(f"has {total} bytes, more than {self._limits.remote_bytes} (limit remote_bytes)")
+            raise ArtifactError(beyond(f"has {total} bytes", "remote_bytes", self._limits.remote_bytes))
         self.size = total
         self._present = bytearray(-(-total // BLOCK))
         self._keep(begin, end, data)
@@ -212,10 +212,8 @@ class RemoteFile:
         for piece in answer.pieces(most):
             self.fetched += len(piece)
             if self.fetched > self._limits.remote_bytes:
-                raise ArtifactError(
-                    f"more than {self._limits.remote_bytes} bytes would be fetched (limit remote_bytes): "
-                    "download the file and check that"
-                )
+                what = "more bytes would be fetched than that (the file can be downloaded and checked)"
+                raise ArtifactError(beyond(what, "remote_bytes", self._limits.remote_bytes))
             yield piece
 
 

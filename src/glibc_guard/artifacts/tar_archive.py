@@ -11,10 +11,20 @@ import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from glibc_guard.artifacts.limits import Limits
-from glibc_guard.artifacts.member import ArtifactError, Member, StreamedContent, linked, normalized, printable
+from glibc_guard.artifacts.bombs import refuse_bomb
+from glibc_guard.artifacts.member import (
+    ArtifactError,
+    Member,
+    StreamedContent,
+    linked,
+    normalized,
+    printable,
+    unreadable,
+)
+from glibc_guard.limits import Limits, beyond
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -41,29 +51,73 @@ def decompressed(stream: BinaryIO, magic: bytes) -> BinaryIO:
     return stream
 
 
-def tar_members(stream: BinaryIO, limits: Limits) -> Iterator[Member]:
+def tar_members(stream: BinaryIO, limits: Limits, size: int) -> Iterator[Member]:
     """Yield every regular file of the tar in ``stream``, decompressed already; each is valid until the next is taken.
+
+    ``size`` is that of the archive in bytes, still compressed. Devices and pipes are passed over: nothing loads them.
 
     Raises:
         ArtifactError: the stream is damaged or truncated, or a bound is exceeded.
     """
+    bounded = _Bounded(stream, limits)
     try:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=STEP, tarinfo=_StrictHeader) as archive:
+        with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r|", bufsize=STEP, tarinfo=_StrictHeader) as archive:
             total = 0
+            links: set[str] = set()
             for info in archive:
+                if info.size < 0:  # tarfile takes it for an empty file, and goes back
+                    raise tarfile.ReadError("a member of less than no bytes")
                 archive.members = []  # type: ignore[attr-defined]  # tarfile would keep a record of every member
                 total += info.size
-                if total > limits.inflated_bytes:
-                    raise ArtifactError(
-                        f"the members inflate to more than {limits.inflated_bytes} bytes (limit inflated_bytes)"
-                    )
-                if info.isreg():
-                    yield _member(archive, info, limits)
-                elif info.issym() or info.islnk():
-                    yield _link(info)
+                refuse_bomb(total, size, limits)
+                bounded.expect(info.size)
+                yield from _told(archive, info, limits, links)
             _check_the_rest(archive)
+    except RecursionError as error:
+        raise ArtifactError("damaged archive: a chain of extended headers that describe each other") from error
     except STREAM_ERRORS as error:
         raise ArtifactError(f"damaged or truncated archive: {error}") from error
+
+
+def _told(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits, links: set[str]) -> Iterator[Member]:
+    """Yield the member, if it is a file or a link; ``links`` are the paths of the symbolic links before it."""
+    if not (info.isreg() or info.issym() or info.islnk()):
+        return
+    path = normalized(printable(info.name))
+    if len(info.name) > limits.name_bytes:
+        yield unreadable(path[:100], info.size, beyond("a path", "name_bytes", limits.name_bytes))
+    elif path.split("/")[0] == "..":
+        yield unreadable(path, info.size, "its name leads out of the folder that the archive is unpacked into")
+    elif links and any(str(parent) in links for parent in PurePosixPath(path).parents):
+        yield unreadable(path, info.size, "it lies behind a link of the same archive: it is unpacked to another place")
+    elif info.isreg():
+        yield _member(archive, info, limits)
+    else:
+        if info.issym():
+            links.add(path)
+        yield _link(info)
+
+
+class _Bounded:
+    """A stream that yields what its members announce, and some headers: tarfile holds all of a header in memory."""
+
+    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
+        self._stream, self._limit = stream, limits.header_bytes
+        self._produced, self._allowed = 0, STEP + limits.header_bytes
+
+    def expect(self, size: int) -> None:
+        """Let ``size`` bytes pass behind what was read, and the next header."""
+        self._allowed = self._produced + size + STEP + self._limit
+
+    def read(self, size: int) -> bytes:
+        """Return up to ``size`` bytes; raises ArtifactError behind the bound."""
+        piece = self._stream.read(size)
+        self._produced += len(piece)
+        if self._produced > self._allowed:
+            raise ArtifactError(
+                beyond("headers or padding of a tar archive without an end", "header_bytes", self._limit)
+            )
+        return piece
 
 
 class _StrictHeader(tarfile.TarInfo):
@@ -98,10 +152,10 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits) -> 
     # The stream cannot go back, so all of the object stays in memory while it is looked at.
     def pieces() -> Iterator[bytes]:
         if info.size > limits.sequential_object_bytes:
-            raise ArtifactError(
-                f"{info.size} bytes in a tar, which is read in one go: more than the limit sequential_object_bytes "
-                f"({limits.sequential_object_bytes}); unpack the archive and check the folder"
+            what = (
+                f"{info.size} bytes in a tar, which is read in one go (its folder can be checked once it is unpacked)"
             )
+            raise ArtifactError(beyond(what, "sequential_object_bytes", limits.sequential_object_bytes))
         source = archive.extractfile(info)
         if source is None:
             return

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from glibc_guard.artifacts.member import ArtifactError, Member, normalized
+from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import RecordProblem, WheelFacts
 
 PACKAGE_START = re.compile(r"(?:[^/]+\.data/(?:platlib|purelib)/)?[^/]+/(?:__init__|_distributor_init\w*)\.py")
@@ -20,25 +21,27 @@ GLOBAL_FLAGS = re.compile(rb"^\w*sys\.setdlopenflags\(([^\n]*)", re.MULTILINE)
 IMPORTED = re.compile(rb"^(?:from[ \t]+([.\w]+)[ \t]+)?import[ \t]+([^\n#]*)", re.MULTILINE)
 MAX_NAMES = 100
 MAX_TAGS = 400  # expanded; the compressed tag sets of real wheels stand for a dozen
-METADATA_BYTES = 64 * 1024 * 1024  # RECORD has a line for each member
 
 
 class Record:
     """The RECORD file of a wheel (PEP 376, PEP 427), held against the members that are read to their end."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
         """Begin with nothing known."""
+        self._limits = limits or Limits()
         self._entries: dict[str, tuple[str, str]] = {}
         self._problems: dict[str, str] = {}
 
-    def load(self, members: Iterable[Member]) -> None:
-        """Read RECORD; raises ArtifactError where it is missing or damaged."""
-        text = _metadata(members, "RECORD").decode("utf-8", "replace")
+    def load(self, members: Sequence[Member]) -> None:
+        """Read RECORD; raises ArtifactError where it is missing, damaged or too large."""
+        data = io.BytesIO(_metadata(members, "RECORD", self._limits))
+        known = {member.path for member in members}  # what else it lists takes no memory
         try:
-            rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+            for row in csv.reader(io.TextIOWrapper(data, "utf-8", "replace", newline="")):
+                if len(row) == 3 and (path := normalized(row[0])) in known:
+                    self._entries[path] = (row[1], row[2])
         except csv.Error as error:
             raise ArtifactError(f"damaged wheel: its RECORD is no table of names and hashes: {error}") from error
-        self._entries = {normalized(row[0]): (row[1], row[2]) for row in rows if len(row) == 3}
 
     def read_whole(self, path: str, sha256: bytes, size: int) -> None:
         """Compare a member; called for those that were read to their end: every native one, and few others."""
@@ -62,7 +65,7 @@ class Record:
         return tuple(RecordProblem(path, self._problems[path]) for path in sorted(self._problems))
 
 
-def wheel_facts(file_name: str, members: Sequence[Member]) -> WheelFacts:
+def wheel_facts(file_name: str, members: Sequence[Member], limits: Limits) -> WheelFacts:
     """Read the tags that pip goes by (those of the file name) and those of the WHEEL file.
 
     Raises:
@@ -78,7 +81,7 @@ def wheel_facts(file_name: str, members: Sequence[Member]) -> WheelFacts:
         raise ArtifactError(f"not a valid wheel file name, so pip would refuse it: {error}") from error
     compressed = file_name.removesuffix(".whl").rsplit("-", 3)[1:]
     tags = _expanded("-".join(compressed))
-    written = tags_in(_metadata(members, "WHEEL"))
+    written = tags_in(_metadata(members, "WHEEL", limits))
     starts = [
         member.open().read(0, START_BYTES)
         for member in members
@@ -126,11 +129,17 @@ def number_of_tags(compressed: str) -> int:
     return math.prod(part.count(".") + 1 for part in compressed.rsplit("-", 3)[-3:])
 
 
-def _metadata(members: Iterable[Member], wanted: str) -> bytes:
+def _metadata(members: Iterable[Member], wanted: str, limits: Limits) -> bytes:
     for member in members:
         folder, _, name = member.path.partition("/")
         if name == wanted and folder.endswith(".dist-info"):
-            return member.open().read(0, METADATA_BYTES)
+            if member.size > limits.metadata_bytes:
+                what = f"damaged wheel: {wanted} of {member.size} bytes"
+                raise ArtifactError(beyond(what, "metadata_bytes", limits.metadata_bytes))
+            content = member.open()
+            data = content.read(0, member.size)
+            content.verify()
+            return data
     raise ArtifactError(f"damaged wheel: it holds no .dist-info/{wanted} file")
 
 

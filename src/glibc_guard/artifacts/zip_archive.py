@@ -11,11 +11,12 @@ import struct
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from glibc_guard.artifacts.bombs import refuse_bomb
 from glibc_guard.artifacts.digest import sha256
 from glibc_guard.artifacts.inflating import INFLATE_ERRORS, crc32, inflated
-from glibc_guard.artifacts.limits import Limits
 from glibc_guard.artifacts.member import (
     ArtifactError,
     AsStream,
@@ -27,13 +28,14 @@ from glibc_guard.artifacts.member import (
     normalized,
     unreadable,
 )
+from glibc_guard.artifacts.zip_layout import ENCRYPTED, LOCAL_HEADER, Layout, has_second_name, read_directory
+from glibc_guard.limits import Limits, beyond
 
-LOCAL_HEADER: Final = struct.Struct("<4s5HIIIHH")
 ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
 
 LONGEST_LINK: Final = 4096  # bytes: PATH_MAX of Linux
-ENCRYPTED: Final = 0x1
 STEP: Final = 256 * 1024  # compressed bytes a piece
+RARE_STEP: Final = 4096  # zipfile reads so much at least, and inflates all of it at once: bzip2 to a million times
 USUAL_EXTRA: Final = 64  # bytes of the extra field in a local header
 AHEAD: Final = 4 * 1024 * 1024  # compressed bytes that a file on a server fetches at once
 FIRST_STEP: Final = 512  # the tables that a block of deflate begins with take up to 300 bytes
@@ -55,6 +57,24 @@ def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None
     Raises:
         ArtifactError: there is no readable central directory, or a bound is exceeded.
     """
+    source = _opened(file, limits)
+    files = [info for info in source.archive.infolist() if not info.is_dir()]
+    names = Counter(normalized(info.filename) for info in files)
+    for info in sorted(files, key=lambda info: info.file_size, reverse=True):
+        path = normalized(info.filename)
+        reason = _refusal(info, names, limits, of_wheel=read_whole is not None)
+        if reason is not None:
+            yield unreadable(path[: limits.name_bytes], info.file_size, reason)
+        elif read_whole is None and stat.S_ISLNK(info.external_attr >> 16):  # an installer of wheels knows no links
+            yield _link(source, info)
+        else:
+            pieces = functools.partial(_pieces, source, info, read_whole)
+            content = functools.partial(StreamedContent, pieces, limits.retained_bytes, limits.passes)
+            yield Member(path, info.file_size, content)
+
+
+def _opened(file: RandomAccess, limits: Limits) -> _Source:
+    directory = read_directory(file, limits)
     try:
         archive = zipfile.ZipFile(io.BufferedReader(AsStream(file)))
     except (
@@ -67,30 +87,42 @@ def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None
         struct.error,
     ) as error:
         raise ArtifactError(f"damaged or truncated zip archive: {error}") from error
-    if not all(info.filename for info in archive.infolist()):
+    infos = archive.infolist()
+    if not all(info.filename for info in infos):
         raise ArtifactError("damaged zip archive: a member has no name")
-    files = [info for info in archive.infolist() if not info.is_dir()]
-    if sum(info.file_size for info in files) > limits.inflated_bytes:
-        raise ArtifactError(f"the members inflate to more than {limits.inflated_bytes} bytes (limit inflated_bytes)")
-    file.prefetch(map(_start_of, files))  # each is asked for its magic
-    names = Counter(normalized(info.filename) for info in files)
-    for info in sorted(files, key=lambda info: info.file_size, reverse=True):
-        path = normalized(info.filename)
-        if names[path] > 1:
-            reason = "two members have this name: installers differ in which of them they take"
-            yield unreadable(path, info.file_size, reason)
-        elif read_whole is not None and (info.filename.startswith("/") or path.split("/")[0] == ".."):
-            reason = "its name leads out of the folder that the wheel is installed into: installers refuse the wheel"
-            yield unreadable(path, info.file_size, reason)
-        elif info.flag_bits & ENCRYPTED:
-            reason = "encrypted zip member: nothing can be said of its content"
-            yield unreadable(path, info.file_size, reason)
-        elif read_whole is None and stat.S_ISLNK(info.external_attr >> 16):  # an installer of wheels knows no links
-            yield _link(file, archive, info)
-        else:
-            pieces = functools.partial(_pieces, file, archive, info, read_whole)
-            content = functools.partial(StreamedContent, pieces, limits.retained_bytes)
-            yield Member(path, info.file_size, content)
+    if len(infos) > limits.members:
+        raise ArtifactError(beyond(f"{len(infos)} members", "members", limits.members))
+    refuse_bomb(sum(info.file_size for info in infos), file.size, limits)
+    file.prefetch(map(_start_of, infos))  # each is asked for its magic, or compared with its local header
+    layout = Layout(file, directory, infos)
+    for folder in filter(zipfile.ZipInfo.is_dir, infos):
+        if folder.file_size:
+            raise ArtifactError(f"damaged zip archive: a folder with content: {normalized(folder.filename)[:200]}")
+        layout.data_offset(folder)
+    return _Source(file, archive, layout)
+
+
+def _refusal(info: zipfile.ZipInfo, names: Counter[str], limits: Limits, *, of_wheel: bool) -> str | None:
+    """Return why nothing can be said of the member, if so, before its content is looked at."""
+    path = normalized(info.filename)
+    if len(path) > limits.name_bytes:
+        return beyond(f"a path of {len(path)} characters", "name_bytes", limits.name_bytes)
+    if names[path] > 1:
+        return "two members have this name: installers differ in which of them they take"
+    if path.split("/")[0] == ".." or (of_wheel and info.filename.startswith("/")):
+        return "its name leads out of the folder that it is unpacked into: installers refuse the archive"
+    if has_second_name(info):
+        return "it has two names: tools differ in the one that they unpack it under"
+    return "encrypted zip member: nothing can be said of its content" if info.flag_bits & ENCRYPTED else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What the data of a member come from."""
+
+    file: RandomAccess
+    archive: zipfile.ZipFile
+    layout: Layout
 
 
 def _start_of(info: zipfile.ZipInfo) -> tuple[int, int]:
@@ -98,23 +130,21 @@ def _start_of(info: zipfile.ZipInfo) -> tuple[int, int]:
     return info.header_offset, LOCAL_HEADER.size + 2 * len(info.orig_filename) + USUAL_EXTRA + FIRST_STEP
 
 
-def _link(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+def _link(source: _Source, info: zipfile.ZipInfo) -> Member:
     """Info-ZIP and others store a symbolic link as a member whose content is the target."""
     path = normalized(info.filename)
     if info.file_size > LONGEST_LINK:
         return unreadable(path, info.file_size, "a link to a path longer than any system allows")
     try:
-        target = b"".join(_pieces(file, archive, info, None)).decode("utf-8", "backslashreplace")
+        target = b"".join(_pieces(source, info, None)).decode("utf-8", "backslashreplace")
     except ArtifactError as error:
         return unreadable(path, info.file_size, str(error))
     return linked(path, posixpath.normpath(posixpath.join(posixpath.dirname(path), target)).lstrip("/"))
 
 
-def _pieces(
-    file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo, read_whole: ReadWhole | None
-) -> Iterator[bytes]:
+def _pieces(source: _Source, info: zipfile.ZipInfo, read_whole: ReadWhole | None) -> Iterator[bytes]:
     """Inflate one member, and hold its size and checksum against the directory at the end."""
-    pieces = _checked(_unpacked(file, archive, info), info)
+    pieces = _checked(_unpacked(source, info), info)
     if read_whole is None:
         yield from pieces
         return
@@ -142,26 +172,13 @@ def _checked(pieces: Iterator[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
         raise ArtifactError("bad checksum (CRC-32): the zip member is damaged")
 
 
-def _unpacked(file: RandomAccess, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    start = _data_offset(file, info)
+def _unpacked(source: _Source, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    start = source.layout.data_offset(info)
     if info.compress_type == zipfile.ZIP_STORED:
-        return _stored(file, start, info.compress_size)
+        return _stored(source.file, start, info.compress_size)
     if info.compress_type == zipfile.ZIP_DEFLATED:
-        return inflated(_compressed(file, start, info.compress_size))
-    return _by_zipfile(archive, info)
-
-
-def _data_offset(file: RandomAccess, info: zipfile.ZipInfo) -> int:
-    """Where the member's data begin; refuses a local header that tells another story than the directory."""
-    central_name = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "replace")
-    header = file.read_at(info.header_offset, LOCAL_HEADER.size + len(central_name))
-    if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
-        raise ArtifactError("damaged zip archive: no local header where the directory says")
-    _, _, flags, method, _, _, _, _, _, name_length, extra_length = LOCAL_HEADER.unpack_from(header)
-    name = header[LOCAL_HEADER.size :] if name_length == len(central_name) else b""
-    if method != info.compress_type or flags & ENCRYPTED or name != central_name:
-        raise ArtifactError("the zip directory and the local header disagree: an installer may see another file")
-    return info.header_offset + LOCAL_HEADER.size + int(name_length) + int(extra_length)
+        return inflated(_compressed(source.file, start, info.compress_size))
+    return _by_zipfile(source.archive, info)
 
 
 def _stored(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
@@ -195,5 +212,5 @@ def _compressed(file: RandomAccess, start: int, size: int) -> Iterator[bytes]:
 def _by_zipfile(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     # bzip2, LZMA and what later Pythons add: too rare to deserve a path of their own.
     with archive.open(info) as stream:
-        while piece := stream.read(STEP):
+        while piece := stream.read(RARE_STEP):
             yield piece

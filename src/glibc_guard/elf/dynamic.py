@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from glibc_guard.elf.image import ElfError, Image
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import Image
 from glibc_guard.elf.layout import Layout
+from glibc_guard.limits import beyond
 
 DT_STRTAB: Final = 5
-MAX_ENTRIES: Final = 4096
 STEP: Final = 32  # entries read at once
 
 
@@ -45,11 +46,13 @@ def read_dynamic(image: Image, vaddr: int, layout: Layout) -> Dynamic:
     entry = layout.dynamic
     entries: list[tuple[int, int]] = []
     address = vaddr
-    while len(entries) < MAX_ENTRIES:
+    limit = image.allowance.limits.dynamic_entries
+    while True:
         count = min(STEP, image.mapped_after(address) // entry.size) or 1
         for tag, value in entry.iter_unpack(image.read(address, count * entry.size)):
             if tag == 0:
                 return Dynamic(tuple(entries))
+            if len(entries) == limit:
+                raise ElfError(beyond("the dynamic segment does not end", "dynamic_entries", limit))
             entries.append((tag, value))
         address += count * entry.size
-    raise ElfError(f"the dynamic segment does not end within {MAX_ENTRIES} entries")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-NAME_BYTES: Final = 64 * 1024  # no name that a linker writes is longer; C++ names of 10 KB exist
+from glibc_guard.elf.allowance import Allowance
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.limits import beyond
+
 STRING_STEP: Final = 4096
 MAX_ZEROS: Final = 1024 * 1024  # bytes of .bss in one table
 PAGE_SIZE: Final = 4096  # bytes; no architecture has smaller pages
-
-
-class ElfError(Exception):
-    """An ELF object that the loader could not map or follow; the message says what is wrong with it."""
 
 
 class Bytes(Protocol):
@@ -73,9 +72,10 @@ def to_page_end(address: int) -> int:
 class Image:
     """Reads by virtual address through the PT_LOAD segments."""
 
-    def __init__(self, data: Bytes, segments: tuple[ProgramHeader, ...]) -> None:
+    def __init__(self, data: Bytes, segments: tuple[ProgramHeader, ...], allowance: Allowance | None = None) -> None:
         """Map ``segments``, the PT_LOAD entries; those that share a page map the same page of the file."""
         self._data = data
+        self.allowance = allowance or Allowance()
         self._mappings = tuple(map(_mapping, segments))[::-1]
 
     def read(self, address: int, size: int) -> bytes:
@@ -111,13 +111,15 @@ class Image:
     def string(self, address: int) -> str:
         """Return the NUL-terminated string at ``address``; raises ElfError where it does not end."""
         found = b""
-        while len(found) < NAME_BYTES:
+        limit = self.allowance.limits.name_bytes
+        while len(found) <= limit:
             piece = self.read(address + len(found), max(1, min(STRING_STEP, self.mapped_after(address + len(found)))))
-            end = piece.find(b"\0")
+            end = piece.find(b"\0", 0, limit - len(found) + 1)
             if end >= 0:
+                self.allowance.take_names(len(found) + end)
                 return decode(found + piece[:end])
             found += piece
-        raise ElfError(f"a name in the dynamic string table is longer than {NAME_BYTES} bytes")
+        raise ElfError(beyond("a name in the dynamic string table does not end", "name_bytes", limit))
 
     def _mapping_at(self, address: int) -> _Mapping:
         for mapping in self._mappings:

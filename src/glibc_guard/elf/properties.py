@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from glibc_guard.elf.image import ElfError, Image, ProgramHeader
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import Image, ProgramHeader
 
 PT_LOAD, PT_NOTE, PT_GNU_STACK, PT_GNU_PROPERTY = 1, 4, 0x6474E551, 0x6474E553
 PF_X: Final = 1

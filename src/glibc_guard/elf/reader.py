@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from glibc_guard.elf import properties
+from glibc_guard.elf.allowance import Allowance
 from glibc_guard.elf.consistency import inconsistencies
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
+from glibc_guard.elf.errors import ElfError
 from glibc_guard.elf.hearsay import keep_comments, with_hearsay
-from glibc_guard.elf.image import PAGE_SIZE, Bytes, ElfError, Image, ProgramHeader, decode, to_page_end
+from glibc_guard.elf.image import PAGE_SIZE, Bytes, Image, ProgramHeader, decode, to_page_end
 from glibc_guard.elf.layout import ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, LAYOUTS, Layout
 from glibc_guard.elf.payload import packed_by_upx, payload
 from glibc_guard.elf.sections import Section, read_sections
 from glibc_guard.elf.symbols import read_symbols
 from glibc_guard.elf.versions import read_definitions, read_needs
+from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import ElfObject, ObjectKind
 
 # Names and numbers of the gABI and the processor supplements (elf/elf.h of glibc).
@@ -26,7 +29,6 @@ DT_FLAGS, DT_RELR, DT_FLAGS_1, DT_FILTER = 30, 36, 0x6FFFFFFB, 0x7FFFFFFF
 DF_STATIC_TLS, DF_1_PIE = 0x10, 0x08000000
 ELFOSABI_NONE, ELFOSABI_GNU = 0, 3
 MODULE_FUNCTIONS: Final = ("PyInit_", "PyInitU_")  # what an import calls in a module of CPython (PEP 489)
-MAX_PROGRAM_HEADERS: Final = 4096
 NEWEST_ABI: Final = 4  # LIBC_ABI_MAX - 1 of glibc's libc-abis
 
 #: (e_machine, class, byte order) → the name that platform tags use.
@@ -58,22 +60,23 @@ class Header:
     section_table: tuple[int, int, int, int]  # e_shoff, e_shentsize, e_shnum, e_shstrndx
 
 
-def read_object(path: str, size: int, data: Bytes) -> ElfObject:
-    """Read the object at ``path``, a file of ``size`` bytes.
+def read_object(path: str, size: int, data: Bytes, allowance: Allowance | None = None) -> ElfObject:
+    """Read the object at ``path``, a file of ``size`` bytes; ``allowance`` is that of its artifact.
 
     Raises:
         ElfError: the loader could not map it or follow its tables, or the architecture is unknown to this project.
     """
-    header = read_header(data)
+    allowance = allowance or Allowance()
+    header = read_header(data, allowance.limits)
     kind = _kind_without_dynamic(data, header)
     if kind is not None:
         return ElfObject(path, size, header.architecture, kind)
     if header.architecture.startswith("EM_"):
         return ElfObject(path, size, header.architecture, "shared")
     loads = tuple(segment for segment in header.segments if segment.type == PT_LOAD)
-    _check_segments(loads, size)
+    check_segments(loads, size)
     keep_comments(data, loads)
-    image = Image(data, loads)
+    image = Image(data, loads, allowance)
     facts = ElfObject(
         path,
         size,
@@ -118,8 +121,8 @@ def _payload(data: Bytes, size: int, header: Header, sections: Sequence[Section]
     return payload(data, size, header.segments, offset + entry_size * count, sections)
 
 
-def _check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
-    """Refuse segments beyond the file, and those over each other, where it would be a guess what the loader sees.
+def check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
+    """Raise ElfError for segments beyond the file, and for those over each other: what the loader sees were a guess.
 
     Two that map the same page of the file to the same place are harmless, and patchelf leaves such.
     """
@@ -191,7 +194,7 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
     )
 
 
-def read_header(data: Bytes) -> Header:
+def read_header(data: Bytes, limits: Limits | None = None) -> Header:
     """Read the ELF header and the program headers; raises ElfError."""
     ident = data.read(0, 16)
     layout = LAYOUTS.get((ident[4], ident[5])) if len(ident) == 16 else None
@@ -210,8 +213,11 @@ def read_header(data: Bytes) -> Header:
     architecture = ARCHITECTURES.get((machine, ident[4], ident[5])) or _other_architecture(machine, layout)
     segments: tuple[ProgramHeader, ...] = ()
     if kind in {ET_EXEC, ET_DYN} and count:
-        if entry_size != layout.program_header.size or count > MAX_PROGRAM_HEADERS:
-            raise ElfError("damaged ELF header: the loader refuses program headers of this size or number")
+        if entry_size != layout.program_header.size:
+            raise ElfError("damaged ELF header: the loader refuses program headers of this size")
+        limit = (limits or Limits()).program_headers
+        if count > limit:
+            raise ElfError(beyond(f"{count} program headers", "program_headers", limit))
         segments = read_program_headers(data, layout, offset, count)
     return Header(layout, kind, machine, architecture, ident[7], segments, (sections, *section_sizes))
 

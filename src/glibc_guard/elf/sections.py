@@ -34,7 +34,7 @@ def read_sections(data: Bytes, layout: Layout, table: tuple[int, int, int, int])
     """Return the sections; ``table`` is e_shoff, e_shentsize, e_shnum and e_shstrndx. None where there is no table."""
     offset, entry_size, count, names_index = table
     header = struct.Struct(f"{layout.order}II{'QQQQ' if layout.bits == 64 else 'IIII'}")
-    if not offset or entry_size < header.size or count > MAX_SECTIONS:
+    if not offset or entry_size != (64 if layout.bits == 64 else 40) or count > MAX_SECTIONS:
         return ()
     raw = data.read(offset, entry_size * count)
     entries = [header.unpack_from(raw, start) for start in range(0, len(raw) - header.size + 1, entry_size)]

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from glibc_guard.elf.dynamic import DT_STRTAB, Dynamic
-from glibc_guard.elf.image import NAME_BYTES, ElfError, Image, decode
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import Image, decode
 from glibc_guard.elf.layout import Layout
 from glibc_guard.elf.versions import INDEX_MASK
+from glibc_guard.limits import beyond
 from glibc_guard.model import Binding, UndefinedSymbol, VersionDefinition, VersionNeed
 
 DT_PLTRELSZ, DT_HASH, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ = 2, 4, 6, 7, 8, 10
@@ -21,8 +23,9 @@ DT_REL, DT_RELSZ, DT_PLTREL, DT_JMPREL = 17, 18, 20, 23
 DT_GNU_HASH, DT_VERSYM = 0x6FFFFEF5, 0x6FFFFFF0
 VER_NDX_GLOBAL: Final = 1  # no version, as of all below it
 BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak", 10: "unique"}
-MAX_SYMBOLS: Final = 1 << 24  # libtorch_cpu has 200,000; more than 16 million can only be a count that lies
 CHAIN_STEP: Final = 256
+RELOCATIONS_AT_ONCE: Final = 24 * 12 * 8192  # bytes; whole entries of each kind: 8, 12, 16 or 24 bytes
+NAMES_AT_ONCE: Final = 16_384  # so that a table of names without an end is noticed in time
 UNIQUE: Final = re.compile(rb"[\xa0-\xaf]")  # st_info of STB_GNU_UNIQUE (10), whatever its type
 
 
@@ -42,24 +45,37 @@ class Strings:
     def __init__(self, image: Image, dynamic: Dynamic) -> None:
         """Read what DT_STRSZ announces, no further than the segment reaches."""
         self._image = image
+        self._longest = image.allowance.limits.name_bytes
         self._start = dynamic.get(DT_STRTAB) or 0
-        self._data = image.read(self._start, min(dynamic.get(DT_STRSZ) or 0, image.mapped_after(self._start)))
+        size, limit = dynamic.get(DT_STRSZ) or 0, image.allowance.limits.names_bytes
+        if min(size, image.mapped_after(self._start)) > limit:
+            raise ElfError(beyond(f"a string table of {size} bytes", "names_bytes", limit))
+        self._data = image.read(self._start, min(size, image.mapped_after(self._start)))
         self._text = self._data.decode("ascii") if self._data.isascii() else ""
         self._last_end = self._text.rfind("\0")
 
     def __getitem__(self, offset: int) -> str:
         """Return the string at ``offset``; raises ElfError where there is none."""
-        end = self._data.find(b"\0", offset, offset + NAME_BYTES) if offset < len(self._data) else -1
-        return decode(self._data[offset:end]) if end >= 0 else self._image.string(self._start + offset)
+        end = self._data.find(b"\0", offset, offset + self._longest) if offset < len(self._data) else -1
+        if end < 0:
+            return self._image.string(self._start + offset)
+        self._image.allowance.take_names(end - offset)
+        return decode(self._data[offset:end])
 
     def at(self, offsets: Sequence[int]) -> list[str]:
         """Return the strings at ``offsets``; where the table is as linkers write it, in one go."""
         if max(offsets, default=0) <= self._last_end:
-            text, find = self._text, self._text.find
-            found = [text[offset : find("\0", offset)] for offset in offsets]
-            if max(map(len, found), default=0) < NAME_BYTES:
-                return found
+            parts = (offsets[at : at + NAMES_AT_ONCE] for at in range(0, len(offsets), NAMES_AT_ONCE))
+            return [name for part in parts for name in self._some(part)]
         return [self[offset] for offset in offsets]
+
+    def _some(self, offsets: Sequence[int]) -> list[str]:
+        text, find, longest = self._text, self._text.find, self._longest
+        ends = [find("\0", offset, offset + longest) for offset in offsets]
+        if min(ends) < 0:
+            return [self[offset] for offset in offsets]
+        self._image.allowance.take_names(sum(ends) - sum(offsets))
+        return [text[offset:end] for offset, end in zip(offsets, ends, strict=True)]
 
 
 def read_symbols(
@@ -78,12 +94,11 @@ def read_symbols(
     table = dynamic.get(DT_SYMTAB)
     relocated = relocated_indexes(image, dynamic, layout)
     count = max(hashed_count(image, dynamic, layout), max(relocated, default=-1) + 1)
-    if count > MAX_SYMBOLS:
-        raise ElfError(f"more than {MAX_SYMBOLS} dynamic symbols: a count in the object lies")
     if table is None or count == 0:
         return Symbols()
     if count * layout.symbol.size > image.mapped_after(table):
         raise ElfError(f"{count} dynamic symbols do not fit into their segment: a count in the object lies")
+    image.allowance.take_symbols(count)
     raw = image.read(table, count * layout.symbol.size)
     versions = _version_indexes(image, dynamic, layout, count)
     by_index: dict[int, tuple[str, str | None]] = {need.index: (need.version, need.library) for need in needs}
@@ -154,7 +169,7 @@ def _count_by_hash(image: Image, table: int, layout: Layout) -> int:
 
 def _count_by_gnu_hash(image: Image, table: int, layout: Layout) -> int:
     buckets, first, bloom_words, _ = as_integers("I", image.read(table, 16), layout.order)
-    if max(buckets, bloom_words) > MAX_SYMBOLS:
+    if max(buckets, bloom_words) > image.allowance.limits.symbols:
         raise ElfError("a count in the GNU hash table lies")
     bucket_table = table + 16 + bloom_words * layout.word
     last = max(as_integers("I", image.read(bucket_table, 4 * buckets), layout.order), default=0)
@@ -169,7 +184,7 @@ def _count_by_gnu_hash(image: Image, table: int, layout: Layout) -> int:
 
 def _words_from(image: Image, address: int, layout: Layout) -> Iterator[tuple[int, int]]:
     index = 0
-    while index < MAX_SYMBOLS and (available := image.mapped_after(address) // 4):
+    while index < image.allowance.limits.symbols and (available := image.mapped_after(address) // 4):
         for word in as_integers("I", image.read(address, 4 * min(available, CHAIN_STEP)), layout.order):
             yield index, word
             index += 1
@@ -180,12 +195,16 @@ def relocated_indexes(image: Image, dynamic: Dynamic, layout: Layout) -> frozens
     """Return the index of every symbol that a relocation refers to: what the loader will look up."""
     found: set[int] = set()
     for raw, addend in relocation_tables(image, dynamic):
-        found.update(_symbol_column(raw, layout, addend=addend))
+        column = _symbol_column(raw, layout, addend=addend)
+        if max(column, default=0) >= image.allowance.limits.symbols:
+            what = f"a relocation refers to the dynamic symbol {max(column)}"
+            raise ElfError(beyond(what, "symbols", image.allowance.limits.symbols))
+        found.update(column)
     return frozenset(found - {0})
 
 
 def relocation_tables(image: Image, dynamic: Dynamic) -> Iterator[tuple[bytes, bool]]:
-    """Yield each table of relocations that may refer to symbols, and whether its entries have an addend."""
+    """Yield the relocations that may refer to symbols, piece by piece, and whether the entries have an addend."""
     plt_has_addend = dynamic.get(DT_PLTREL) != DT_REL
     for start_tag, size_tag, addend in (
         (DT_RELA, DT_RELASZ, True),
@@ -194,7 +213,9 @@ def relocation_tables(image: Image, dynamic: Dynamic) -> Iterator[tuple[bytes, b
     ):
         start, size = dynamic.get(start_tag), dynamic.get(size_tag)
         if start is not None and size:
-            yield image.read(start, min(size, image.mapped_after(start))), addend
+            size = min(size, image.mapped_after(start))
+            for offset in range(0, size, RELOCATIONS_AT_ONCE):
+                yield image.read(start + offset, min(RELOCATIONS_AT_ONCE, size - offset)), addend
 
 
 def _symbol_column(raw: bytes, layout: Layout, *, addend: bool) -> Sequence[int]:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from glibc_guard.elf.dynamic import Dynamic
-from glibc_guard.elf.image import ElfError, Image
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import Image
+from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import VersionDefinition, VersionNeed
 
 DT_VERDEF, DT_VERNEED = 0x6FFFFFFC, 0x6FFFFFFE
 VER_FLG_BASE, VER_FLG_WEAK = 0x1, 0x2
 INDEX_MASK: Final = 0x7FFF  # bit 15 hides a definition
-MAX_RECORDS: Final = 65_536  # an index has 15 bits; more records than that can only be a trap
 
 # Elf32 and Elf64 share these layouts.
 VERNEED, VERNAUX, VERDEF, VERDAUX = "HHIII", "IHHII", "HHHHIII", "II"
@@ -34,7 +35,7 @@ def read_needs(image: Image, dynamic: Dynamic, order: str) -> tuple[VersionNeed,
             wanted = dynamic.string(image, name)
             matches = elf_hash(wanted.encode("utf-8")) == name_hash
             needs.append(VersionNeed(library, wanted, name_hash, matches, weak, other & INDEX_MASK))
-            _check_bound(len(needs))
+            _check_bound(len(needs), image.allowance.limits)
     return tuple(needs)
 
 
@@ -65,15 +66,17 @@ def elf_hash(name: bytes) -> int:
 def chain(image: Image, address: int, record: str, link: int) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Yield address and fields of each record; field number ``link`` is the distance to the next, 0 at the end."""
     layout = struct.Struct(record)
-    for _ in range(MAX_RECORDS):
+    limits = image.allowance.limits
+    for _ in range(limits.version_records):
         fields = layout.unpack(image.read(address, layout.size))
         yield address, fields
         if fields[link] == 0:
             return
         address += fields[link]
-    _check_bound(MAX_RECORDS + 1)
+    _check_bound(limits.version_records + 1, limits)
 
 
-def _check_bound(count: int) -> None:
-    if count > MAX_RECORDS:
-        raise ElfError(f"a chain of version records does not end within {MAX_RECORDS} records")
+def _check_bound(count: int, limits: Limits) -> None:
+    # An index has 15 bits; more records than that can only be a trap.
+    if count > limits.version_records:
+        raise ElfError(beyond("a chain of version records does not end", "version_records", limits.version_records))

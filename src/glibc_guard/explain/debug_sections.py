@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Final, Protocol, TypeAlias
 
 from glibc_guard.elf.dwarf import DwarfError
-from glibc_guard.elf.image import ElfError, ProgramHeader
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import ProgramHeader
 from glibc_guard.elf.layout import LAYOUTS
-from glibc_guard.elf.reader import MAX_PROGRAM_HEADERS, PT_LOAD, read_program_headers
+from glibc_guard.elf.reader import PT_LOAD, read_program_headers
 from glibc_guard.elf.sections import SHF_COMPRESSED, SHT_NOBITS, Section, content, read_sections
+from glibc_guard.limits import Limits
 
 Data: TypeAlias = bytes | bytearray | memoryview | mmap.mmap
 Content: TypeAlias = bytes | memoryview
@@ -75,7 +77,7 @@ class ElfFile:
         return bool(len(self.get("info")) and len(self.get("line")))
 
     def _segments(self, offset: int, size: int, count: int) -> tuple[ProgramHeader, ...]:
-        if size != self.layout.program_header.size or count > MAX_PROGRAM_HEADERS:
+        if size != self.layout.program_header.size or count > Limits().program_headers:
             return ()
         try:
             found = read_program_headers(_InMemory(self.data), self.layout, offset, count)

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Final
 
-from glibc_guard.elf.image import ElfError
+from glibc_guard.elf.errors import ElfError
 from glibc_guard.explain.object_file import LoadedObject
 
 PT_GNU_EH_FRAME: Final = 0x6474E550

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from glibc_guard.elf.dynamic import DT_STRTAB
-from glibc_guard.elf.image import ElfError, decode
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import decode
 from glibc_guard.elf.layout import Layout
 from glibc_guard.elf.sections import Section, read_sections
-from glibc_guard.elf.symbols import DT_STRSZ, DT_SYMTAB, MAX_SYMBOLS, hashed_count
+from glibc_guard.elf.symbols import DT_STRSZ, DT_SYMTAB, hashed_count
 from glibc_guard.explain.eh_frame import FrameTable
 from glibc_guard.explain.object_file import LoadedObject
+from glibc_guard.limits import Limits
 
 SHT_SYMTAB: Final = 2
 STT_OBJECT, STT_FUNC, STT_GNU_IFUNC = 1, 2, 10
@@ -124,7 +126,7 @@ def _static_symbols(loaded: LoadedObject) -> _Table | None:
     strings = next((section for section in sections if section.name == ".strtab"), None)
     if table is None or strings is None:
         return None
-    raw = loaded.file.read(table.offset, min(table.size, MAX_SYMBOLS * layout.symbol.size))
+    raw = loaded.file.read(table.offset, min(table.size, Limits().symbols * layout.symbol.size))
     return _table(raw, layout, lambda offset: _from_section(loaded, strings, offset))
 
 

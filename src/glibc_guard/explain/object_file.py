@@ -1,4 +1,4 @@
-"""The whole of one object at random access: a map of the file, or of a temporary one, so that memory stays flat."""
+"""The whole of one object at random access; a large one in a temporary file, so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -6,74 +6,61 @@ import contextlib
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from glibc_guard.artifacts import Member
+from glibc_guard.artifacts import Content, Limits, Member
+from glibc_guard.elf.allowance import Allowance
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
-from glibc_guard.elf.image import ElfError, Image
-from glibc_guard.elf.reader import PT_DYNAMIC, PT_LOAD, Header, read_header
+from glibc_guard.elf.errors import ElfError
+from glibc_guard.elf.image import Image
+from glibc_guard.elf.reader import PT_DYNAMIC, PT_LOAD, Header, check_segments, read_header
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 PF_X: Final = 1
 STEP: Final = 1024 * 1024
+SMALL: Final = 4 * 1024 * 1024  # bytes; a few such are held at the same time
 
 
 class ObjectFile:
     """The bytes of an object; use it as a context manager."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        """Map ``file``, which is then owned; raises OSError or ValueError (an empty file)."""
-        self._file = file
-        self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.data = memoryview(self._map)
-
-    @classmethod
-    def of_path(cls, path: Path) -> Self:
-        """Map the file at ``path``; raises OSError or ValueError."""
-        return cls._owning(path.open("rb"))
+    def __init__(self, content: bytes | mmap.mmap, file: BinaryIO | None = None) -> None:
+        """Serve ``content``; a map is that of ``file``, and both are then owned."""
+        self._content, self._file = content, file
+        self.data = memoryview(content)
 
     @classmethod
     def of_member(cls, member: Member) -> Self:
-        """Map the file itself where it lies plain on disk, else a temporary one without a name.
+        """Hold a small member in memory, and map a temporary file without a name for any other.
+
+        Never the file itself where it lies plain on disk: were a build to cut it short meanwhile, a look at what was
+        mapped behind its new end would kill the process (SIGBUS).
 
         Raises:
             ArtifactError: the member cannot be read.
-            OSError: the file cannot be read, or the temporary one not be written.
+            OSError: the temporary file cannot be written.
         """
-        if member.file is not None:
-            return cls.of_path(member.file)
-        import tempfile  # noqa: PLC0415  # lazy, costs 5 ms
-
-        file = tempfile.TemporaryFile(prefix="glibc-guard-")  # noqa: SIM115  # owned by the result
         with contextlib.closing(member.open()) as content:
-            offset = 0
-            while piece := content.read(offset, STEP):
-                file.write(piece)
-                offset += len(piece)
-        file.flush()
-        return cls._owning(file)
-
-    @classmethod
-    def _owning(cls, file: BinaryIO) -> Self:
-        try:
-            return cls(file)
-        except (OSError, ValueError):
-            file.close()
-            raise
+            if member.size <= SMALL:
+                data = content.read(0, member.size)
+                content.verify()
+                return cls(data)
+            return cls(*_mapped(content))
 
     def __enter__(self) -> Self:
         """Return self."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the map and the file; the map lives on as long as a view of it does."""
+        """Let go of the content; a map lives on as long as a view of it does."""
         with contextlib.suppress(BufferError):
             self.data.release()
-            self._map.close()
-        self._file.close()
+            if isinstance(self._content, mmap.mmap):
+                self._content.close()
+        if self._file is not None:
+            self._file.close()
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end."""
@@ -87,6 +74,24 @@ class ObjectFile:
         return True
 
 
+def _mapped(content: Content) -> tuple[mmap.mmap, BinaryIO]:
+    """Return a map of a temporary file that holds ``content``, and the file."""
+    import tempfile  # noqa: PLC0415  # lazy, costs 5 ms
+
+    file = tempfile.TemporaryFile(prefix="glibc-guard-")  # noqa: SIM115  # the caller's
+    try:
+        offset = 0
+        while piece := content.read(offset, STEP):
+            file.write(piece)
+            offset += len(piece)
+        content.verify()
+        file.flush()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), file
+    except BaseException:
+        file.close()
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedObject:
     """An object as the loader maps it."""
@@ -97,10 +102,13 @@ class LoadedObject:
     dynamic: Dynamic
 
     @classmethod
-    def of(cls, file: ObjectFile) -> Self:
+    def of(cls, file: ObjectFile, limits: Limits | None = None) -> Self:
         """Read the headers and the dynamic segment; raises ElfError."""
-        header = read_header(file)
-        image = Image(file, tuple(segment for segment in header.segments if segment.type == PT_LOAD))
+        allowance = Allowance(limits)
+        header = read_header(file, allowance.limits)
+        loads = tuple(segment for segment in header.segments if segment.type == PT_LOAD)
+        check_segments(loads, len(file.data))
+        image = Image(file, loads, allowance)
         tables = [segment.vaddr for segment in header.segments if segment.type == PT_DYNAMIC]
         if not tables:
             raise ElfError("it has no dynamic segment")

@@ -42,7 +42,7 @@ class ObjectSites:
 
 def sites_in(file: ObjectFile, member: Member, wanted: frozenset[Wanted], settings: Settings) -> ObjectSites:
     """Return where the object in ``file`` uses each of ``wanted``; raises ElfError."""
-    loaded = LoadedObject.of(file)
+    loaded = LoadedObject.of(file, settings.limits)
     locator = _Locator(loaded, member, settings)
     found = call_sites(loaded, locator.functions, wanted)
     sites = {one: _found(places, locator) for one, places in found.items() if places.code or places.data}

@@ -21,7 +21,8 @@ from glibc_guard.github import artifact_paths, feedback, inputs, repository, sum
 from glibc_guard.github.annotations import annotate, problem_of
 from glibc_guard.github.event import payload_of, run_of
 from glibc_guard.github.job import job_of
-from glibc_guard.output import OutputError, refuse_overwriting
+from glibc_guard.interruption import ending_on_signals
+from glibc_guard.output import OutputError, refuse_overwriting, write
 from glibc_guard.report import json, text
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
@@ -30,6 +31,7 @@ from glibc_guard.targets import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from io import FileIO
 
     from glibc_guard.config import Settings
     from glibc_guard.github.annotations import Annotation, Repository
@@ -49,7 +51,8 @@ def main() -> int:
     prepare_streams()
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
     place = repository.find(repository.top(workspace, workspace), workspace, os.environ)
-    return guarded(lambda: _step(workspace), place)
+    with ending_on_signals():
+        return guarded(lambda: _step(workspace), place)
 
 
 def _step(workspace: Path) -> int:
@@ -94,9 +97,9 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     os.chdir(given.working_folder)  # paths are reported as they were given
     report = guard.check(paths, settings)
     place = repository.find(root, given.working_folder, os.environ)
-    report_file.write_bytes(json.render(report))
+    write(json.render(report), report_file)
     for name, path in others.items():
-        path.write_bytes(_rendered(report, name, place))
+        write(_rendered(report, name, place), path)
     set_outputs(
         {
             "verdict": report.verdict,
@@ -163,7 +166,10 @@ def _fetched(baseline: str, token: str) -> Path:
 
 def stop(message: str, status: int, place: Repository) -> int:
     """Say why nothing was judged, in the log and the outputs, and return ``status``."""
-    set_outputs({"verdict": "error", "findings": "", "floor": "", "report": ""})
+    try:
+        set_outputs({"verdict": "error", "findings": "", "floor": "", "report": ""})
+    except OSError as problem:  # it may be why nothing was judged
+        core.info(plain(f"The outputs of this step cannot be written: {problem}"))
     issue(problem_of(message, place))
     return status
 
@@ -210,14 +216,26 @@ def add_summary(render: Callable[[int], bytes]) -> None:
         if not path:
             core.warning("GITHUB_STEP_SUMMARY is not set: there is no job summary.")
             return
-        with Path(path).open("ab") as file:
-            content = render(file.tell())
-            file.write(content)
+        with Path(path).open("ab", buffering=0) as file:
+            taken = file.tell()
+            content = render(taken)
+            _append_all(file, content, taken)
     except OSError as problem:
         core.warning(plain(f"The job summary cannot be written: {problem}"))
         return
     if not content:
         core.warning("The job summary of this step is full: the report of glibc-guard is not in it.")
+
+
+def _append_all(file: FileIO, content: bytes, taken: int) -> None:
+    """Append ``content`` to a file of ``taken`` bytes, or nothing of it; raises OSError."""
+    left = memoryview(content)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        file.truncate(taken)
+        raise
 
 
 def floor(artifacts: Sequence[ArtifactReport]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,7 +12,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-UNWRAPPED: Final = 100_000  # columns, where the output is no terminal: a wrapped line could begin with "::"
+UNWRAPPED: Final = 100_000  # columns, where the output is no terminal
+#: What a wrapped line may begin with, and a job that gives its steps a terminal would obey; see neutral.plain.
+COMMAND: Final = re.compile(r"^((?:\x1b\[[0-9;]*m|\s)*)::")
 
 
 class Printer:
@@ -57,4 +60,4 @@ class Printer:
 
     def text(self) -> str:
         """Return all lines."""
-        return "\n".join(line.rstrip() for line in self._file.getvalue().splitlines()) + "\n"
+        return "\n".join(COMMAND.sub(r"\1: :", line.rstrip()) for line in self._file.getvalue().splitlines()) + "\n"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glibc_guard.artifacts.member import MAX_PASSES, WINDOW, ArtifactError, StreamedContent
+from glibc_guard.artifacts import Limits
+from glibc_guard.artifacts.member import WINDOW, ArtifactError, StreamedContent
 
 
 @given(
@@ -57,11 +58,11 @@ def test_reading_back_behind_the_window_takes_another_pass() -> None:
 
 def test_the_number_of_passes_is_bounded() -> None:
     content = counted(3 * WINDOW, 1024 * 1024, [])
-    for _ in range(MAX_PASSES - 1):
+    for _ in range(Limits().passes - 1):
         content.read(3 * WINDOW - 5, 5)
         content.read(100, 5)
     content.read(3 * WINDOW - 5, 5)
-    with pytest.raises(ArtifactError, match="more than 16 passes"):
+    with pytest.raises(ArtifactError, match="the limit passes is 16"):
         content.read(100, 5)
 
 

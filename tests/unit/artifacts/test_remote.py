@@ -232,7 +232,7 @@ LYING: dict[str, tuple[Answering, str]] = {
     ),
     "a size beyond all": (
         lambda *_: message("206 x", bytes(BLOCK), Content_Range=f"bytes 0-{BLOCK - 1}/{10**18 - 1}"),
-        "limit remote_bytes",
+        "the limit remote-bytes is",
     ),
     "a range beyond the size": (
         lambda *_: message("206 x", bytes(BLOCK), Content_Range=f"bytes 0-{BLOCK - 1}/9"),

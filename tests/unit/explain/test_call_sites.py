@@ -36,7 +36,7 @@ int caller(int x) { return pthread_create(x) + 1; }
 
 
 def found(path: Path) -> dict[str, tuple[set[int], set[int]]]:
-    with ObjectFile.of_path(path) as file:
+    with ObjectFile(path.read_bytes()) as file:
         loaded = LoadedObject.of(file)
         asked = {
             symbol.name: Wanted(symbol.name, symbol.version)
@@ -89,7 +89,7 @@ def test_data_on_other_processors(arch: str, tmp_path: Path) -> None:
     """A relocation tells of the table; that ``caller`` calls as well is in no relocation, and is not claimed."""
     path = tmp_path / "object.so"
     path.write_bytes(compile_with_zig(CALL_AND_TABLE, *SHARED, "-fno-builtin", "-w", arch=arch, glibc="2.34"))
-    with ObjectFile.of_path(path) as file:
+    with ObjectFile(path.read_bytes()) as file:
         loaded = LoadedObject.of(file)
         (symbol,) = (
             one for one in read_object(str(path), path.stat().st_size, file).undefined if one.name == "pthread_create"

@@ -5,8 +5,10 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.text import Text
 
 from glibc_guard.report.neutral import markdown, markdown_code, plain
+from glibc_guard.report.printer import Printer
 
 HOSTILE = [
     "::error::forged",
@@ -105,3 +107,14 @@ def test_nothing_is_linked(text: str) -> None:
 @pytest.mark.parametrize("text", ["std::vector", "a b@", "faced by 12 mice: yes", "1234567x", "glibc 2.17: too old"])
 def test_what_makes_no_link_is_left_alone(text: str) -> None:
     assert "\u200b" not in markdown(text).removesuffix("\u200b")
+
+
+@pytest.mark.parametrize("color", [False, True])
+@pytest.mark.parametrize("width", range(20, 40))
+def test_no_wrapped_line_begins_with_a_command(width: int, *, color: bool) -> None:
+    printer = Printer(color=color, width=width)
+    printer.block(Text(plain("lib/libthing.so\n::error file=a.py::forged and some more words"), style="red"), 4)
+    printer.columns([[Text("note"), Text(plain("lib/libthing.so\n::error file=a.py::forged"))]], 2)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", printer.text()).splitlines()
+    assert len(lines) > 2
+    assert not [line for line in lines if line.lstrip().startswith("::")]
