@@ -14,7 +14,7 @@ PARALLEL := $(RUN) -m pytest -n auto --dist loadfile
 SOURCES := src tests scripts bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(DEMO_VENV)/.ready ## install into an own environment and check the sample that ships with the package
 	@$(DEMO_VENV)/bin/python scripts/demo.py
@@ -23,8 +23,8 @@ test: $(VENV)/.ready ## the whole suite, with this Python
 	$(PARALLEL) tests/unit tests/integration
 	$(RUN) -m pytest tests/github_api tests/loader tests/e2e
 
-test-pythons: ## unit and integration tests with every CPython 3.10 or newer on this machine
-	@for python in $$(scripts/find_pythons.sh); do \
+test-pythons: ## unit and integration tests with every other CPython from 3.10 on this machine (`make test` takes the first)
+	@for python in $$(scripts/find_pythons.sh | tail -n +2); do \
 	    $(MAKE) --no-print-directory test-python PYTHON=$$python; \
 	done
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes every reader in an environment of its own: atheris has wheels for CPython 3.12 and 3.13 on x86_64 alone.
+# Fuzzes every reader in an environment of its own: atheris has wheels for CPython 3.10 to 3.13 on x86_64 alone.
 # usage: fuzz.sh OPTION... (those of `python -m fuzz` in tests/)
 set -euo pipefail
 
@@ -8,12 +8,12 @@ lock=tests/fuzz/requirements.txt
 folder=.venv-fuzz
 for python in $(scripts/find_pythons.sh); do
     case $("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') in
-        3.12 | 3.13) break ;;
+        3.10 | 3.11 | 3.12 | 3.13) break ;;
     esac
     python=""
 done
 if [ -z "${python:-}" ]; then
-    echo "fuzz.sh: atheris needs CPython 3.12 or 3.13, and neither is on this machine" >&2
+    echo "fuzz.sh: atheris needs a CPython from 3.10 to 3.13, and none is on this machine" >&2
     exit 1
 fi
 if [ ! "$folder/.ready" -nt "$lock" ] || [ ! "$folder/.ready" -nt pyproject.toml ]; then

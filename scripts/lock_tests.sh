@@ -11,7 +11,7 @@ lock() {
 
 uv=$1
 lock --python-version 3.10 --extra github --extra dev pyproject.toml --output-file tests/requirements.txt "${@:2}"
-lock --python-version 3.12 --extra github --extra dev pyproject.toml tests/fuzz/requirements.in --output-file tests/fuzz/requirements.txt "${@:2}"
+lock --python-version 3.10 --extra github --extra dev pyproject.toml tests/fuzz/requirements.in --output-file tests/fuzz/requirements.txt "${@:2}"
 lock --python-version 3.9 tests/e2e/build_image.in --output-file tests/e2e/build_image.txt "${@:2}"
 lock --python-version 3.11 tests/e2e/example_tools.in --output-file tests/e2e/example_tools.txt "${@:2}"
 lock --python-version 3.10 scripts/docs/requirements.in --output-file scripts/docs/requirements.txt "${@:2}"
