@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_there_are_enough_cases() -> None:
 @pytest.mark.parametrize("displacement", [-0x10, -0xE, -0xD, 0x0F, 0x40, 0x48, 0x4C, 0x66], ids=hex)
 def test_a_prefix_is_not_taken_from_the_line_before(displacement: int, tmp_path: Path) -> None:
     """The instruction before the call ends with a byte that could be the beginning of it: lock, rep, REX and others."""
-    (tmp_path / "score.c").touch()
+    (tmp_path / "score.c").write_text("\n" * 12)
     (tmp_path / "score.s").write_text(ASSEMBLY.format(displacement=displacement))
     gcc = [*compiler("gcc"), "-shared", "-g", "score.s", "-o", "score.so", "-lm"]
     subprocess.run(gcc, check=True, cwd=tmp_path)
@@ -111,6 +112,126 @@ score:
     .size score, .-score
     .section .note.GNU-stack, "", @progbits
 """
+
+
+@pytest.mark.parametrize("compiled_with", ["gcc", "clang"])
+@pytest.mark.parametrize("lines", [2, 100])
+def test_a_file_of_another_project_is_not_annotated(lines: int, compiled_with: str, tmp_path: Path) -> None:
+    """It is called as one of the repository, and was removed after it was compiled."""
+    root, gone = tmp_path / "mine", tmp_path / "gone"
+    for folder in (root, gone):
+        (folder / "src").mkdir(parents=True)
+    (root / "src" / "random.c").write_text("\n" * lines)
+    (root / "src" / "app.c").write_text("double foo(double);\ndouble app(double x) { return foo(x); }\n")
+    (gone / "src" / "random.c").write_text(
+        "double pow(double, double);\n" * 8 + "double foo(double x) { return pow(x, x); }"
+    )
+    command = [*compiler(compiled_with), "-g", "-O2", "-fPIC", "-fno-builtin"]
+    subprocess.run([*command, "-c", gone / "src" / "random.c", "-o", "random.o"], check=True, cwd=root)
+    shutil.rmtree(gone)
+    subprocess.run([*command, "-shared", "random.o", "src/app.c", "-o", "app.so", "-lm"], check=True, cwd=root)
+    (site,) = findings(root / "app.so")["pow"].sites
+    assert (site.function, site.file, site.line) == ("foo", str(gone / "src" / "random.c"), 9)
+    assert not site.in_repository
+
+
+HOISTED = """
+double pow(double, double);
+double sum(const double *values, int count)
+{
+    double found = 0;
+    for (int n = 0; n < count; n++)
+        found +=
+            pow(values[n], 1.5); /* pow */
+    return found;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        (("gcc", "x86_64"), ("-fno-plt",)),
+        (("zig", "x86_64"), ("-fno-plt",)),
+        (("zig", "aarch64"), ("-fno-plt",)),
+        (("zig", "i686"), ("-fno-plt",)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("optimisation", ["-O1", "-O2", "-O3"])
+def test_an_address_that_is_kept_in_a_register_is_used_where_it_is_called(
+    optimisation: str, command: tuple[str, str], flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "sum.c").write_text(HOISTED)
+    full = [
+        *compiler(*command),
+        "-g",
+        optimisation,
+        "-fPIC",
+        "-fno-builtin",
+        *flags,
+        "-shared",
+        "sum.c",
+        "-o",
+        "sum.so",
+    ]
+    subprocess.run([*full, "-lm"], check=True, cwd=tmp_path)
+    line = next(number for number, text in enumerate(HOISTED.splitlines(), 1) if "/* pow */" in text)
+    finding = findings(tmp_path / "sum.so")["pow"]
+    assert [(site.function, site.file, site.line) for site in finding.sites] == [("sum", "sum.c", line)]
+
+
+WEAK_IN_A_LOOP = """
+extern int gettid(void) __attribute__((weak));
+long work(long *one, int count)
+{
+    long found = 0;
+    for (int n = 0; n < count; n++) {
+        if (gettid) found += gettid(); /* gettid */
+        for (int k = 10; k < 31; k++) found += one[k] * one[k - 1];
+    }
+    return found;
+}
+"""
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "i686"])
+@pytest.mark.parametrize("linkage", [PIE, FIXED], ids=["PIE", "fixed"])
+def test_a_place_of_no_line_is_not_told_beside_one_in_the_same_function(
+    linkage: tuple[str, ...], arch: str, tmp_path: Path
+) -> None:
+    """What was taken out of the loop belongs to no line, or to that of the loop."""
+    (tmp_path / "work.c").write_text(WEAK_IN_A_LOOP + "int main(void) { long one[40]; return work(one, 3); }\n")
+    full = [*compiler("zig", arch), "-g", "-O2", "-fno-inline", *linkage, "work.c", "-o", "work"]
+    subprocess.run(full, check=True, cwd=tmp_path)
+    finding = findings(tmp_path / "work")["gettid"]
+    assert [(site.function, site.line) for site in finding.sites] == [("work", 7)]
+
+
+def test_what_is_in_the_repository_is_looked_at_first(tmp_path: Path) -> None:
+    """However many uses there are before it, in the source of others."""
+    root, others = tmp_path / "mine", tmp_path / "others"
+    for folder in (root / "src", others):
+        folder.mkdir(parents=True)
+    functions = "".join(f"double other{n}(double x) {{ return pow(x, {n}); }}\n" for n in range(200))
+    (others / "all.c").write_text(f"double pow(double, double);\n{functions}")
+    (root / "src" / "own.c").write_text("double pow(double, double);\ndouble own(double x) { return pow(x, 3) + 1; }\n")
+    full = [
+        *compiler("gcc"),
+        "-shared",
+        "-fPIC",
+        "-g",
+        "-fno-builtin",
+        str(others / "all.c"),
+        "src/own.c",
+        "-o",
+        "own.so",
+    ]
+    subprocess.run([*full, "-lm"], check=True, cwd=root)
+    finding = findings(root / "own.so")["pow"]
+    assert (finding.sites[0].file, finding.sites[0].line, finding.uses) == ("src/own.c", 2, 201)
+    (artifact,) = check([str(root / "own.so")], Settings(targets=("2.17",), repository=root)).artifacts
+    assert [note for note in artifact.notes if "more than 128 places" in note]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 DW_FORM_ADDR, DW_FORM_STRING, DW_FORM_STRP, DW_FORM_REF_ADDR = 0x01, 0x08, 0x0E, 0x10
+DW_FORM_DATA16: Final = 0x1E
 DW_FORM_INDIRECT, DW_FORM_LINE_STRP, DW_FORM_IMPLICIT_CONST, DW_FORM_RNGLISTX = 0x16, 0x1F, 0x21, 0x23
 LONG_FORMAT: Final = 0xFFFFFFFF  # the mark of 64-bit DWARF before a length
 SHORT_STRING: Final = 128  # bytes; most are shorter

@@ -38,7 +38,7 @@ def slot_uses(view: memoryview, base: int, slots: Collection[int]) -> Iterator[S
     pages = {slot // PAGE for slot in slots}
     for offset in _addresses_of_pages(view, base, sorted(pages)):
         (word,) = WORD.unpack_from(view, offset)
-        page = (base + offset) // PAGE + _page_distance(word)
+        page = (base + offset) // PAGE + page_distance(word)
         if page in pages:
             for use, slot in _followed(view, offset, word & 31, page * PAGE, slots):
                 yield SlotUse(base + use, slot, _stub(view, base, offset, use))
@@ -86,7 +86,7 @@ def _words(view: memoryview, values: Collection[int], behind: bytes, at: int, wi
             yield offset
 
 
-def _page_distance(word: int) -> int:
+def page_distance(word: int) -> int:
     """Return how many pages behind its own an ADRP names; 21 bits with a sign."""
     distance = (word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3
     return (distance ^ 0x100000) - 0x100000
@@ -98,14 +98,14 @@ def _followed(
     """Yield offset and slot of what uses ``register``, which the ADRP at ``offset`` sets, until that is lost."""
     for at in range(offset + 4, min(offset + 4 * PATIENCE, len(view) - 3), 4):
         (word,) = WORD.unpack_from(view, at)
-        displacement = _displacement(word) if word >> 5 & 31 == register else None
-        if displacement is not None and page + displacement in slots:
-            yield at, page + displacement
+        more = displacement(word) if word >> 5 & 31 == register else None
+        if more is not None and page + more in slots:
+            yield at, page + more
         if ends(word, register):
             return
 
 
-def _displacement(word: int) -> int | None:
+def displacement(word: int) -> int | None:
     """Return what an ADD, or a load or store, adds to its base register; None for other instructions."""
     immediate = word >> 10 & 0xFFF
     if word & 0xFFC00000 == 0x91000000:  # ADD (immediate), 64 bits, not shifted
@@ -122,10 +122,11 @@ def ends(word: int, register: int) -> bool:
         return register <= LAST_SCRATCH or register == 30
     if word >> 26 == JUMP >> 26 or word & 0xFF9FFC1F == 0xD61F0000 or word & 0xFFFFFC1F == 0xD65F0000:  # B, BR, RET
         return register <= LAST_SCRATCH  # what follows is reached from elsewhere
-    return _writes(word, register)
+    return writes(word, register)
 
 
-def _writes(word: int, register: int) -> bool:
+def writes(word: int, register: int) -> bool:
+    """Tell whether an instruction other than a call writes ``register``, or may."""
     target = word & 31 == register
     if word >> 26 & 7 == 5:  # branches, exceptions, system: MRS alone writes a register
         return target and word & 0xFFF00000 == 0xD5300000

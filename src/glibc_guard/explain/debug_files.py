@@ -69,6 +69,8 @@ class DebugFiles:
                     continue
                 if build_id(found) != identity:
                     self.remark(f"{path} is not used: its build-id is not that which its name tells")
+                elif found.has_lines and not same_layout(elf, found):
+                    self.remark(f"{path} is not used: its build-id is that of the object, its code lies elsewhere")
                 elif found.has_lines:
                     return found
         return None
@@ -200,6 +202,18 @@ def same_code(one: ElfFile, other: ElfFile) -> bool:
         return False
     sections = [section for section in other.sections.values() if section.flags & SHF_EXECINSTR and section.size]
     return bool(sections) and all(_has_code(one.data, one.segments, section, other) for section in sections)
+
+
+def same_layout(one: ElfFile, other: ElfFile) -> bool:
+    """Tell whether code lies in sections of the same addresses and sizes; a file of debug information keeps those.
+
+    A build-id may be given to the linker, and then be that of every build.
+    """
+    sections = [
+        {(section.address, section.size) for section in elf.sections.values() if section.flags & SHF_EXECINSTR}
+        for elf in (one, other)
+    ]
+    return (one.type, one.machine) == (other.type, other.machine) and sections[0] == sections[1]
 
 
 def _has_code(data: memoryview, segments: Sequence[ProgramHeader], section: Section, other: ElfFile) -> bool:

@@ -76,6 +76,14 @@ class Functions:
         """Tell whether ``address`` lies in a function with a name and a size; stubs of a PLT have none."""
         return any((found := table.around(address, FUNCTIONS)) and found.size for table in self._named)
 
+    def bounds(self, address: int) -> tuple[int, int] | None:
+        """Return first address and end of the code around ``address``; None where its end is not told."""
+        extent = self._frames.function_at(address)
+        if extent is not None:
+            return extent
+        function = self.at(address)
+        return (function.start, function.start + function.size) if function is not None and function.size else None
+
     def extent(self, address: int) -> tuple[int, int] | None:
         """Return what the unwind information around ``address`` covers: a function, or a whole PLT."""
         return self._frames.function_at(address)

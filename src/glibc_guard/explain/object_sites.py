@@ -13,6 +13,7 @@ from glibc_guard.explain.call_sites import Places, call_sites
 from glibc_guard.explain.debug_files import DebugFiles
 from glibc_guard.explain.demangle import demangled, package_of
 from glibc_guard.explain.functions import Functions
+from glibc_guard.explain.loads import Loads
 from glibc_guard.explain.object_file import LoadedObject, ObjectFile
 from glibc_guard.explain.references import Wanted
 from glibc_guard.explain.repository_paths import RepositoryPaths, crate_of, site_of
@@ -45,26 +46,38 @@ def sites_in(file: ObjectFile, member: Member, wanted: frozenset[Wanted], settin
     loaded = LoadedObject.of(file, settings.limits)
     locator = _Locator(loaded, member, settings)
     found = call_sites(loaded, locator.functions, wanted)
-    sites = {one: _found(places, locator) for one, places in found.items() if places.code or places.data}
+    loads = Loads(loaded, locator.functions, {slot for places in found.values() for slot in places.slots})
+    sites = {one: _found(places, locator, loads) for one, places in found.items() if places.code or places.data}
     return ObjectSites(sites, locator.remarks)
 
 
-def _found(places: Places, locator: _Locator) -> Found:
-    in_code = (locator.site(address) for address in _sample(sorted(places.code), locator.functions))
+def _found(places: Places, locator: _Locator, loads: Loads) -> Found:
+    looked_at = _sample(sorted(places.code), locator)
+    # The function is the same: only where there are lines it is worth to follow.
+    used = dict.fromkeys(
+        use for address in looked_at for use in (sorted(loads.used_at(address)) if locator.has_lines else (address,))
+    )
+    in_code = (locator.site(address) for address in used)
     in_data = (locator.data_site(address) for address in sorted(places.data)[:MOST_LOOKED_AT])
     different = dict.fromkeys(chain(in_code, in_data))
-    sites = sorted(different, key=lambda site: (not site.in_repository, site.line is None))
+    lines_of = {site.function for site in different if site.line is not None}
+    telling = (site for site in different if site.line is not None or site.function not in lines_of)
+    sites = sorted(telling, key=lambda site: (not site.in_repository, site.line is None))
     return Found(tuple(sites[:MOST_SITES]), len(places.code) + len(places.data))
 
 
-def _sample(addresses: Sequence[int], functions: Functions) -> list[int]:
-    """Return some of ``addresses``: the first in every function, then the second in every function, and so on."""
+def _sample(addresses: Sequence[int], locator: _Locator) -> list[int]:
+    """Return some of ``addresses``: those in sources of the repository, then the first in every function, and so on."""
     if len(addresses) <= MOST_LOOKED_AT:
         return [*addresses]
-    by_function: dict[int, list[int]] = {}
+    locator.is_cut = True
+    own, others = dict[int, list[int]](), dict[int, list[int]]()
     for address in addresses:
-        by_function.setdefault(functions.start_of(address), []).append(address)
-    in_turn: Iterable[int | None] = chain.from_iterable(zip_longest(*by_function.values()))
+        by_function = own if locator.is_own(address) else others
+        by_function.setdefault(locator.functions.start_of(address), []).append(address)
+    in_turn: Iterable[int | None] = chain.from_iterable(
+        chain(zip_longest(*own.values()), zip_longest(*others.values()))
+    )
     return [address for address in in_turn if address is not None][:MOST_LOOKED_AT]
 
 
@@ -75,12 +88,29 @@ class _Locator:
         self.functions = Functions(loaded)
         self._companions = DebugFiles(settings.debug_dirs, member.file)
         self._lines = SourceLines(loaded.file.data, member.path, self._companions, self._demangled)
-        self._paths = RepositoryPaths(settings.repository or Path.cwd(), settings.path_prefixes)
+        self._paths = RepositoryPaths(settings.repository or Path.cwd(), settings.path_prefixes, self._lines)
         self._packages: dict[str, str | None] = {}  # of functions by their names as they are shown
+        self._path = member.path
+        self.is_cut = False  # whether a symbol has more places than were looked at
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        return (*self._companions.remarks, *self._lines.remarks)
+        cut = (
+            f"{self._path}: of symbols with more than {MOST_LOOKED_AT} places so many were looked up in the debug"
+            " information, those in files of the repository first"
+        )
+        remarks = (*self._companions.remarks, *self._lines.remarks)
+        return (*remarks, cut) if self.is_cut and self.has_lines else remarks
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether there is any information on lines."""
+        return self._lines.is_here
+
+    def is_own(self, address: int) -> bool:
+        """Tell whether the unit around ``address`` is named by a file of the repository."""
+        source = self._lines.source_at(address)
+        return source is not None and self._paths.find(source) is not None
 
     def site(self, address: int) -> Site:
         """Return the site of an instruction."""

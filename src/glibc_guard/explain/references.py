@@ -35,6 +35,8 @@ INTO_DATA: Final[Mapping[str, frozenset[int]]] = {
     "riscv64": frozenset({1, 2}),
     "loongarch64": frozenset({1, 2}),
 }
+#: Relocations of slots that nothing but the PLT reads (R_*_JUMP_SLOT).
+JUMP_SLOT: Final[Mapping[str, int]] = {"x86_64": 7, "i686": 7, "aarch64": 1026}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,6 +56,7 @@ class References:
     """What refers to one wanted symbol: addresses of slots and of data, and its canonical PLT entry."""
 
     slots: set[int] = field(default_factory=set)
+    jumps: set[int] = field(default_factory=set)  # those slots that only stubs of a PLT read
     data: set[int] = field(default_factory=set)
     canonical: set[int] = field(default_factory=set)  # st_value of an undefined function: its address in the program
 
@@ -70,6 +73,8 @@ def references(loaded: LoadedObject, wanted: frozenset[Wanted]) -> dict[Wanted, 
         for one in matches[symbol]:
             entry = found.setdefault(one, References())
             (entry.data if kind in into_data else entry.slots).add(address)
+            if kind == JUMP_SLOT.get(loaded.header.architecture):
+                entry.jumps.add(address)
             if names.value_of_undefined(symbol):
                 entry.canonical.add(names.value_of_undefined(symbol))
     return found

@@ -6,10 +6,10 @@ import filecmp
 import os
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from glibc_guard.model import Frame, Site
 
@@ -22,11 +22,12 @@ MOUNTS: Final = re.compile(
 )
 #: Of a path on another machine so many components must remain to call it a file of the repository.
 LEAST_COMPONENTS: Final = 2
-#: Names that every second project has in its ``src``; only there they are told apart by the folder above as well.
-EVERYWHERE: Final = frozenset({"lib", "main", "mod", "build", "common", "config", "error", "types", "util", "utils"})
+#: A folder elsewhere is that of the repository if so many files in it, and most of all, are here too.
+LEAST_FILES: Final = 2
 MAX_COMPONENTS: Final = 64
 CALL_OPERATOR: Final = "operator()"
 MAX_KEPT: Final = 100_000  # answers
+MOST_BYTES: Final = 64 * 1024 * 1024  # of a source file
 
 _RUST_STD: Final = re.compile(r"^/rustc/[0-9a-f]+/|/lib/rustlib/src/rust/|^/?library/(?:alloc|core|std)/src/")
 _RUST_STD_CRATE: Final = re.compile(r"/library/(?:backtrace|stdarch/crates/)?/?([\w-]+)/")
@@ -65,35 +66,73 @@ def origin(file: str) -> Origin | None:
     return Origin("dependency") if _DEPENDENCY.search(path) else None
 
 
+class Recorded(Protocol):
+    """What debug information tells of the files that an object was compiled from."""
+
+    def sources(self) -> Iterable[str]:
+        """Go over the files, as they were called in the compilation."""
+
+    def digest(self, file: str) -> bytes | None:
+        """Return the MD5 of one; None where that is not told."""
+
+
 class RepositoryPaths:
     """The files of the checked out repository."""
 
-    def __init__(self, root: Path, prefixes: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, root: Path, prefixes: Sequence[tuple[str, str]] = (), recorded: Recorded | None = None) -> None:
         """Find files below ``root``.
 
         Args:
             root: The root of the repository.
             prefixes: What a path begins with on the machine that built, and what that is here: relative to ``root``, or
                 absolute. Of several that fit the longest is taken.
+            recorded: What tells of the files by more than their paths.
         """
         self._root = Path(os.path.abspath(root))  # noqa: PTH100  # links stay, as the compiler was given them
         self._real = self._root.resolve()
         self._prefixes = sorted(((_folder(old), new) for old, new in prefixes), key=lambda pair: -len(pair[0]))
+        self._recorded = recorded
         self._known: dict[str, str | None] = {}
+        self._mappings: dict[str, bool] = {}  # folders of another machine: whether they are the root
+        self._contents: dict[str, tuple[int, bytes]] = {}  # number of lines, MD5
 
-    def find(self, file: str) -> str | None:
+    def find(self, file: str, line: int = 0) -> str | None:
         """Return the file that debug information calls ``file``, relative to the root; None where there is none.
 
         Never a file outside, nor one of a crate of a registry, of the Rust library or of the system, even if the end of
-        its path is that of a file of the repository.
+        its path is that of a file of the repository; nor one of other content, or that has no such ``line``.
         """
         if file not in self._known:
             if len(self._known) >= MAX_KEPT:
                 self._known.clear()
             self._known[file] = self._find(file)
-        return self._known[file]
+        found = self._known[file]
+        return None if found is None or (line > 0 and self._content(found)[0] < line) else found
 
     def _find(self, file: str) -> str | None:
+        found = self._by_path(file)
+        return None if found is None or self._same_content(file, found) is False else found
+
+    def _same_content(self, file: str, found: str) -> bool | None:
+        """Tell whether ``found`` is what was compiled; None where that is not told."""
+        digest = self._recorded.digest(file) if self._recorded is not None else None
+        return None if digest is None else digest == self._content(found)[1]
+
+    def _content(self, found: str) -> tuple[int, bytes]:
+        """Return how many lines a file of the repository has, and its MD5."""
+        if found not in self._contents:
+            import hashlib  # noqa: PLC0415  # lazy, only where sites are looked for
+
+            try:
+                with (self._root / found).open("rb") as opened:
+                    content = opened.read(MOST_BYTES)
+            except OSError:
+                content = b""
+            lines = content.count(b"\n") + (not content.endswith(b"\n") and bool(content))
+            self._contents[found] = lines, hashlib.md5(content, usedforsecurity=False).digest()
+        return self._contents[found]
+
+    def _by_path(self, file: str) -> str | None:
         if not file or not file.isprintable():
             return None
         path = _DRIVE.sub("", posixpath.normpath(_slashes(file)))
@@ -108,7 +147,7 @@ class RepositoryPaths:
         if not path.startswith("/"):
             return self._relative(path)
         mount = MOUNTS.match(path)
-        found = (self._existing(path[mount.end() :]) if mount else None) or self._by_end(path)
+        found = (self._existing(path[mount.end() :]) if mount else None) or self._by_end(file, path)
         return None if found is None or self._is_another(path, found) else found
 
     def _inside(self, path: str) -> str | None:
@@ -126,20 +165,36 @@ class RepositoryPaths:
             return None
         return self._existing("/".join(inner))
 
-    def _by_end(self, path: str) -> str | None:
-        """Drop leading folders until the rest exists: a build in a container has the repository under another path."""
+    def _by_end(self, file: str, path: str) -> str | None:
+        """Drop leading folders until the rest exists: a build in a container has the repository under another path.
+
+        Other projects have files of the same name as well, so that something more has to speak for it.
+        """
         parts = path.split("/")[1:][-MAX_COMPONENTS:]
         for start in range(len(parts) - LEAST_COMPONENTS + 1):
             found = self._existing("/".join(parts[start:]))
             if found is not None:
-                return found if self._is_telling(parts, start) else None
+                folder = path.removesuffix("/" + "/".join(parts[start:]))
+                return found if self._same_content(file, found) or self._is_root(folder, path, found) else None
         return None
 
-    def _is_telling(self, parts: Sequence[str], start: int) -> bool:
-        """Tell whether ``parts`` from ``start`` on are more than what another project has as well: ``src/lib.rs``."""
-        if len(parts) - start > LEAST_COMPONENTS or PurePosixPath(parts[-1]).stem not in EVERYWHERE:
+    def _is_root(self, folder: str, path: str, found: str) -> bool:
+        """Tell whether ``folder`` of another machine is the root of the repository there, or has what is here."""
+        if posixpath.basename(folder) in {self._root.name, self._real.name} or self._is_copy(path, found):
             return True
-        return start > 0 and parts[start - 1] in {self._root.name, self._real.name}
+        if folder not in self._mappings:
+            sources = self._recorded.sources() if self._recorded is not None else ()
+            below = {one for source in sources if (one := _slashes(source)).startswith(f"{folder}/")}
+            here = sum(self._existing(one[len(folder) + 1 :]) is not None for one in below)
+            self._mappings[folder] = here >= LEAST_FILES and 2 * here > len(below)
+        return self._mappings[folder]
+
+    def _is_copy(self, path: str, found: str) -> bool:
+        """Tell whether this machine has ``path`` itself, with the same content."""
+        try:
+            return Path(path).is_file() and filecmp.cmp(path, self._root / found, shallow=False)
+        except (OSError, ValueError):
+            return False
 
     def _is_another(self, path: str, found: str) -> bool:
         """Tell whether this machine has ``path`` itself, and it is not like ``found``: a project beside this one."""
@@ -170,16 +225,19 @@ def site_of(function: str | None, frames: Sequence[Frame], paths: RepositoryPath
     Where none is, it is the innermost that is no header of the system and not of the Rust library, else the innermost.
     """
     levels = tuple(frames) if len(frames) > 1 else ()
+    # Code that belongs to no line of the innermost function was moved or merged: no line is that of the use.
+    moved = bool(levels) and levels[0].line is None
     for number, frame in enumerate(frames):
-        found = paths.find(frame.file) if frame.file is not None else None
+        found = paths.find(frame.file, frame.line or 0) if frame.file is not None else None
         if found is not None:
             name, through = _function(function, frames, number), _crate_of(frames[:number])
-            return Site(name, found, frame.line, in_repository=True, frames=levels, through=through)
+            line = None if moved else frame.line
+            return Site(name, found, line, in_repository=True, frames=levels, through=through)
     if not frames:
         return Site(function)
     number = next((number for number, frame in enumerate(frames) if not _is_of_a_library(frame)), 0)
     name, through = _function(function, frames, number), _crate_of(frames[:number])
-    return Site(name, frames[number].file, frames[number].line, frames=levels, through=through)
+    return Site(name, frames[number].file, None if moved else frames[number].line, frames=levels, through=through)
 
 
 def crate_of(file: str | None) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -17,6 +18,7 @@ from glibc_guard.explain.dwarf.functions import Function, Functions
 from glibc_guard.explain.dwarf.line_table import LineTable, Place
 from glibc_guard.explain.dwarf.units import (
     DW_AT_COMP_DIR,
+    DW_AT_NAME,
     DW_AT_STMT_LIST,
     Unit,
     Units,
@@ -27,6 +29,8 @@ from glibc_guard.model import Frame
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 COMPARED_UNITS: Final = 4  # that cover the same address
+MOST_NAMED: Final = 5_000  # units whose files are told
+MOST_DIGESTS: Final = 100_000  # about, of files
 HELD_UNITS: Final = 16  # whose functions and lines are kept for the next address
 HELD_ROWS: Final = 8_000_000  # of their lines, 16 bytes each
 
@@ -95,13 +99,28 @@ class SourceLines:
 
         Where several units cover the address, since linkers keep one copy of what is alike, their lines have to agree.
         """
-        if self._holder is None or not self._executes(address):
-            return ()
-        if self._debug is None:
-            self._debug = _DebugInformation(
-                self._holder, self._executes, SplitUnits(self._companions, self._path, self._budget), self._budget
-            )
-        return self._debug.levels(address)
+        debug = self._information()
+        return () if debug is None or not self._executes(address) else debug.levels(address)
+
+    def _information(self) -> _DebugInformation | None:
+        if self._debug is None and self._holder is not None:
+            split = SplitUnits(self._companions, self._path, self._budget)
+            self._debug = _DebugInformation(self._holder, self._executes, split, self._budget)
+        return self._debug
+
+    def sources(self) -> Iterator[str]:
+        """Go over the files that units are named by, as they were called in the compilation."""
+        debug = self._information()
+        return iter(()) if debug is None else debug.sources()
+
+    def source_at(self, address: int) -> str | None:
+        """Return the file that the unit around ``address`` is named by; None where that is not told."""
+        debug = self._information()
+        return None if debug is None else debug.source_at(address)
+
+    def digest(self, file: str) -> bytes | None:
+        """Return the MD5 of a file that a frame named, as it was compiled; None where that is not told."""
+        return None if self._debug is None else self._debug.digests.get(file)
 
     def _name(self, function: Function | None) -> str | None:
         if function is None or function.linkage_name is None:
@@ -120,8 +139,17 @@ class _DebugInformation:
         self._holder, self._executes, self._split, self._budget = holder, executes, split, budget
         self.units = Units(holder, budget)
         self.index = AddressIndex(holder, self.units, executes)
+        self.digests: dict[str, bytes] = {}
         self._tables: OrderedDict[tuple[int, str], LineTable | None] = OrderedDict()
         self._functions: OrderedDict[int, Functions | None] = OrderedDict()
+
+    def sources(self) -> Iterator[str]:
+        """Go over the files that units are named by, joined with the folder of the compilation."""
+        return filter(None, map(_source, self.units.units[:MOST_NAMED]))
+
+    def source_at(self, address: int) -> str | None:
+        """Return the file that the first unit at ``address`` is named by."""
+        return next(map(_source, self.index.units_at(address)), None)
 
     def levels(self, address: int) -> tuple[Level, ...]:
         """Return what the unit tells that covers ``address``: of several the first, whose copy linkers keep."""
@@ -157,12 +185,25 @@ class _DebugInformation:
         return None if at is None else (at, decode(unit.string(unit.root, DW_AT_COMP_DIR) or b""))
 
     def _table(self, at: int, folder: str) -> LineTable:
-        return LineTable(self._holder, at, folder, self._executes, self._budget)
+        table = LineTable(self._holder, at, folder, self._executes, self._budget)
+        if len(self.digests) < MOST_DIGESTS:
+            self.digests.update(table.digests())
+        return table
 
     def _functions_of(self, unit: Unit) -> Functions:
         """Return the functions of ``unit``: a skeleton has none, its split unit has them."""
         whole, units = self._split.of(unit) or (unit, self.units)
         return Functions(whole, units, self._executes, self._budget)
+
+
+def _source(unit: Unit) -> str | None:
+    """Return the file that ``unit`` is named by, joined with the folder of the compilation."""
+    name = _tried(lambda: unit.string(unit.root, DW_AT_NAME))
+    folder = _tried(lambda: unit.string(unit.root, DW_AT_COMP_DIR))
+    if not name:
+        return None
+    file = decode(name).partition("/@/")[0]  # rustc adds the name of the part that it compiled
+    return posixpath.normpath(posixpath.join(decode(folder or b""), file))
 
 
 def _levels(table: LineTable, place: Place | None, functions: tuple[Function, ...]) -> tuple[Level, ...]:

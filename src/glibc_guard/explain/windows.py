@@ -66,13 +66,13 @@ def displacements(code: memoryview, base: int, targets: Collection[int], opcodes
     """
     ranges = clusters(targets)
     unpack = struct.Struct("<i").unpack_from
-    last = len(code) - 4
+    behind = base + 4
     for start, end in windows(len(code)):
         for top, lower in upper_halves(ranges, base + start, base + end).items():
             for pattern, back in _patterns(opcodes, byte_class(lower) + b"\\x%02x" % top, top):
                 for match in pattern.finditer(code, start, min(end + LONGEST, len(code))):
                     at = match.end() - back
-                    if at <= last and base + at + 4 + unpack(code, at)[0] in targets:
+                    if behind + at + unpack(code, at)[0] in targets:
                         yield at
 
 

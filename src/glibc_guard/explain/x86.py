@@ -128,6 +128,11 @@ def _is_plt(code: Code, start: int, end: int) -> bool:
     return (end - start) % STUB_ALIGNMENT == 0 and PLT_START.match(code.behind(start - code.base, 16)) is not None
 
 
+def is_jump_by_table(code: Code, displacement: int) -> bool:
+    """Tell whether what has the ``displacement`` is ``jmp *…(%ebx)``: how stubs of a PLT on i686 jump."""
+    return code.before(displacement, 2) == b"\xff\xa3"
+
+
 def is_jump(code: Code, displacement: int) -> bool:
     """Tell whether what has the ``displacement`` is ``jmp *…``."""
     return (

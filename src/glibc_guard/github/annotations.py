@@ -150,7 +150,7 @@ def _annotation(group: _Group, repository: Repository) -> Annotation:
     message = "\n".join(_short(plain(line), _MAXIMUM_PIECE) for line in lines)
     file, line = repository.fallback, 1 if repository.fallback else None
     for use in uses:
-        source = repository.source_file(use.site.file) if use.site.file else None
+        source = repository.source_file(use.site.file) if use.site.file and use.site.in_repository else None
         if source is not None:
             line = use.site.line or 1
             file, line = source, line if line <= LARGEST_LINE else 1

@@ -66,6 +66,9 @@ def global_offset_table(path: Path) -> int:
     """Return the address that code of i686 keeps in a register, by readelf."""
     text = subprocess.run(["readelf", "-dW", path], check=True, capture_output=True, text=True).stdout
     found = re.search(r"\(PLTGOT\)\s+0x([0-9a-f]+)", text)
+    if found is None:  # nothing has a PLT
+        text = subprocess.run(["readelf", "-sW", path], check=True, capture_output=True, text=True).stdout
+        found = re.search(r"([0-9a-f]+) .* _GLOBAL_OFFSET_TABLE_$", text, re.MULTILINE)
     assert found, text
     return int(found[1], 16)
 

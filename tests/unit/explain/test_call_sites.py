@@ -111,3 +111,56 @@ def test_the_same_without_symbols_and_section_headers(linkage: str, tmp_path: Pa
     data[0x3C:0x40] = bytes(4)  # e_shnum, e_shstrndx
     path.write_bytes(data)
     assert found(path) == before
+
+
+#: Fields of structures as far from their beginning as slots are from the table, and calls through every slot.
+FIELDS = """
+double pow(double, double), hypot(double, double), fmod(double, double);
+double exp(double), log(double), exp2(double), sin(double), cos(double), tan(double);
+struct Large { char before[4]; int field[400]; };
+int unrelated(struct Large *one, struct Large *other)
+{
+    int sum = 0;
+    %s
+    return sum;
+}
+double (*pointer(int which))(double, double) { return which ? pow : hypot; }
+double one(double x)
+{
+    return pow(x, x) + exp(x) + log(x) + exp2(x) + hypot(x, x) + fmod(x, x) + sin(x) + cos(x) + tan(x);
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["gcc", "zig"])
+@pytest.mark.parametrize("flags", [(), ("-fno-plt",)], ids=["PLT", "no PLT"])
+def test_fields_of_structures_are_no_slots_of_i686(name: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+    reads = " ".join(f"sum += one->field[{n}] * other->field[{n + 1}];" for n in range(398))
+    source, compiled, path = (tmp_path / f"fields.{ending}" for ending in ("c", "o", "so"))
+    source.write_text(FIELDS % reads)
+    zig = compiler("zig", "i686")
+    command = zig if name == "zig" else [*compiler("gcc"), "-m32"]
+    subprocess.run([*command, "-c", "-fPIC", *flags, "-O1", "-fno-builtin", source, "-o", compiled], check=True)
+    subprocess.run([*zig, "-shared", compiled, "-o", path, "-lm"], check=True)
+    with ObjectFile(path.read_bytes()) as file:
+        loaded = LoadedObject.of(file)
+        functions = Functions(loaded)
+        undefined = read_object(str(path), path.stat().st_size, file).undefined
+        asked = {one.name: Wanted(one.name, one.version) for one in undefined if one.library == "libm.so.6"}
+        places = call_sites(loaded, functions, frozenset(asked.values()))
+        assert {"pow", "exp", "hypot", "tan"} <= set(asked)
+        for symbol, one in asked.items():
+            where = [functions.at(address) for address in sorted(places[one].code)]
+            assert "one" in {found.name for found in where if found is not None}, symbol
+            assert {found.name for found in where if found is not None} <= {"one", "pointer"}, symbol
+            instructions = uses_in(path, symbol)
+            assert len(places[one].code) == len(instructions), symbol
+            assert all(any(address in use for address in places[one].code) for use in instructions), symbol
+
+
+def uses_in(path: Path, symbol: str) -> set[range]:
+    """Return what a disassembler tells of ``symbol`` in the functions that do use it."""
+    with ObjectFile(path.read_bytes()) as file:
+        functions = Functions(LoadedObject.of(file))
+        found = uses(path, symbol, "i686")
+        return {one for one in found if (at := functions.at(one.start)) and at.name in {"one", "pointer"}}

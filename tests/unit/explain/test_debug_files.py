@@ -75,6 +75,23 @@ def test_a_file_in_the_tree_with_another_build_id_is_refused(tmp_path: Path) -> 
     assert companions.remarks == (f"{place} is not used: its build-id is not that which its name tells",)
 
 
+@pytest.mark.parametrize("in_tree", [True, False])
+def test_another_program_with_the_same_build_id_is_refused(tmp_path: Path, in_tree: bool) -> None:  # noqa: FBT001
+    """A build-id may be fixed: ``--build-id=0x…`` gives every build the same."""
+    fixed = ("-g", "-Wl,--build-id=0x0123456789abcdef")
+    path, other = build(tmp_path / "a", "gcc", ("-O2", *fixed)), build(tmp_path / "b", "gcc", ("-O0", *fixed))
+    place = by_id(other, tmp_path / "debug") if in_tree else tmp_path / "debug" / "other.debug"
+    address = split_off(path, tmp_path / "elsewhere")
+    split_off(other, place)
+    companions = DebugFiles([tmp_path / "debug"])
+    assert functions(path, address, companions) == []
+    assert companions.remarks == (f"{place} is not used: its build-id is that of the object, its code lies elsewhere",)
+    assert functions(path, address, DebugFiles([tmp_path / "elsewhere"])) == []  # a file is no folder
+    (tmp_path / "right").mkdir()
+    shutil.copy(tmp_path / "elsewhere", tmp_path / "right" / "own.debug")
+    assert functions(path, address, DebugFiles([tmp_path / "debug", tmp_path / "right"])) == FOUR
+
+
 @pytest.mark.parametrize("place", ["a/out.debug", "a/.debug/out.debug", "debug/out.debug", "debug/usr/lib/out.debug"])
 @pytest.mark.parametrize("flags", [FLAGS, WITHOUT_ID], ids=["id", "no-id"])
 def test_by_the_link(tmp_path: Path, place: str, flags: tuple[str, ...]) -> None:

@@ -1,3 +1,6 @@
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,7 +26,7 @@ def root(tmp_path: Path) -> Path:
     )
     for name in files:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("")
+        (root / name).write_text("\n" * 9)
     return root.resolve()
 
 
@@ -46,8 +49,10 @@ def root(tmp_path: Path) -> Path:
         ("/home/runner/work/hello/other/stdio.h", None),
         ("/__w/hello/hello/python/src/score.cc", "python/src/score.cc"),
         ("/home/me/somewhere/stdio.h", None),
-        ("/home/me/somewhere/python/src/score.cc", "python/src/score.cc"),
-        ("C:\\a\\hello\\python\\src\\score.cc", "python/src/score.cc"),
+        ("/home/me/somewhere/python/src/score.cc", None),  # it could be that of anyone
+        ("/home/me/work space/python/src/score.cc", "python/src/score.cc"),
+        ("C:\\a\\work space\\python\\src\\score.cc", "python/src/score.cc"),
+        ("/project/third_party/python/src/score.cc", None),
         ("/usr/include/stdio.h", None),
         ("/usr/include/x86_64-linux-gnu/bits/time.h", None),
         ("/usr/lib/gcc/x86_64-linux-gnu/12/include/bits/time.h", None),
@@ -72,7 +77,8 @@ def root(tmp_path: Path) -> Path:
         ("..", None),
         ("<built-in>", None),
         ("/io/" + "x" * 5000, None),
-        ("/io/" + "x/" * 5000 + "a/b.c", "a/b.c"),
+        ("/io/" + "x/" * 5000 + "a/b.c", None),
+        ("/io/" + "x/" * 5000 + "work space/a/b.c", "a/b.c"),
         ("/app/src/main.rs", "src/main.rs"),
         ("/usr/src/hello/src/main.rs", "src/main.rs"),
         ("/home/me/other/src/main.rs", None),  # every crate has such a file
@@ -106,8 +112,59 @@ def test_a_project_beside_the_repository_is_none_of_it(root: Path, tmp_path: Pat
     beside.parent.mkdir(parents=True)
     beside.write_text("/* another */")
     assert RepositoryPaths(root).find(str(beside)) is None
-    beside.write_text("")  # a copy that was built instead
+    beside.write_text("\n" * 9)  # a copy that was built instead
     assert RepositoryPaths(root).find(str(beside)) == "a/b.c"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What the debug information of an object tells of its files."""
+
+    files: Mapping[str, bytes | None]  # path → MD5
+
+    def sources(self) -> Iterable[str]:
+        return self.files
+
+    def digest(self, file: str) -> bytes | None:
+        return self.files.get(file)
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ((), None),
+        (("a/b.c",), "python/src/score.cc"),
+        (("a/b.c", "gone.c"), "python/src/score.cc"),
+        (("gone.c",), None),
+        (("a/b.c", "gone.c", "gone/too.c"), None),  # most of it is not here
+    ],
+)
+def test_a_folder_elsewhere_is_the_root_if_most_of_it_is_here(
+    root: Path, others: Sequence[str], expected: str | None
+) -> None:
+    place = "/home/me/somewhere"
+    compiled = Compiled({f"{place}/{name}": None for name in ("python/src/score.cc", *others)} | {"/x/a/b.c": None})
+    assert RepositoryPaths(root, (), compiled).find(f"{place}/python/src/score.cc") == expected
+
+
+def test_a_file_of_other_content_is_another_one(root: Path) -> None:
+    same, other = (hashlib.md5(content, usedforsecurity=False).digest() for content in (b"\n" * 9, b"other"))
+    for digest, expected in ((same, "a/b.c"), (other, None)):
+        for folder in ("/io", str(root), "/home/me/work space"):
+            compiled = Compiled({f"{folder}/a/b.c": digest})
+            assert RepositoryPaths(root, (), compiled).find(f"{folder}/a/b.c") == expected
+    compiled = Compiled({"/home/me/gone/a/b.c": same})  # which is proof enough
+    assert RepositoryPaths(root, (), compiled).find("/home/me/gone/a/b.c") == "a/b.c"
+
+
+def test_a_line_that_the_file_has_not(root: Path) -> None:
+    paths = RepositoryPaths(root)
+    assert [paths.find("/io/a/b.c", line) for line in (1, 9, 10)] == ["a/b.c", "a/b.c", None]
+    (root / "a" / "b.c").write_text("one\ntwo")
+    assert [RepositoryPaths(root).find("a/b.c", line) for line in (2, 3)] == ["a/b.c", None]
+    frames = (Frame("foo", "/io/a/b.c", 12), Frame("main", "/io/src/lib.rs", 3))
+    assert site_of("main", frames, paths).file == "src/lib.rs"
+    assert site_of("main", frames[:1], paths) == Site("foo", "/io/a/b.c", 12)
 
 
 def test_vendored_crates_are_not_annotated(root: Path) -> None:
@@ -116,7 +173,7 @@ def test_vendored_crates_are_not_annotated(root: Path) -> None:
         (root / "vendor" / name / "src" / "digest.rs").touch()
     (root / "vendor" / "ring" / ".cargo-checksum.json").touch()
     paths = RepositoryPaths(root)
-    for before in ("/io", str(root), "/home/me/somewhere"):
+    for before in ("/io", str(root), "/home/me/work space"):
         assert paths.find(f"{before}/vendor/ring/src/digest.rs") is None
         assert paths.find(f"{before}/vendor/mine/src/digest.rs") == "vendor/mine/src/digest.rs"
 
@@ -194,6 +251,14 @@ def test_outside_of_the_repository_a_crate_is_told_before_the_standard_library(r
     assert site_of("f", frames, RepositoryPaths(root)) == Site(
         crate.function, crate.file, 3, frames=frames, through="std"
     )
+
+
+def test_no_line_of_a_caller_is_that_of_code_that_was_moved(root: Path) -> None:
+    paths = RepositoryPaths(root)
+    moved, own, foreign = Frame("f", None, None), Frame("g", "/io/src/lib.rs", 7), Frame("h", "/x/y.c", 3)
+    found = site_of("g", (moved, own), paths)
+    assert found == Site("g", "src/lib.rs", None, in_repository=True, frames=(moved, own))
+    assert site_of("h", (moved, foreign), paths) == Site("h", "/x/y.c", None, frames=(moved, foreign))
 
 
 def test_the_crate_whose_inlined_code_asks_is_named(root: Path) -> None:

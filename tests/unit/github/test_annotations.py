@@ -13,7 +13,7 @@ def shown(*findings: Finding, repository: Repository = REPOSITORY) -> list[Annot
 
 
 def test_one_finding_says_what_where_and_how_to_be_rid_of_it() -> None:
-    site = Site("ray::core::Score(double)", "/project/src/score.cc", 6)
+    site = Site("ray::core::Score(double)", "src/score.cc", 6, in_repository=True)
     assert shown(finding(sites=(site,), hint="pow@GLIBC_2.2.5 exists on x86_64")) == [
         Annotation(
             level="error",
@@ -21,7 +21,7 @@ def test_one_finding_says_what_where_and_how_to_be_rid_of_it() -> None:
             message=(
                 "pow@GLIBC_2.29 (libm.so.6) is newer than glibc 2.17\n"
                 "in ray/_raylet.so (dist/ray.whl)\n"
-                "used by ray::core::Score(double) at /project/src/score.cc:6\n"
+                "used by ray::core::Score(double) at src/score.cc:6\n"
                 "pow@GLIBC_2.2.5 exists on x86_64"
             ),
             file="src/score.cc",
@@ -34,8 +34,9 @@ def test_one_finding_says_what_where_and_how_to_be_rid_of_it() -> None:
     ("site", "file", "line"),
     [
         (Site("f", "/elsewhere/other.cc", 6), "pyproject.toml", 1),
+        (Site("f", "/gone/src/score.cc", 6), "pyproject.toml", 1),  # which was found to be another one
         (Site("f", None, None), "pyproject.toml", 1),
-        (Site("f", "/project/src/score.cc", None), "src/score.cc", 1),
+        (Site("f", "src/score.cc", None, in_repository=True), "src/score.cc", 1),
     ],
 )
 def test_a_place_in_the_repository(site: Site, file: str, line: int) -> None:
@@ -161,5 +162,5 @@ def test_notices_leave_room_for_what_the_step_says_of_itself() -> None:
 
 
 def test_a_line_that_no_file_has_is_the_first() -> None:
-    (annotation,) = shown(finding(sites=(Site("f", "src/score.cc", 2**31),)))
+    (annotation,) = shown(finding(sites=(Site("f", "src/score.cc", 2**31, in_repository=True),)))
     assert (annotation.file, annotation.line) == ("src/score.cc", 1)

@@ -6,16 +6,24 @@ import operator
 import posixpath
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from glibc_guard.elf.dwarf import DW_FORM_LINE_STRP, DW_FORM_STRING, DW_FORM_STRP, Cursor, DwarfError, Shape
+from glibc_guard.elf.dwarf import (
+    DW_FORM_DATA16,
+    DW_FORM_LINE_STRP,
+    DW_FORM_STRING,
+    DW_FORM_STRP,
+    Cursor,
+    DwarfError,
+    Shape,
+)
 from glibc_guard.elf.image import decode
 from glibc_guard.explain.debug_sections import Sections
 from glibc_guard.explain.dwarf.budget import OF_FILE, Budget
 
-DW_LNCT_PATH, DW_LNCT_DIRECTORY_INDEX = 1, 2
+DW_LNCT_PATH, DW_LNCT_DIRECTORY_INDEX, DW_LNCT_MD5 = 1, 2, 5
 DW_LNE_END_SEQUENCE, DW_LNE_SET_ADDRESS, DW_LNE_DEFINE_FILE = 1, 2, 3
 (
     DW_LNS_COPY,
@@ -56,7 +64,7 @@ class _Header:
     line_base: int
     line_range: int
     opcode_base: int
-    files: tuple[tuple[bytes, int], ...]  # name, index of the folder
+    files: tuple[tuple[bytes, int, bytes | None], ...]  # name, index of the folder, MD5 of the content
     folders: tuple[bytes, ...]
     program: int  # where it begins, in .debug_line
     end: int
@@ -110,11 +118,18 @@ class LineTable:
         name = self._file(file) if 0 < line <= LAST_LINE else None
         return Place(name, line if name is not None else None)
 
+    def digests(self) -> Iterator[tuple[str, bytes]]:
+        """Go over the files whose MD5 is told, by their paths."""
+        for index, (_, _, digest) in enumerate(self._files):
+            path = self._file(index + self._first_file) if digest is not None else None
+            if path is not None and digest is not None:
+                yield path, digest
+
     def _file(self, number: int) -> str | None:
         index = number - self._first_file
         if not 0 <= index < len(self._files):
             return None
-        name, folder = self._files[index]
+        name, folder, _ = self._files[index]
         if not name:
             return None
         path = posixpath.join(self._folder, self._folder_of(folder), decode(name))
@@ -274,7 +289,7 @@ def _read_header(sections: Sections, at: int, budget: Budget) -> _Header:
         raise DwarfError
     if version >= 5:
         reader = _Tables(cursor, sections, Shape(version, wide, address), budget)
-        folders = tuple(name for name, _ in reader.read())
+        folders = tuple(name for name, _, _ in reader.read())
         files = tuple(reader.read())
     else:
         folders, files = _old_tables(cursor, budget)
@@ -283,14 +298,14 @@ def _read_header(sections: Sections, at: int, budget: Budget) -> _Header:
     return _Header(version, shortest, line_base, line_range, opcode_base, files, folders, program, end)
 
 
-def _old_tables(cursor: Cursor, budget: Budget) -> tuple[tuple[bytes, ...], tuple[tuple[bytes, int], ...]]:
+def _old_tables(cursor: Cursor, budget: Budget) -> tuple[tuple[bytes, ...], tuple[tuple[bytes, int, None], ...]]:
     folders, files = [], []
     while folder := cursor.string():
         budget.take(OF_FILE + len(folder))
         folders.append(folder)
     while name := cursor.string():
         budget.take(OF_FILE + len(name))
-        files.append((name, cursor.leb128()))
+        files.append((name, cursor.leb128(), None))
         cursor.leb128()  # when it was changed
         cursor.leb128()  # its size
     return tuple(folders), tuple(files)
@@ -302,8 +317,8 @@ class _Tables:
     def __init__(self, cursor: Cursor, sections: Sections, shape: Shape, budget: Budget) -> None:
         self._cursor, self._sections, self._shape, self._budget = cursor, sections, shape, budget
 
-    def read(self) -> list[tuple[bytes, int]]:
-        """Return name and folder of each entry of the next table."""
+    def read(self) -> list[tuple[bytes, int, bytes | None]]:
+        """Return name, folder and MD5 of each entry of the next table."""
         cursor = self._cursor
         formats = [(cursor.leb128(), cursor.leb128()) for _ in range(cursor.integer(1))]
         count = cursor.leb128()
@@ -311,8 +326,8 @@ class _Tables:
             raise DwarfError
         return [self._entry(formats) for _ in range(count)]
 
-    def _entry(self, formats: list[tuple[int, int]]) -> tuple[bytes, int]:
-        name, folder = b"", 0
+    def _entry(self, formats: list[tuple[int, int]]) -> tuple[bytes, int, bytes | None]:
+        name, folder, digest = b"", 0, None
         for content, form in formats:
             self._budget.take(OF_FILE // 2)  # mostly there are two
             number, string = self._cursor.value(form, self._shape)
@@ -321,7 +336,9 @@ class _Tables:
                 self._budget.take(len(name))
             elif content == DW_LNCT_DIRECTORY_INDEX:
                 folder = number
-        return name, folder
+            elif content == DW_LNCT_MD5 and form == DW_FORM_DATA16:
+                digest = number.to_bytes(16, "little" if self._cursor.order == "<" else "big")
+        return name, folder, digest
 
     def _string(self, form: int, number: int, string: bytes) -> bytes:
         if form == DW_FORM_STRING:
