@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -64,12 +64,16 @@ def check(
         reports: list[ArtifactReport] = []
         origins: list[str] = []
         ignores: IgnoreList | None = None
+        comments: dict[str, dict[str, tuple[str, ...]]] = {}
         # Facts take more memory than reports: they are kept only as long as they are judged.
         for group in [own] if settings.together else [[path] for path in own]:
             found = [(path, item) for path in group for item in read(path)]
             ignores = ignores or _ignores(settings, today)
             reports += _judged([artifact for _, artifact in found], settings, ignores)
             origins += [path for path, _ in found]
+            comments.update(
+                (one.path, {item.path: item.comments for item in one.objects if item.comments}) for _, one in found
+            )
         ignores = ignores or _ignores(settings, today)
         remarks: tuple[str, ...] = ()
         if source is not None:
@@ -79,7 +83,7 @@ def check(
             from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
 
             reports = explained(reports, origins, Reading(settings, limits, pool))
-    return replace(_report(_advised(reports), (*ignores.remarks(), *remarks)), shard=shard)
+    return replace(_report(_advised(reports, comments), (*ignores.remarks(), *remarks)), shard=shard)
 
 
 def diff(
@@ -172,13 +176,15 @@ def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report
     return Report(Tool("glibc-guard", __version__), verdict, tuple(reports), notes=notes)
 
 
-def _advised(reports: Sequence[ArtifactReport]) -> list[ArtifactReport]:
+def _advised(
+    reports: Sequence[ArtifactReport], comments: Mapping[str, Mapping[str, Sequence[str]]]
+) -> list[ArtifactReport]:
     """Return ``reports`` with hints that say why a symbol is there, and how to be rid of it."""
     if not any(report.findings for report in reports):
         return [*reports]
     from glibc_guard.explain.advice import advised  # noqa: PLC0415  # lazy: reads the knowledge table
 
-    return [advised(report) for report in reports]
+    return [advised(report, comments.get(report.path, {})) for report in reports]
 
 
 def exit_status(report: Report, fail_on: FailOn) -> int:

@@ -21,6 +21,9 @@ NOT_LOADED: Final[frozenset[ObjectKind]] = frozenset({"relocatable", "core", "de
 
 #: Kinds of artifact that ``fix`` can write a repaired copy of.
 FIXABLE_KINDS: Final[frozenset[ArtifactKind]] = frozenset({"elf", "wheel", "zip", "folder"})
+#: Architectures on which ``fix`` looks whether code compares the address of a weak symbol with 0; on others it only
+#: repairs where that address is stored in data.
+FIXABLE_ARCHITECTURES: Final = frozenset({"x86_64", "aarch64"})
 
 
 # --- facts about one ELF object, as the loader reads them -----------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
@@ -226,14 +227,16 @@ def _symbol_column(raw: bytes, layout: Layout, *, addend: bool) -> Sequence[int]
     return [info >> 8 for info in integers[1::words]]
 
 
-def relocation_types(raw: bytes, layout: Layout, wanted: frozenset[int], *, addend: bool) -> Iterator[tuple[int, int]]:
-    """Yield symbol and type of each relocation of the table ``raw`` that refers to a symbol in ``wanted``."""
-    integers, words = _relocation_words(raw, layout, addend=addend)
+def relocations_to(
+    raw: bytes, layout: Layout, wanted: frozenset[int], *, addend: bool
+) -> Iterator[tuple[int, int, int]]:
+    """Yield symbol, type and address of each relocation of the table ``raw`` that refers to a symbol in ``wanted``."""
+    entry = struct.Struct(layout.order + ("QQ" if layout.bits == 64 else "II"))
+    size = (3 if addend else 2) * layout.word
     for number, symbol in enumerate(_symbol_column(raw, layout, addend=addend)):
         if symbol in wanted:
-            place = number * words
-            low = place + (2 if layout.order == "<" else 3)
-            yield symbol, integers[low] if layout.bits == 64 else integers[place + 1] & 0xFF
+            address, info = entry.unpack_from(raw, number * size)
+            yield symbol, info & (0xFFFFFFFF if layout.bits == 64 else 0xFF), address
 
 
 def _relocation_words(raw: bytes, layout: Layout, *, addend: bool) -> tuple[array[int], int]:

@@ -340,3 +340,28 @@ def test_advice_on_ten_thousand_symbols_takes_no_time() -> None:
         name = f"_ZNSt8somewhere{number}E"
         hint(finding(name, "GLIBCXX_3.4.30", library="libstdc++.so.6"))
     assert time.perf_counter() - started < 5
+
+
+def test_no_assembler_where_the_language_is_not_known() -> None:
+    """A stripped program tells nothing by its names; rustc leaves its note, as all compilers do."""
+    asked = finding("pow", "GLIBC_2.29", library="libm.so.6", sites=(Site("fn@0x1234"), Site("data@0x55")))
+
+    def told(*comments: str) -> str:
+        return advised_finding(asked, target("x86_64", "2.17"), comments).hint or ""
+
+    assert ".symver" in told("GCC: (GNU) 14.2.0")
+    assert ".symver" not in told()
+    for comments in (("rustc version 1.83.0",), ("GCC: (GNU) 14.2.0", "rustc version 1.83.0")):
+        assert ".symver" not in told(*comments)
+        assert "cargo zigbuild" in told(*comments)
+
+
+def test_a_stripped_library_in_c_is_known_by_its_compiler(tmp_path: Path) -> None:
+    assert ".symver" in hints(tmp_path, compile_with_zig(POW, *SHARED, "-lm", "-s", glibc="2.29"))["pow"]
+
+
+def test_large_files_stay_where_an_architecture_needs_them(tmp_path: Path) -> None:
+    source = "extern int fcntl64(int, int, ...); int lock(void) { return fcntl64(0, 1); }"
+    for arch, expected in (("x86_64", True), ("aarch64", True), ("i686", False), ("armv7l", False)):
+        hint = hints(tmp_path, compile_with_zig(source, *SHARED, arch=arch, glibc="2.28"))["fcntl64"]
+        assert ("leave -D_FILE_OFFSET_BITS=64 out" in hint) == expected, hint
