@@ -34,11 +34,19 @@ LONGEST_SITE: Final = 240  # characters
 SEVERITY_STYLES: Final[dict[Severity, str]] = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def render(report: Report, *, color: bool, width: int | None) -> str:
-    """Return the report of ``check``; ``width`` in columns, None where lines must not be wrapped."""
+def render(report: Report, *, color: bool, width: int | None, failing_only: bool = False) -> str:
+    """Return the report of ``check``, what passes first: the end is what a terminal shows.
+
+    Args:
+        report: What was found.
+        color: Whether to mark words for a terminal.
+        width: In columns; None where lines must not be wrapped.
+        failing_only: Leave out what passes, except from the sentence over all.
+    """
     printer = Printer(color=color, width=width)
-    for artifact in report.artifacts:
-        _artifact(printer, artifact)
+    for artifact in sorted(report.artifacts, key=lambda one: one.verdict != "pass"):
+        if artifact.verdict != "pass" or not failing_only:
+            _artifact(printer, artifact)
     for note in report.notes:
         printer.line("note: ", "cyan", plain(note))
     printer.line(summary_line(report.artifacts), VERDICTS[report.verdict][1])
