@@ -50,6 +50,10 @@ NOBODY: Final = (
     "the need was left behind when nothing used it any more: link it again where glibc is no newer than {release}"
 )
 
+#: Only the library's own source files have unnamed namespaces in std; as `demangled` spells them, and as it leaves them.
+OF_LIBSTDCXX: Final = ("std::(anonymous namespace)::", "_ZNSt12_GLOBAL__N_1", "_ZNKSt12_GLOBAL__N_1")
+LIBSTDCXX: Final = "libstdc++.a of the machine that linked asks for it (-static-libstdc++)"
+
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
@@ -192,6 +196,8 @@ def _of_glibc(finding: Finding, target: Target, release: str, asker: _Asker) -> 
     filling = words(symbol, version, target.arch, release)
     crate, rust = asker.crate, asker.crate is not None or asker.language == "rust"
     way = build(target.arch, release, rust=rust)
+    if _is_of_libstdcxx(finding):
+        return f"{LIBSTDCXX}: {way}; link it statically there alone, or leave the flag out"
     reason = crate.advice if crate else _reason(family, symbol, version, target.arch, release)
     older = family and _older(family, symbol, version, target.arch, release)
     if rust and numbers(release) < numbers(OLDEST_OF_RUST):
@@ -324,6 +330,11 @@ def _language(finding: Finding, comments: Sequence[str]) -> Language | None:
 
 def _has_name(site: Site) -> bool:
     return site.function is not None and not NAMELESS.match(site.function)
+
+
+def _is_of_libstdcxx(finding: Finding) -> bool:
+    """Tell whether code of a libstdc++ that was linked in asks."""
+    return any((site.function or "").startswith(OF_LIBSTDCXX) for site in finding.sites)
 
 
 def _is_rust(finding: Finding) -> bool:

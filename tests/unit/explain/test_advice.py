@@ -175,6 +175,25 @@ def test_a_version_of_libstdcxx_is_told_by_its_gcc(tmp_path: Path) -> None:
     assert all("build in manylinux2014 (docs/building.md)" in hint for hint in found.values())
 
 
+def test_what_libstdcxx_brought_along_is_not_configured(tmp_path: Path) -> None:
+    """Linked statically, libstdc++ of a new system asks for arc4random itself: no check of the project's finds it."""
+    source = """
+    extern "C" unsigned arc4random(void);
+    namespace std { namespace {
+    __attribute__((noinline)) unsigned __libc_arc4random(void *) { return arc4random() + 1; }
+    } }
+    extern "C" unsigned go(void) { return std::__libc_arc4random(0); }
+    """
+    flags = (*SHARED, "-w", "-nostdlib++")
+    carried = hints(tmp_path, compile_with_zig(source, *flags, glibc="2.36", language="c++"))["arc4random"]
+    assert "configure" not in carried
+    assert carried.startswith(
+        "libstdc++.a of the machine that linked asks for it (-static-libstdc++): build in manylinux2014"
+    )
+    own = source.replace("std", "mine")
+    assert "configure" in hints(tmp_path, compile_with_zig(own, *flags, glibc="2.36", language="c++"))["arc4random"]
+
+
 def test_sized_delete_can_be_switched_off(tmp_path: Path) -> None:
     source = "struct S { int a[9]; }; void f(S *s) { delete s; }"
     found = hints(tmp_path, compile_with_gxx(source, *SHARED), "manylinux2014")
