@@ -50,7 +50,7 @@ NOBODY: Final = (
     "the need was left behind when nothing used it any more: link it again where glibc is no newer than {release}"
 )
 
-#: Only the library's own source files have unnamed namespaces in std; as `demangled` spells them, and as it leaves them.
+#: Only the library's own source files have unnamed namespaces in std; as `demangled` spells them, or mangled.
 OF_LIBSTDCXX: Final = ("std::(anonymous namespace)::", "_ZNSt12_GLOBAL__N_1", "_ZNKSt12_GLOBAL__N_1")
 LIBSTDCXX: Final = "libstdc++.a of the machine that linked asks for it (-static-libstdc++)"
 

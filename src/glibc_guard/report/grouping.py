@@ -94,12 +94,17 @@ def _is_of_a_word(character: str) -> bool:
 
 
 def _hint(findings: Sequence[Finding], *, named: bool) -> str:
-    """Return the hint that ``findings`` share, after their symbols if ``named`` and it does not tell the first."""
+    """Return the hint that all share: where it tells the first symbol, the others too; else after them if ``named``."""
     hint, symbols = findings[0].hint or "", [finding.symbol for finding in findings if finding.symbol]
-    if not named or not symbols or _of_any_symbol(hint, symbols[0]) != hint:
-        return hint
+    if symbols and _of_any_symbol(hint, symbols[0]) != hint:
+        others = [symbol for symbol in dict.fromkeys(symbols) if symbol != symbols[0]]
+        return f"{hint}; and so for {_some(others)}" if others else hint
+    return f"{_some(symbols)}: {hint}" if named and symbols else hint
+
+
+def _some(symbols: Sequence[str]) -> str:
     more = len(symbols) - SYMBOLS_OF_A_HINT
-    return f"{', '.join(symbols[:SYMBOLS_OF_A_HINT])}{f' and {more} more' if more > 0 else ''}: {hint}"
+    return f"{', '.join(symbols[:SYMBOLS_OF_A_HINT])}{f' and {more} more' if more > 0 else ''}"
 
 
 def lost(entries: Sequence[RunsOn]) -> list[str]:

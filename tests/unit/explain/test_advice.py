@@ -339,7 +339,23 @@ def test_hints_that_differ_in_the_symbol_are_shown_once(tmp_path: Path) -> None:
     (group,) = by_object(report.findings)[report.path]
     assert len(group.findings) == 3
     assert len({one.hint for one in group.findings}) == 3
-    assert len(group.hints) == 1
+    (text,) = group.hints
+    first, *others = [one.symbol or "" for one in group.findings]
+    assert f".symver {first},{first}@" in text
+    assert text.endswith(f"; and so for {', '.join(others)}")
+
+
+def test_a_shared_hint_that_names_no_symbol_names_no_others() -> None:
+    told = finding("dlopen", "GLIBC_2.34", hint="build elsewhere")
+    ((group,),) = by_object((told, replace(told, symbol="dlsym"))).values()
+    assert group.hints == ("build elsewhere",)
+
+
+def test_of_many_symbols_that_a_hint_is_for_some_are_named() -> None:
+    names = [f"pow{number}" for number in range(9)]
+    told = tuple(finding(name, "GLIBC_2.29", hint=f"ask for {name}@GLIBC_2.2.5") for name in names)
+    ((group,),) = by_object(told).values()
+    assert group.hints == ("ask for pow0@GLIBC_2.2.5; and so for pow1, pow2, pow3, pow4, pow5 and 3 more",)
 
 
 def test_forty_symbols_of_one_move_have_one_hint(tmp_path: Path) -> None:
