@@ -16,6 +16,7 @@ from glibc_guard.model import FIXABLE_ARCHITECTURES, FIXABLE_KINDS, ArtifactRepo
 from glibc_guard.rules.symbol_versions import WEAK_HINT
 from glibc_guard.targets import glibc_symbols
 from glibc_guard.targets.symbol_version import parse
+from glibc_guard.urls import DOCUMENTATION
 
 #: Targets in the words of zig and of rustup; the architectures are those of ``glibc_symbols.ARCHITECTURES``.
 ZIG_TARGETS: Final = {
@@ -168,7 +169,7 @@ def build(architecture: str, release: str, *, rust: bool = False) -> str:
         )
         return f"build with {way}.{release}"
     if architecture in OUR_BUILDS:
-        return f"build in {built.name} (docs/building.md)"
+        return f"build in {built.name} ({DOCUMENTATION}/building.md)"
     return f"build in quay.io/pypa/{built.name}_{architecture}"
 
 

@@ -14,6 +14,7 @@ from glibc_guard.explain.advice import advised_finding
 from glibc_guard.explain.knowledge import Family, knowledge
 from glibc_guard.model import Finding, Frame, Site, Target
 from glibc_guard.report.grouping import by_object
+from glibc_guard.urls import DOCUMENTATION
 from unit.rules.judging import judged, of_rule, written
 
 SHARED = ("-shared", "-fPIC")
@@ -172,7 +173,7 @@ def test_a_version_of_libstdcxx_is_told_by_its_gcc(tmp_path: Path) -> None:
     found = hints(tmp_path, compile_with_gxx(source, *SHARED, "-O0"), "manylinux2014")
     assert found
     assert all(re.search(r"GCC \d", hint) for hint in found.values())
-    assert all("build in manylinux2014 (docs/building.md)" in hint for hint in found.values())
+    assert all(f"build in manylinux2014 ({DOCUMENTATION}/building.md)" in hint for hint in found.values())
 
 
 def test_what_libstdcxx_brought_along_is_not_configured(tmp_path: Path) -> None:
@@ -222,8 +223,8 @@ def hint(one: Finding, arch: str = "x86_64", release: str = "2.17") -> str:
 @pytest.mark.parametrize(
     ("arch", "release", "way"),
     [
-        ("x86_64", "2.17", "build in manylinux2014 (docs/building.md)"),
-        ("aarch64", "2.31", "build in manylinux_2_28 (docs/building.md)"),
+        ("x86_64", "2.17", f"build in manylinux2014 ({DOCUMENTATION}/building.md)"),
+        ("aarch64", "2.31", f"build in manylinux_2_28 ({DOCUMENTATION}/building.md)"),
         ("s390x", "2.17", "build in quay.io/pypa/manylinux2014_s390x"),
         ("armv7l", "2.17", "build with zig cc -target arm-linux-gnueabihf.2.17"),
         ("riscv64", "2.30", "build with zig cc -target riscv64-linux-gnu.2.30"),
@@ -298,7 +299,7 @@ def test_a_weak_need_can_be_taken_out_where_all_of_it_is_weak(tmp_path: Path) ->
     flags = (*SHARED, "-w", "-fno-builtin", "-Wl,--no-as-needed")
     (text,) = hints(tmp_path, compile_with_gcc(weak, *flags)).values()
     assert "the loader refuses" in text
-    assert "build in manylinux2014 (docs/building.md), or take the need out of a copy: " in text
+    assert f"build in manylinux2014 ({DOCUMENTATION}/building.md), or take the need out of a copy: " in text
     assert text.endswith(": glibc-guard fix PATH -o fixed/ --target 2.17")
     strong = f"{weak} int memfd_create(void); int g(void) {{ return memfd_create(); }}"
     found = hints(tmp_path, compile_with_gcc(strong, *flags))
