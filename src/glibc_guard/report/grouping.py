@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from glibc_guard.explain.demangle import MANGLED, demangled
 from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity, Target
 from glibc_guard.targets import distros
 
 SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
 HINTS_SHOWN: Final = 10  # of a group
 SYMBOLS_OF_A_HINT: Final = 5
+MANGLED_SHOWN: Final = 5  # symbols of a group of which some are of C++ or Rust
+LONGEST_SPELLED: Final = 100  # characters of such a name; its arguments tell a reader little
 SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")  # of the namespaces
 
 
@@ -105,6 +108,20 @@ def _hint(findings: Sequence[Finding], *, named: bool) -> str:
 def _some(symbols: Sequence[str]) -> str:
     more = len(symbols) - SYMBOLS_OF_A_HINT
     return f"{', '.join(symbols[:SYMBOLS_OF_A_HINT])}{f' and {more} more' if more > 0 else ''}"
+
+
+def first_of(findings: Sequence[Finding], most: int) -> Sequence[Finding]:
+    """Return those whose symbols are named: ``most`` of C's, and few where some are long names of C++ or Rust."""
+    mangled = any(MANGLED.match(finding.symbol or "") for finding in findings)
+    return findings[: min(most, MANGLED_SHOWN) if mangled else most]
+
+
+def spelled(symbol: str) -> str:
+    """Return ``symbol`` as a programmer wrote it, without the end of what is long; a name of C as it is."""
+    if not MANGLED.match(symbol):
+        return symbol
+    name = demangled(symbol)
+    return name if len(name) <= LONGEST_SPELLED else f"{name[: LONGEST_SPELLED - 1]}…"
 
 
 def lost(entries: Sequence[RunsOn]) -> list[str]:
