@@ -207,7 +207,7 @@ def _of_glibc(finding: Finding, target: Target, release: str, asker: _Asker) -> 
         zigbuild = f", or by cargo zigbuild --target {filling['rust']}" if image(release, target.arch) else ""
         return f"{filled(reason, filling)}: {way}{zigbuild}"
     instead = family and family.instead_of_it(target.arch)
-    if instead:
+    if instead and not (instead.endswith("{zig}") and filling["zig"] in way):  # the same way, told once
         return f"{filled(reason, filling)}: {way}, or {filled(instead, filling)}"
     symver = f', or write __asm__(".symver {symbol},{older}")' if older and asker.language else ""
     return f"{filled(reason, filling)}: {way}{symver}"

@@ -235,6 +235,12 @@ def test_the_place_to_build_fits_architecture_and_target(arch: str, release: str
     assert way in hint(finding("strlcpy", "GLIBC_2.38"), arch, release)
 
 
+def test_one_way_is_told_once() -> None:
+    for arch, release in (("x86_64", "2.12"), ("riscv64", "2.30")):
+        assert hint(finding("stat", "GLIBC_2.33"), arch, release).count("zig cc") == 1
+    assert hint(finding("stat", "GLIBC_2.33")).endswith("or link with zig cc -target x86_64-linux-gnu.2.17")
+
+
 def test_nothing_written_the_tables_still_tell() -> None:
     assert hint(finding("eventfd", "GLIBC_2.7"), release="2.5").startswith("glibc has it since 2.7: build")
     there = hint(finding("regexec", "GLIBC_2.3.4"), release="2.17")
