@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 SIZE, TYPE = slice(124, 136), slice(156, 157)
-#: Octal digits (POSIX), or base 256 (GNU, star), which the first bit tells; nothing of what Python's int() takes beside.
+#: Octal digits (POSIX), or base 256 (GNU, star), which the first bit tells; not what Python's int() takes beside.
 NUMBER: Final = re.compile(rb" *[0-7]+[ \0]*|[\x80\xff][\x00-\xff]{11}")
 #: POSIX, of GNU tar long names, sparse files, volume labels and lists of folders, the extended header of Solaris.
 #: Any other is a file to tar, dpkg and Python's extractall().
