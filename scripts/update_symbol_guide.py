@@ -15,6 +15,9 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "symbols.md"
 #: What the texts leave open, as a reader of a page has to fill it in.
 WORDS: Final = {
     "symbol": "NAME",
+    "plain": "PLAIN-NAME",
+    "former": "FORMER-NAME",
+    "formerly": "FORMER-NAME@ITS-VERSION",
     "older": "NAME@OLDER",
     "release": "RELEASE",
     "arch": "ARCHITECTURE",
@@ -71,6 +74,10 @@ def _lines(family: Family) -> Iterator[str]:
     yield ""
     named = knowledge().remedies
     yield from (f"1. {f'*{text}*' if text in named else _text(text)}" for text in family.remedies)
+    for one in family.bound:
+        where = ", ".join([*map(_escaped, one.on)])
+        which = f" for {', '.join(map(markdown_code, one.symbols))}" if one.symbols else ""
+        yield f"1. On {where}{which}: {_text(one.remedy)}"
     yield from ("", f"Sources: {'; '.join(map(_escaped, family.sources))}.")
 
 

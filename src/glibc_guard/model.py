@@ -21,6 +21,9 @@ NOT_LOADED: Final[frozenset[ObjectKind]] = frozenset({"relocatable", "core", "de
 
 #: Kinds of artifact that ``fix`` can write a repaired copy of.
 FIXABLE_KINDS: Final[frozenset[ArtifactKind]] = frozenset({"elf", "wheel", "zip", "folder"})
+#: Architectures on which ``fix`` looks whether code compares the address of a weak symbol with 0; on others it only
+#: repairs where that address is stored in data.
+FIXABLE_ARCHITECTURES: Final = frozenset({"x86_64", "aarch64"})
 
 
 # --- facts about one ELF object, as the loader reads them -----------------------------------------
@@ -367,6 +370,8 @@ class Shard:
     index: int  # 1 … count
     count: int
     paths_sha256: str | None = None  # of all paths, sorted, each with a line feed: shards of one check have the same
+    artifacts: int | None = None  # how many of them this part makes: a path may hold wheels, and make several
+    artifacts_sha256: str | None = None  # of each one's path, a NUL, its SHA-256 or nothing, and a line feed
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,8 @@ def test_a_bare_object_keeps_its_mode(arch: str, tmp_path: Path) -> None:
 
 
 def weak_for(arch: str) -> bytes:
-    return object_of(WEAK, arch=arch)
+    """Return an object that keeps the address in data where fix does not look at code."""
+    return object_of(WEAK if arch == "aarch64" else f"{WEAK}void *table[] = {{__cxa_thread_atexit_impl}};", arch=arch)
 
 
 def test_a_folder_and_a_zip_archive(tmp_path: Path) -> None:
@@ -199,7 +200,6 @@ def advised_commands(path: Path, *options: str) -> set[str]:
     ("tag", "target", "arch"),
     [
         ("manylinux2014_x86_64", None, "x86_64"),
-        ("manylinux2014_s390x", None, "s390x"),
         ("manylinux_2_28_aarch64", "2.17", "aarch64"),
         ("linux_x86_64", "manylinux2014", "x86_64"),
         ("linux_x86_64", "rhel7", "x86_64"),
@@ -232,6 +232,8 @@ def test_nothing_is_advised_that_fix_refuses(tmp_path: Path) -> None:
         archive.add(tmp_path / "m.so", "m.so")
     assert advised_commands(tmp_path / "a.tar", "--target", "2.17") == set()
     assert advised_commands(tmp_path / "m.so", "--target", "2.17") != set()
+    (tmp_path / "z.so").write_bytes(object_of(WEAK, arch="s390x"))
+    assert advised_commands(tmp_path / "z.so", "--target", "2.17") == set()
     (tmp_path / "s.so").write_bytes(object_of(STRONG))
     assert advised_commands(tmp_path / "s.so", "--target", "2.17") == set()
 

@@ -12,7 +12,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
 from glibc_guard.artifacts.bombs import refuse_bomb
 from glibc_guard.artifacts.member import (
@@ -24,15 +24,13 @@ from glibc_guard.artifacts.member import (
     printable,
     unreadable,
 )
+from glibc_guard.artifacts.tar_header import Header
 from glibc_guard.limits import Limits, beyond
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 STEP: Final = 1024 * 1024
 STREAM_ERRORS: Final = (tarfile.TarError, zlib.error, lzma.LZMAError, zstd.ZstdError, EOFError, OSError, ValueError)
@@ -61,14 +59,13 @@ def tar_members(stream: BinaryIO, limits: Limits, size: int) -> Iterator[Member]
     """
     bounded = _Bounded(stream, limits)
     try:
-        with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r|", bufsize=STEP, tarinfo=_StrictHeader) as archive:
+        with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r|", bufsize=STEP, tarinfo=Header) as archive:
             total = 0
             links: set[str] = set()
             for info in archive:
-                if info.size < 0:  # tarfile takes it for an empty file, and goes back
-                    raise tarfile.ReadError("a member of less than no bytes")
+                cast("Header", info).check()
                 archive.members = []  # type: ignore[attr-defined]  # tarfile would keep a record of every member
-                total += info.size
+                total += info.size + tarfile.BLOCKSIZE
                 refuse_bomb(total, size, limits)
                 bounded.expect(info.size)
                 yield from _told(archive, info, limits, links)
@@ -118,19 +115,6 @@ class _Bounded:
                 beyond("headers or padding of a tar archive without an end", "header_bytes", self._limit)
             )
         return piece
-
-
-class _StrictHeader(tarfile.TarInfo):
-    """To tarfile a damaged or missing header behind the first member is the end of the archive; here it is an error."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
-        try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.HeaderError as error:
-            if type(error).__name__ == "EOFHeaderError":
-                raise
-            raise tarfile.ReadError(f"{error}: no header where one must be") from error
 
 
 def _check_the_rest(archive: tarfile.TarFile) -> None:

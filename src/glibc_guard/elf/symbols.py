@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,10 @@ BINDINGS: Final[dict[int, Binding]] = {0: "local", 1: "global", 2: "weak", 10: "
 CHAIN_STEP: Final = 256
 RELOCATIONS_AT_ONCE: Final = 24 * 12 * 8192  # bytes; whole entries of each kind: 8, 12, 16 or 24 bytes
 NAMES_AT_ONCE: Final = 16_384  # so that a table of names without an end is noticed in time
+SHN_ABS, STT_TLS = 0xFFF1, 6
+# st_info by whose binding and type the loader finds no definition. It does by: global, weak, unique; no type, object,
+# function, common, thread-local, IFUNC (do_lookup_x and check_match of elf/dl-lookup.c).
+NEVER_FOUND: Final = re.compile(rb"[^\x10-\x12\x15\x16\x1a\x20-\x22\x25\x26\x2a\xa0-\xa2\xa5\xa6\xaa]")
 UNIQUE: Final = re.compile(rb"[\xa0-\xaf]")  # st_info of STB_GNU_UNIQUE (10), whatever its type
 
 
@@ -106,10 +111,15 @@ def read_symbols(
     undefined: list[UndefinedSymbol] = []
     sections, infos, names = _section_indexes(raw, layout), _infos(raw, layout), _names(raw, layout)
     needed = {need.index for need in needs} - {definition.index for definition in definitions}
+    passed_over = _passed_over(raw, layout, sections, _found_range(image, dynamic, layout, count))
+    for index in passed_over:
+        sections[index] = 0
     # A program's copy of a library's variable (R_*_COPY) is defined in the program, and still looked up by its version.
     copied = {index for index in relocated if sections[index] and versions and versions[index] & INDEX_MASK in needed}
-    wanted = [index for index, section in enumerate(sections) if index and (not section or index in copied)]
-    bound = [(index, binding) for index in wanted if (binding := BINDINGS.get(infos[index] >> 4, "local")) != "local"]
+    unasked = passed_over - relocated
+    wanted = [i for i, section in enumerate(sections) if i and i not in unasked and (not section or i in copied)]
+    # A binding that nobody knows is no local one to the loader: it looks the symbol up, and must find it.
+    bound = [(index, binding) for index in wanted if (binding := BINDINGS.get(infos[index] >> 4, "global")) != "local"]
     for (index, binding), name in zip(bound, strings.at([names[index] for index, _ in bound]), strict=True):
         version, library = by_index.get(versions[index] & INDEX_MASK, (None, None)) if versions else (None, None)
         undefined.append(UndefinedSymbol(name, binding, version, library, index in relocated))
@@ -122,6 +132,38 @@ def read_symbols(
         plain = (index for index, version in enumerate(versions or ()) if version & INDEX_MASK <= VER_NDX_GLOBAL)
         unversioned = frozenset(strings.at([names[i] for i in plain if sections[i]])) if versions else defined
     return Symbols(tuple(undefined), defined, unique, unversioned)
+
+
+def _passed_over(raw: bytes, layout: Layout, sections: Sequence[int], found: range) -> set[int]:
+    """Return the indexes of definitions that the loader does not take for one, so that it looks on in other objects.
+
+    These are one without a value, unless it is absolute or thread-local, one of another type than those of code and
+    data, and one out of the range ``found`` of the hash table (check_match of elf/dl-lookup.c in glibc).
+    """
+    infos = _infos(raw, layout)
+    absolute = SHN_ABS if _is_native(layout.order) else int.from_bytes(SHN_ABS.to_bytes(2, "little"), "big")
+    never = {match.start() for match in NEVER_FOUND.finditer(infos)}
+    empty = {
+        index
+        for index, value in enumerate(_values(raw, layout))
+        if not value and sections[index] != absolute and infos[index] & 0xF != STT_TLS
+    }
+    beside = {*range(1, found.start), *range(found.stop, len(sections))}
+    return {index for index in never | empty | beside if sections[index]}
+
+
+def _found_range(image: Image, dynamic: Dynamic, layout: Layout, count: int) -> range:
+    """Return the indexes that the hash table leads to; an undefined symbol lies before them."""
+    table = dynamic.get(DT_GNU_HASH)
+    if table is None:
+        return range(count)
+    first = as_integers("I", image.read(table, 16), layout.order)[1]
+    return range(min(first, count), max(min(first, count), min(hashed_count(image, dynamic, layout), count)))
+
+
+def _values(raw: bytes, layout: Layout) -> list[int]:
+    # st_value is 0 in either byte order.
+    return memoryview(raw).cast("Q")[1::3].tolist() if layout.bits == 64 else memoryview(raw).cast("I")[1::4].tolist()
 
 
 def _unique_indexes(raw: bytes, layout: Layout) -> Iterator[int]:
@@ -226,14 +268,16 @@ def _symbol_column(raw: bytes, layout: Layout, *, addend: bool) -> Sequence[int]
     return [info >> 8 for info in integers[1::words]]
 
 
-def relocation_types(raw: bytes, layout: Layout, wanted: frozenset[int], *, addend: bool) -> Iterator[tuple[int, int]]:
-    """Yield symbol and type of each relocation of the table ``raw`` that refers to a symbol in ``wanted``."""
-    integers, words = _relocation_words(raw, layout, addend=addend)
+def relocations_to(
+    raw: bytes, layout: Layout, wanted: frozenset[int], *, addend: bool
+) -> Iterator[tuple[int, int, int]]:
+    """Yield symbol, type and address of each relocation of the table ``raw`` that refers to a symbol in ``wanted``."""
+    entry = struct.Struct(layout.order + ("QQ" if layout.bits == 64 else "II"))
+    size = (3 if addend else 2) * layout.word
     for number, symbol in enumerate(_symbol_column(raw, layout, addend=addend)):
         if symbol in wanted:
-            place = number * words
-            low = place + (2 if layout.order == "<" else 3)
-            yield symbol, integers[low] if layout.bits == 64 else integers[place + 1] & 0xFF
+            address, info = entry.unpack_from(raw, number * size)
+            yield symbol, info & (0xFFFFFFFF if layout.bits == 64 else 0xFF), address
 
 
 def _relocation_words(raw: bytes, layout: Layout, *, addend: bool) -> tuple[array[int], int]:

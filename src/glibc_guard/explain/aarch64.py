@@ -54,9 +54,14 @@ def branches(view: memoryview, base: int, targets: Collection[int]) -> Iterator[
         tops = {opcode | (distance >> 8 & 3) for distance in distances for opcode in (CALL >> 24, JUMP >> 24)}
         for offset in _words(view, middles, byte_class(sorted(tops)), 2, (start, end)) if tops else ():
             (word,) = WORD.unpack_from(view, offset)
-            distance = ((word & 0x03FFFFFF) ^ 0x02000000) - 0x02000000
-            if base + offset + 4 * distance in targets:
-                yield base + offset, base + offset + 4 * distance
+            target = base + offset + 4 * branch_distance(word)
+            if target in targets:
+                yield base + offset, target
+
+
+def branch_distance(word: int) -> int:
+    """Return how many words away a BL or B leads; 26 bits with a sign."""
+    return ((word & 0x03FFFFFF) ^ 0x02000000) - 0x02000000
 
 
 def _addresses_of_pages(view: memoryview, base: int, pages: Sequence[int]) -> Iterator[int]:
@@ -96,7 +101,7 @@ def _followed(
         more = displacement(word) if word >> 5 & 31 == register else None
         if more is not None and page + more in slots:
             yield at, page + more
-        if _ends(word, register):
+        if ends(word, register):
             return
 
 
@@ -111,7 +116,7 @@ def displacement(word: int) -> int | None:
     return immediate << (4 if wide_vector else word >> 30)
 
 
-def _ends(word: int, register: int) -> bool:
+def ends(word: int, register: int) -> bool:
     """Tell whether what ``register`` holds is lost behind an instruction, or may be."""
     if word >> 26 == CALL >> 26 or word & 0xFFFFFC1F == 0xD63F0000:  # BL, BLR
         return register <= LAST_SCRATCH or register == 30

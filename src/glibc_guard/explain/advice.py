@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from glibc_guard.explain import history
 from glibc_guard.explain.demangle import is_rust
 from glibc_guard.explain.knowledge import Crate, Family, families_of, filled, gcc_of, image, knowledge, numbers
 from glibc_guard.explain.repository_paths import crate_of
-from glibc_guard.model import FIXABLE_KINDS, ArtifactReport, Finding, Site, Target
+from glibc_guard.model import FIXABLE_ARCHITECTURES, FIXABLE_KINDS, ArtifactReport, Finding, Site, Target
 from glibc_guard.rules.symbol_versions import WEAK_HINT
 from glibc_guard.targets import glibc_symbols
 from glibc_guard.targets.symbol_version import parse
+from glibc_guard.urls import DOCUMENTATION
 
 #: Targets in the words of zig and of rustup; the architectures are those of ``glibc_symbols.ARCHITECTURES``.
 ZIG_TARGETS: Final = {
@@ -37,6 +39,9 @@ RUST_TARGETS: Final = {
     "riscv64": "riscv64gc-unknown-linux-gnu",
     "loongarch64": "loongarch64-unknown-linux-gnu",
 }
+#: What code without a name is called.
+NAMELESS: Final = re.compile(r"(?:fn|code|data)@0x")
+Language: TypeAlias = Literal["rust", "other"]
 #: Architectures that the reusable workflow builds for.
 OUR_BUILDS: Final = frozenset({"x86_64", "aarch64"})
 #: https://blog.rust-lang.org/2022/08/01/Increasing-glibc-kernel-requirements.html
@@ -46,9 +51,24 @@ NOBODY: Final = (
     "the need was left behind when nothing used it any more: link it again where glibc is no newer than {release}"
 )
 
+#: Only the library's own source files have unnamed namespaces in std; as `demangled` spells them, or mangled.
+OF_LIBSTDCXX: Final = ("std::(anonymous namespace)::", "_ZNSt12_GLOBAL__N_1", "_ZNKSt12_GLOBAL__N_1")
+LIBSTDCXX: Final = "libstdc++.a of the machine that linked asks for it (-static-libstdc++)"
 
-def advised(report: ArtifactReport) -> ArtifactReport:
-    """Return ``report`` with the hints of its findings where more is known than the rules say."""
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Whose code asks for a symbol."""
+
+    crate: Crate | None
+    language: Language | None
+
+
+def advised(report: ArtifactReport, comments: Mapping[str, Sequence[str]]) -> ArtifactReport:
+    """Return ``report`` with the hints of its findings where more is known than the rules say.
+
+    ``comments`` are the compiler notes of its objects, by their paths.
+    """
     if not any(finding.rule in _ADVICE for finding in report.findings):
         return report
     architectures = {item.path: item.arch for item in report.objects}
@@ -60,20 +80,24 @@ def advised(report: ArtifactReport) -> ArtifactReport:
         if target is None:
             return finding
         copied = report.kind in FIXABLE_KINDS and target.origin != "installed wheels"
-        return advised_finding(finding, target, fixable=copied and _need(finding) not in strong)
+        noted = comments.get(finding.object or "", ())
+        return advised_finding(finding, target, noted, fixable=copied and _need(finding) not in strong)
 
     return replace(report, findings=tuple(map(with_hint, report.findings)))
 
 
-def advised_finding(finding: Finding, target: Target, *, fixable: bool = False) -> Finding:
+def advised_finding(
+    finding: Finding, target: Target, comments: Sequence[str] = (), *, fixable: bool = False
+) -> Finding:
     """Return ``finding`` with a hint for ``target``, whose architecture is the object's.
 
-    ``fixable`` says that the artifact is of a kind that ``fix`` copies, and that every symbol of the same version need
-    is weak, so that the need can be taken out.
+    ``comments`` are the compiler notes of the object, which tell the language where its code does not. ``fixable`` says
+    that the artifact is of a kind that ``fix`` copies, and that every symbol of the same version need is weak, so that
+    the need can be taken out.
     """
     if finding.rule not in _ADVICE or target.libc != "glibc" or target.arch not in glibc_symbols.ARCHITECTURES:
         return finding
-    hint = _ADVICE[finding.rule](finding, target)
+    hint = _ADVICE[finding.rule](finding, target, comments)
     if hint is not None and fixable:
         hint += _repair(finding, target)
     return finding if hint is None else replace(finding, hint=hint)
@@ -82,7 +106,8 @@ def advised_finding(finding: Finding, target: Target, *, fixable: bool = False) 
 def _repair(finding: Finding, target: Target) -> str:
     """Name the command that repairs a copy, where it can; with the target unless the artifact promises that itself."""
     command = "glibc-guard fix PATH -o fixed/" + (f" --target {target.name}" if target.origin == "option" else "")
-    if finding.rule == "symbol-version-too-new" and finding.hint == WEAK_HINT and _is_of_glibc(finding):
+    weak = finding.rule == "symbol-version-too-new" and finding.hint == WEAK_HINT and _is_of_glibc(finding)
+    if weak and target.arch in FIXABLE_ARCHITECTURES:
         return f", or take the need out of a copy: {command}"
     if finding.rule == "executable-stack" and target.arch == "x86_64":  # where fix knows what needs such a stack
         return f"; where you know that no code needs it, a copy can do without: {command} --clear-executable-stack"
@@ -108,16 +133,29 @@ def words(symbol: str, version: str | None, architecture: str, release: str) -> 
     """Return what the texts of the knowledge table leave open."""
     family = next(iter(families_of(symbol, version)), None)
     older = family and _older(family, symbol, version, architecture, release)
+    former = family.former_name(symbol) if family else symbol
+    oldest = history.at(former, release, architecture)
     built = image(release, architecture)
     return {
         "symbol": symbol,
-        "older": older or f"{family.former_name(symbol) if family else symbol}@VERSION",
+        "plain": _plain(symbol),
+        "former": former,
+        "formerly": f"{former}@{oldest[-1].version if oldest else 'VERSION'}",
+        "older": older or f"{former}@VERSION",
         "arch": architecture,
         "release": release,
         "image": f"quay.io/pypa/{built.name}_{architecture}" if built else f"a system with glibc {release}",
         "zig": f"{ZIG_TARGETS[architecture]}.{release}",
         "rust": f"{RUST_TARGETS[architecture]}.{release}",
     }
+
+
+def _plain(symbol: str) -> str:
+    """Return the name by which configure looks for what headers turn into ``symbol``."""
+    for suffix in ("_chk", "_time64"):
+        if symbol.startswith("__") and symbol.endswith(suffix):
+            return symbol[2 : -len(suffix)]
+    return symbol
 
 
 def build(architecture: str, release: str, *, rust: bool = False) -> str:
@@ -131,14 +169,14 @@ def build(architecture: str, release: str, *, rust: bool = False) -> str:
         )
         return f"build with {way}.{release}"
     if architecture in OUR_BUILDS:
-        return f"build in {built.name} (docs/building.md)"
+        return f"build in {built.name} ({DOCUMENTATION}/building.md)"
     return f"build in quay.io/pypa/{built.name}_{architecture}"
 
 
 # --- one function a rule ----------------------------------------------------------------------------------------------
 
 
-def _too_new(finding: Finding, target: Target) -> str | None:
+def _too_new(finding: Finding, target: Target, comments: Sequence[str]) -> str | None:
     """Advise on symbol-version-too-new: what asks for it, what is older, where to build."""
     release, named = target.ceilings.get("GLIBC"), parse(finding.version or "")
     if release is None or named is None or (finding.hint and finding.hint != WEAK_HINT):
@@ -150,15 +188,17 @@ def _too_new(finding: Finding, target: Target) -> str | None:
     crate = _crate(finding)
     if finding.hint == WEAK_HINT:
         return _weak(finding, target, release, crate)
-    return _of_glibc(finding, target, release, crate)
+    return _of_glibc(finding, target, release, _Asker(crate, _language(finding, comments)))
 
 
-def _of_glibc(finding: Finding, target: Target, release: str, crate: Crate | None) -> str:
+def _of_glibc(finding: Finding, target: Target, release: str, asker: _Asker) -> str:
     symbol, version = finding.symbol or "", finding.version
     family = next(iter(families_of(symbol, version)), None)
     filling = words(symbol, version, target.arch, release)
-    rust = crate is not None or _is_rust(finding)
+    crate, rust = asker.crate, asker.crate is not None or asker.language == "rust"
     way = build(target.arch, release, rust=rust)
+    if _is_of_libstdcxx(finding):
+        return f"{LIBSTDCXX}: {way}; link it statically there alone, or leave the flag out"
     reason = crate.advice if crate else _reason(family, symbol, version, target.arch, release)
     older = family and _older(family, symbol, version, target.arch, release)
     if rust and numbers(release) < numbers(OLDEST_OF_RUST):
@@ -166,9 +206,10 @@ def _of_glibc(finding: Finding, target: Target, release: str, crate: Crate | Non
     if rust:
         zigbuild = f", or by cargo zigbuild --target {filling['rust']}" if image(release, target.arch) else ""
         return f"{filled(reason, filling)}: {way}{zigbuild}"
-    if family and family.instead:
-        return f"{filled(reason, filling)}: {way}, or {filled(family.instead, filling)}"
-    symver = f', or write __asm__(".symver {symbol},{older}")' if older else ""
+    instead = family and family.instead_of_it(target.arch)
+    if instead and not (instead.endswith("{zig}") and filling["zig"] in way):  # the same way, told once
+        return f"{filled(reason, filling)}: {way}, or {filled(instead, filling)}"
+    symver = f', or write __asm__(".symver {symbol},{older}")' if older and asker.language else ""
     return f"{filled(reason, filling)}: {way}{symver}"
 
 
@@ -217,14 +258,14 @@ def _of_a_compiler(finding: Finding, target: Target) -> str | None:
     if gcc is None and family is None:
         return None
     reason = family.reason if family and family.reason else f"{finding.version} came with GCC {gcc}"
-    instead = f", or {family.instead}" if family and family.instead else ""
+    instead = family and family.instead_of_it(target.arch)
     release = target.ceilings["GLIBC"]
     built = image(release, target.arch)
     linked = ", whose gcc links what is newer statically" if built else ""
-    return f"{reason}: {build(target.arch, release)}{linked}{instead}"
+    return f"{reason}: {build(target.arch, release)}{linked}" + (f", or {instead}" if instead else "")
 
 
-def _missing(finding: Finding, target: Target) -> str | None:
+def _missing(finding: Finding, target: Target, _: Sequence[str]) -> str | None:
     """Advise on symbol-missing: who brings an unversioned symbol, or where the system has it."""
     release = target.ceilings.get("GLIBC")
     if finding.hint is not None or release is None or finding.symbol is None:
@@ -243,7 +284,7 @@ def _missing(finding: Finding, target: Target) -> str | None:
     return filled(text, words(finding.symbol, finding.version, target.arch, release))
 
 
-def _goes_on(finding: Finding, target: Target) -> str | None:
+def _goes_on(finding: Finding, target: Target, _: Sequence[str]) -> str | None:
     """Advise on weak-version-need, which is no fault."""
     release = target.ceilings.get("GLIBC")
     if finding.hint is not None or release is None:
@@ -251,11 +292,11 @@ def _goes_on(finding: Finding, target: Target) -> str | None:
     return f"nothing has to be done; to be rid of the line on stderr {build(target.arch, release)}"
 
 
-def _as_the_rule_says(finding: Finding, _: Target) -> str | None:
+def _as_the_rule_says(finding: Finding, _: Target, __: Sequence[str]) -> str | None:
     return finding.hint
 
 
-_ADVICE: Final[Mapping[str, Callable[[Finding, Target], str | None]]] = {
+_ADVICE: Final[Mapping[str, Callable[[Finding, Target, Sequence[str]], str | None]]] = {
     "executable-stack": _as_the_rule_says,
     "symbol-version-too-new": _too_new,
     "symbol-missing": _missing,
@@ -275,6 +316,26 @@ def _crate(finding: Finding) -> Crate | None:
         if fits and crate.binding in {None, finding.binding} and (crate.name != "std" or _is_rust(finding)):
             return crate
     return None
+
+
+def _language(finding: Finding, comments: Sequence[str]) -> Language | None:
+    """Tell the language of the code that asks, by files and names, else by compiler notes; None where none tells."""
+    if _is_rust(finding):
+        return "rust"
+    if any(site.file or site.frames or _has_name(site) for site in finding.sites):
+        return "other"
+    if any("rustc" in text for text in comments):
+        return "rust"
+    return "other" if comments else None
+
+
+def _has_name(site: Site) -> bool:
+    return site.function is not None and not NAMELESS.match(site.function)
+
+
+def _is_of_libstdcxx(finding: Finding) -> bool:
+    """Tell whether code of a libstdc++ that was linked in asks."""
+    return any((site.function or "").startswith(OF_LIBSTDCXX) for site in finding.sites)
 
 
 def _is_rust(finding: Finding) -> bool:

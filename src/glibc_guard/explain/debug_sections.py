@@ -19,7 +19,7 @@ Data: TypeAlias = bytes | bytearray | memoryview | mmap.mmap
 Content: TypeAlias = bytes | memoryview
 
 PF_X: Final = 1
-#: Bytes of one section when inflated; what is larger is not read.
+#: Bytes of all sections of a file together when inflated; what is beyond is not read.
 INFLATED_BYTES: Final = 512 * 1024 * 1024
 
 
@@ -67,8 +67,9 @@ class ElfFile:
         if not section.flags & SHF_COMPRESSED and not section.name.startswith(".zdebug"):
             return self.data[section.offset : section.offset + section.size]
         if section.name not in self._inflated:
-            inflated = content(_InMemory(self.data), section, self.layout, INFLATED_BYTES)
-            self._inflated[section.name] = b"" if len(inflated) >= INFLATED_BYTES else inflated
+            left = INFLATED_BYTES - sum(map(len, self._inflated.values()))
+            inflated = content(_InMemory(self.data), section, self.layout, left) if left > 0 else b""
+            self._inflated[section.name] = b"" if len(inflated) >= left else inflated
         return self._inflated[section.name]
 
     @property

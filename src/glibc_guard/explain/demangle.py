@@ -16,15 +16,15 @@ LONGEST: Final = 400  # characters of what is shown: the template arguments of a
 LANGUAGES: Final = ("rust", "itanium")
 MANGLED: Final = re.compile(r"_?_(?:Z|R[A-Z])")
 #: What compilers add to a name for a part or a copy of a function (gcc, LLVM).
-CLONE: Final = re.compile(
-    r"(?:\.(?:cold|part|isra|constprop|lto_priv|llvm|localalias|unlikely|warm|__uniq)(?:\.?\d+)*)+$"
+CLONES: Final = frozenset(
+    {"cold", "part", "isra", "constprop", "lto_priv", "llvm", "localalias", "unlikely", "warm", "__uniq"}
 )
 
 #: Rust RFC 2603: the first crate root of a path that begins with nested names, generic arguments and implementations.
 RUST_CRATE: Final = re.compile(
     r"_?_R(?:N[A-Za-z]|I|Y|[MX](?:s[0-9A-Za-z]*_)?)*C(?:s[0-9A-Za-z]*_)?(\d+)_?([A-Za-z_].*)"
 )
-LEGACY_RUST: Final = re.compile(r"_?_ZN(\d+)(.*)17h[0-9a-f]{16}E")
+LEGACY_RUST: Final = re.compile(r"_?_ZN(\d{1,4})(?!\d)(.*)17h[0-9a-f]{16}E")
 LEGACY_IMPLEMENTATION: Final = re.compile(
     r"_?\$LT\$(?:\$[A-Z]+\$|mut\$u20\$|dyn\$u20\$|const\$u20\$)*([A-Za-z_]\w*)\.\."
 )
@@ -38,7 +38,7 @@ ANONYMOUS: Final = "_GLOBAL__N_"
 @lru_cache(maxsize=4096)
 def demangled(name: str) -> str:
     """Return ``name`` in the spelling of its language, in at most LONGEST characters, without compilers' suffixes."""
-    name = CLONE.sub("", name)
+    name = _without_clones(name)
     if MANGLED.match(name) and len(name) <= LONGEST_MANGLED and sys.version_info >= (3, 11):
         name = _spelled(name)
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
@@ -46,7 +46,7 @@ def demangled(name: str) -> str:
 
 def package_of(name: str) -> str | None:
     """Return the crate of a mangled Rust name, or the outermost namespace or class of a C++ name; else None."""
-    name = CLONE.sub("", name[:LONGEST_MANGLED])
+    name = _without_clones(name[:LONGEST_MANGLED])
     if (crate := RUST_CRATE.match(name)) is not None:
         return _first(crate[1], crate[2])
     if (legacy := LEGACY_RUST.match(name)) is not None:
@@ -68,6 +68,23 @@ def is_rust(name: str, package: str | None) -> bool:
     if RUST_CRATE.match(name) or LEGACY_RUST.match(name):
         return True
     return package is not None and "::" in name and "(" not in name and not name.endswith("…")
+
+
+def _without_clones(name: str) -> str:
+    """Return ``name`` without what compilers added: words of CLONES, each with or without numbers behind it.
+
+    Part by part from the right, and no pattern: what is added may be repeated, and numbers may be split in many ways.
+    """
+    parts = name.split(".")
+    kept = end = len(parts)
+    while end > 1:
+        end -= 1
+        word = parts[end].rstrip("0123456789")
+        if word in CLONES:
+            kept = end
+        elif word or not parts[end]:
+            break
+    return ".".join(parts[:kept])
 
 
 def _first(length: str, rest: str) -> str | None:

@@ -18,6 +18,18 @@ Kind: TypeAlias = Literal["new", "changed", "moved", "runtime", "mark"]
 Texts = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
 
 
+class Bound(Table, frozen=True):
+    """A remedy that is one on some architectures only."""
+
+    on: Annotated[tuple[Architecture, ...], msgspec.Meta(min_length=1)]
+    remedy: Text
+    symbols: tuple[Text, ...] = ()  # globs; none for all of the family
+
+    def concerns(self, symbol: str, architecture: str) -> bool:
+        """Tell whether it is a remedy for ``symbol`` there."""
+        return architecture in self.on and (not self.symbols or any(_fits(symbol, glob) for glob in self.symbols))
+
+
 class Family(Table, frozen=True):
     """Symbols that came, changed or moved together."""
 
@@ -34,6 +46,8 @@ class Family(Table, frozen=True):
     differs: Text | None = None
     reason: Text | None = None
     instead: Text | None = None
+    instead_on: tuple[Architecture, ...] = ()  # where not on every architecture
+    bound: tuple[Bound, ...] = ()
     formerly: dict[Text, str] = msgspec.field(default_factory=dict)
     symver: bool = False
     symver_on: tuple[Architecture, ...] = ()  # where not on every architecture
@@ -45,6 +59,14 @@ class Family(Table, frozen=True):
     def may_use_symver(self, architecture: str) -> bool:
         """Tell whether the older version does for code that is compiled against the new headers."""
         return self.symver and (not self.symver_on or architecture in self.symver_on)
+
+    def instead_of_it(self, architecture: str) -> str | None:
+        """Return the other way out that there is on ``architecture``."""
+        return self.instead if not self.instead_on or architecture in self.instead_on else None
+
+    def remedies_for(self, symbol: str, architecture: str) -> tuple[str, ...]:
+        """Return the remedies for ``symbol`` on ``architecture``, in order."""
+        return (*self.remedies, *(one.remedy for one in self.bound if one.concerns(symbol, architecture)))
 
     def former_name(self, symbol: str) -> str:
         """Return the name that the symbol had before, which is mostly its own."""

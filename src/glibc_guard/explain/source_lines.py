@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -27,10 +27,12 @@ from glibc_guard.explain.split_units import SplitUnits
 from glibc_guard.model import Frame
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 COMPARED_UNITS: Final = 4  # that cover the same address
 MOST_NAMED: Final = 5_000  # units whose files are told
 MOST_DIGESTS: Final = 100_000  # about, of files
 HELD_UNITS: Final = 16  # whose functions and lines are kept for the next address
+HELD_ROWS: Final = 8_000_000  # of their lines, 16 bytes each
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class SourceLines:
 
     def _information(self) -> _DebugInformation | None:
         if self._debug is None and self._holder is not None:
-            split = SplitUnits(self._companions, self._path)
+            split = SplitUnits(self._companions, self._path, self._budget)
             self._debug = _DebugInformation(self._holder, self._executes, split, self._budget)
         return self._debug
 
@@ -135,10 +137,10 @@ class _DebugInformation:
 
     def __init__(self, holder: ElfFile, executes: Callable[[int], bool], split: SplitUnits, budget: Budget) -> None:
         self._holder, self._executes, self._split, self._budget = holder, executes, split, budget
-        self.units = Units(holder)
+        self.units = Units(holder, budget)
         self.index = AddressIndex(holder, self.units, executes)
         self.digests: dict[str, bytes] = {}
-        self._tables: OrderedDict[int, LineTable | None] = OrderedDict()
+        self._tables: OrderedDict[tuple[int, str], LineTable | None] = OrderedDict()
         self._functions: OrderedDict[int, Functions | None] = OrderedDict()
 
     def sources(self) -> Iterator[str]:
@@ -169,13 +171,20 @@ class _DebugInformation:
         return _levels(table, place, found or ())
 
     def _held_table(self, unit: Unit) -> LineTable | None:
-        return _held(self._tables, unit.start, lambda: self._table(unit))
-
-    def _table(self, unit: Unit) -> LineTable | None:
-        at = unit.root.number(DW_AT_STMT_LIST)
-        if at is None:
+        key = _tried(lambda: self._table_of(unit))
+        if key is None:
             return None
-        folder = decode(unit.string(unit.root, DW_AT_COMP_DIR) or b"")
+        table = _held(self._tables, key, lambda: self._table(*key))
+        while len(self._tables) > 1 and sum(one.size for one in self._tables.values() if one) > HELD_ROWS:
+            self._tables.popitem(last=False)
+        return table
+
+    def _table_of(self, unit: Unit) -> tuple[int, str] | None:
+        """Return where the line table of ``unit`` is, which others may share, and the folder of its compilation."""
+        at = unit.root.number(DW_AT_STMT_LIST)
+        return None if at is None else (at, decode(unit.string(unit.root, DW_AT_COMP_DIR) or b""))
+
+    def _table(self, at: int, folder: str) -> LineTable:
         table = LineTable(self._holder, at, folder, self._executes, self._budget)
         if len(self.digests) < MOST_DIGESTS:
             self.digests.update(table.digests())
@@ -219,7 +228,7 @@ def _tried(ask: Callable[[], T]) -> T | None:
         return None
 
 
-def _held(kept: OrderedDict[int, T | None], key: int, make: Callable[[], T | None]) -> T | None:
+def _held(kept: OrderedDict[K, T | None], key: K, make: Callable[[], T | None]) -> T | None:
     """Return what is kept under ``key``, made if it is not there; the oldest is dropped."""
     if key in kept:
         kept.move_to_end(key)

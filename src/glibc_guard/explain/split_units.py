@@ -13,6 +13,7 @@ from glibc_guard.elf.dwarf import Cursor, DwarfError
 from glibc_guard.elf.image import decode
 from glibc_guard.explain.debug_files import DebugFiles, read
 from glibc_guard.explain.debug_sections import Content, ElfFile, Sections
+from glibc_guard.explain.dwarf.budget import Budget
 from glibc_guard.explain.dwarf.units import (
     DW_AT_COMP_DIR,
     DW_AT_DWO_NAME,
@@ -34,8 +35,9 @@ SECTIONS: Final = {
 class SplitUnits:
     """Finds the split unit of a skeleton."""
 
-    def __init__(self, companions: DebugFiles, path: str) -> None:
+    def __init__(self, companions: DebugFiles, path: str, budget: Budget) -> None:
         """Search ``companions`` for what belongs to the object called ``path``."""
+        self._budget = budget
         self._companions, self._name = companions, PurePosixPath(path).name
         self._packages: list[_Package] | None = None
 
@@ -52,7 +54,7 @@ class SplitUnits:
             return None
         folder = decode(skeleton.string(root, DW_AT_COMP_DIR) or b"")
         for sections in self._candidates(decode(name), folder, identity):
-            found = _unit_with(sections, identity)
+            found = _unit_with(sections, identity, self._budget)
             if found is not None:
                 found[0].skeleton = skeleton
                 return found
@@ -63,7 +65,7 @@ class SplitUnits:
             elf = read(path, ".dwo")
             if elf is None:
                 continue
-            if _unit_with(elf, identity) is not None:
+            if _unit_with(elf, identity, self._budget) is not None:
                 yield elf
             else:
                 self._companions.remark(f"{path} is not used: it is of another build")
@@ -86,8 +88,8 @@ class SplitUnits:
         return self._packages
 
 
-def _unit_with(sections: Sections, identity: int) -> tuple[Unit, Units] | None:
-    units = Units(sections, split=True)
+def _unit_with(sections: Sections, identity: int, budget: Budget) -> tuple[Unit, Units] | None:
+    units = Units(sections, budget, split=True)
     for unit in units.units:
         try:
             found = unit.identity if unit.shape.version >= 5 else unit.root.number(DW_AT_GNU_DWO_ID)

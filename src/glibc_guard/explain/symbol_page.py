@@ -328,7 +328,8 @@ def _remedies(
     known = knowledge()
     asked = [family for family in families if symbol or family.kind == "mark"]
     namespace = (version or "").partition("_")[0]
-    listed = dict.fromkeys(text for family in asked for text in family.remedies) or USUAL.get(namespace, USUAL["GLIBC"])
+    remedies = (text for family in asked for text in family.remedies_for(symbol or "", arch))
+    listed = dict.fromkeys(remedies) or USUAL.get(namespace, USUAL["GLIBC"])
     filling = words(symbol or "", version, arch, release)
     return (
         *(

@@ -22,7 +22,7 @@ from glibc_guard.elf.symbols import (
     hashed_count,
     relocated_indexes,
     relocation_tables,
-    relocation_types,
+    relocations_to,
 )
 from glibc_guard.elf.versions import DT_VERDEF, DT_VERNEED, INDEX_MASK, VER_FLG_BASE, VERDEF, VERNAUX, VERNEED, chain
 from glibc_guard.repair.changes import RepairError
@@ -171,12 +171,12 @@ class Anatomy:
         text = self.dynamic.string(self.image, name)
         return DynamicSymbol(number, text, info >> 4, info & 0xF, other & 3, section, value)
 
-    def relocations_of(self, symbols: frozenset[int]) -> dict[int, set[int]]:
-        """Return the types of the relocations that refer to each of ``symbols``."""
-        found: dict[int, set[int]] = {number: set() for number in symbols}
+    def relocations_of(self, symbols: frozenset[int]) -> dict[int, set[tuple[int, int]]]:
+        """Return type and address of the relocations that refer to each of ``symbols``."""
+        found: dict[int, set[tuple[int, int]]] = {number: set() for number in symbols}
         for raw, addend in relocation_tables(self.image, self.dynamic):
-            for number, kind in relocation_types(raw, self.layout, symbols, addend=addend):
-                found[number].add(kind)
+            for number, kind, address in relocations_to(raw, self.layout, symbols, addend=addend):
+                found[number].add((kind, address))
         return found
 
     @cached_property

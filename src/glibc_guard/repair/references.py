@@ -10,7 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from glibc_guard.repair.anatomy import DynamicSymbol
+from glibc_guard.repair.anatomy import Anatomy, DynamicSymbol
+from glibc_guard.repair.comparisons import are_compared
 from glibc_guard.targets import glibc_symbols
 
 STB_WEAK, STT_TLS, STV_DEFAULT = 2, 6, 0
@@ -20,25 +21,29 @@ STB_WEAK, STT_TLS, STV_DEFAULT = 2, 6, 0
 class Relocations:
     """The relocation types of one architecture that concern a function or variable of another object."""
 
-    addresses: frozenset[int]  # the address is stored where code can look whether it is 0: GLOB_DAT, absolute
+    pointers: int  # absolute: the address is stored in data
+    slots: int  # GLOB_DAT: the address is stored in the global offset table, for a comparison or for calls
     calls: int  # JUMP_SLOT: only calls go through it
 
 
-#: Numbers of the processor supplements (``elf/elf.h`` of glibc).
+#: Numbers of the processor supplements (``elf/elf.h`` of glibc). Two have no GLOB_DAT, and use what is absolute.
 RELOCATIONS: Final = {
-    "x86_64": Relocations(frozenset({1, 6}), 7),
-    "i686": Relocations(frozenset({1, 6}), 7),
-    "aarch64": Relocations(frozenset({257, 1025}), 1026),
-    "armv7l": Relocations(frozenset({2, 21}), 22),
-    "ppc64le": Relocations(frozenset({38, 20}), 21),
-    "s390x": Relocations(frozenset({22, 10}), 11),
-    "riscv64": Relocations(frozenset({2}), 5),
-    "loongarch64": Relocations(frozenset({2}), 5),
+    "x86_64": Relocations(1, 6, 7),
+    "i686": Relocations(1, 6, 7),
+    "aarch64": Relocations(257, 1025, 1026),
+    "armv7l": Relocations(2, 21, 22),
+    "ppc64le": Relocations(38, 20, 21),
+    "s390x": Relocations(22, 10, 11),
+    "riscv64": Relocations(2, 2, 5),
+    "loongarch64": Relocations(2, 2, 5),
 }
+#: Where a slot may be filled by an absolute relocation: of the table of contents (.toc), or for want of GLOB_DAT.
+POINTERS_IN_SLOTS: Final = frozenset({"ppc64le", "riscv64", "loongarch64"})
+TABLES_OF_SLOTS: Final = (".got", ".toc", ".plt")
 
 
-def why_not_optional(symbol: DynamicSymbol, relocations: Collection[int], architecture: str) -> str | None:
-    """Say why the code may not do without ``symbol``; None where it is weak and code can tell that it is missing."""
+def why_not_optional(symbol: DynamicSymbol) -> str | None:
+    """Say why the code may not do without ``symbol``; None where it is weak, and 0 where it is missing."""
     if symbol.section:
         return "is defined here (a copy of the library's variable, or an own version of that name)"
     if symbol.binding != STB_WEAK:
@@ -50,16 +55,50 @@ def why_not_optional(symbol: DynamicSymbol, relocations: Collection[int], archit
             "has an address in this program itself (it is not position independent), so that the code cannot tell that "
             "the symbol is missing and would call it: compile with -fPIE"
         )
-    return _why_not_by_relocations(relocations, RELOCATIONS[architecture])
+    return None
 
 
-def _why_not_by_relocations(relocations: Collection[int], known: Relocations) -> str | None:
-    strange = sorted(set(relocations) - known.addresses - {known.calls})
+def why_not_looked_at(anatomy: Anatomy, relocations: Collection[tuple[int, int]], architecture: str) -> str | None:
+    """Say why code may call a weak symbol without a look at its address; None where some looks, or nothing uses it.
+
+    ``relocations`` are types and addresses of those that refer to the symbol.
+    """
+    known = RELOCATIONS[architecture]
+    strange = sorted({kind for kind, _ in relocations} - {known.pointers, known.slots, known.calls})
     if strange:
         return f"is used by a relocation of type {strange[0]}, of which it is not known what it does without the symbol"
-    if relocations and not known.addresses.intersection(relocations):
+    in_tables = architecture in POINTERS_IN_SLOTS
+    if any(
+        kind == known.pointers and not (in_tables and _may_be_slot(anatomy, address)) for kind, address in relocations
+    ):
+        return None
+    slots = {address for kind, address in relocations if kind in {known.pointers, known.slots}}
+    if relocations and not slots:
         return "is only called and never compared with 0: the call would end the program where the symbol is missing"
+    return _why_not_by_code(anatomy, slots, architecture) if slots else None
+
+
+def _why_not_by_code(anatomy: Anatomy, slots: Collection[int], architecture: str) -> str | None:
+    """Say why the slots do not show that the code looks: calls may go through them (``-fno-plt``)."""
+    compared = are_compared(anatomy, slots)
+    if compared is None:
+        return (
+            "is used by way of the global offset table, and on "
+            f"{architecture} it is not looked whether the code compares it with 0 before it calls it"
+        )
+    if not compared:
+        return (
+            "is used by way of the global offset table (as -fno-plt does for calls), and no code is found that "
+            "compares it with 0: a call would end the program where the symbol is missing"
+        )
     return None
+
+
+def _may_be_slot(anatomy: Anatomy, address: int) -> bool:
+    """Tell whether ``address`` may lie in the global offset table, which only sections tell."""
+    around = (one.name for one in anatomy.sections if one.address <= address < one.address + one.size and one.address)
+    name = next(around, TABLES_OF_SLOTS[0])
+    return name.startswith(TABLES_OF_SLOTS)
 
 
 def why_not_the_same(symbol: str, version: str, architecture: str) -> str | None:

@@ -20,7 +20,7 @@ from glibc_guard.model import ElfObject
 from glibc_guard.repair.anatomy import RECORD, Anatomy, DynamicSymbol, Entry, Needs
 from glibc_guard.repair.changes import Change, Refusal, Repair, RepairError, change
 from glibc_guard.repair.overlaps import refuse_overlaps
-from glibc_guard.repair.references import why_not_optional, why_not_the_same
+from glibc_guard.repair.references import why_not_looked_at, why_not_optional, why_not_the_same
 from glibc_guard.targets import glibc_symbols
 
 RULE: Final = "symbol-version-too-new"
@@ -114,14 +114,17 @@ def _refuse_unless_safe(
         raise RepairError("no symbol uses the version: it may be the mark of something else that the object relies on")
     if need.library not in glibc_symbols.load(architecture).libraries:
         raise RepairError(f"what {need.library} defines at which version is not known: only glibc's symbols are")
-    relocations = anatomy.relocations_of(frozenset(symbol.number for symbol in symbols))
     for symbol in symbols:
-        reason = why_not_optional(symbol, relocations[symbol.number], architecture)
-        reason = reason or why_not_the_same(symbol.name, need.version, architecture)
+        reason = why_not_optional(symbol) or why_not_the_same(symbol.name, need.version, architecture)
         if reason is not None:
             raise _SymbolError(symbol.name, reason)
         if (path := defined(symbol.name)) is not None:
             raise _SymbolError(symbol.name, f"is defined by {path} too, which a reference without a version may take")
+    relocations = anatomy.relocations_of(frozenset(symbol.number for symbol in symbols))
+    for symbol in symbols:
+        reason = why_not_looked_at(anatomy, relocations[symbol.number], architecture)
+        if reason is not None:
+            raise _SymbolError(symbol.name, reason)
 
 
 def _unversioned(anatomy: Anatomy, entry: Entry, symbols: Collection[DynamicSymbol]) -> Iterator[Change]:

@@ -21,6 +21,11 @@ NAMES = {
     "_ZN12_GLOBAL__N_13fooEv": ("(anonymous namespace)::foo()", None),
     "main": ("main", None),
     "read_config.part.0.cold": ("read_config", None),
+    "walk.constprop.0.isra.0.lto_priv12.34": ("walk", None),
+    "counter.__uniq.123456789.llvm.9876": ("counter", None),
+    "table.0": ("table.0", None),
+    "walk.coldness.1": ("walk.coldness.1", None),
+    "walk.cold..1": ("walk.cold..1", None),
 }
 
 
@@ -39,9 +44,22 @@ def test_rust_is_told_from_cxx(name: str) -> None:
     assert is_rust(demangled(name), package_of(name)) == expected
 
 
-@pytest.mark.parametrize("name", ["_ZN" + "9" * 5000, "_Z" + "P" * 8000 + "i", "_R" + "NvC" * 2000, "\0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_ZN" + "9" * 5000,
+        "_Z" + "P" * 8000 + "i",
+        "_R" + "NvC" * 2000,
+        "\0",
+        "foo.cold" + "1" * 16384 + "x",
+        "foo" + ".cold.1" * 2340 + "x",
+        "foo.cold" + ".1" * 8192 + ".x",
+        "_ZN" + "1" * 8000 + "17h",
+    ],
+    ids=lambda name: name[:12],
+)
 def test_a_hostile_name_is_bounded(name: str) -> None:
     start = time.monotonic()
     assert len(demangled(name)) <= LONGEST
     package_of(name)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 0.5

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 FAMILIES = {family.name: family for family in knowledge().families}
 OF_GLIBC = [family for family in FAMILIES.values() if family.kind in {"new", "changed", "moved"}]
 WITH_A_VERSION = [family for family in OF_GLIBC if family.version]
-PLACEHOLDERS = {"symbol", "older", "release", "arch", "image", "zig", "rust"}
+PLACEHOLDERS = {"symbol", "plain", "former", "formerly", "older", "release", "arch", "image", "zig", "rust"}
 
 
 def members(family: Family, arch: str) -> list[str]:
@@ -49,13 +49,19 @@ def test_names_are_unique() -> None:
 def test_an_entry_can_be_read(family: Family) -> None:
     for text in family.remedies:
         assert text in knowledge().remedies or " " in text, text
-    texts = (*family.remedies, family.what, family.reason or "", family.instead or "", family.differs or "")
+    bound = (one.remedy for one in family.bound)
+    texts = (*family.remedies, *bound, family.what, family.reason or "", family.instead or "", family.differs or "")
     for text in texts:
         assert set(re.findall(r"\{([a-z_]+)\}", knowledge().remedies.get(text, text))) <= PLACEHOLDERS
     assert not (family.reason or "").endswith(".")
     assert family.what.endswith(".")
     assert (family.kind == "changed") == (family.differs is not None) or family.formerly
     assert set(family.except_) <= set(ARCHITECTURES)
+    for one in family.bound:
+        assert all(any(fnmatchcase(name, glob) for name in family.symbols) for glob in one.symbols), one
+    for text in (*family.remedies, family.instead or "", *(one.remedy for one in family.bound)):
+        # A weak declaration asks for the version too.
+        assert not re.search("declare it weak", text, re.IGNORECASE)
     assert family.symbols or family.kind == "mark"
 
 

@@ -181,7 +181,7 @@ def test_what_costs_too_much_is_unknown_and_said(tmp_path: Path) -> None:
     assert source.remarks == (
         "out.so: its debug information is too large to be followed to the end: some lines are unknown",
     )
-    some = SourceLines(path.read_bytes(), "out.so", DebugFiles(), work=400)  # enough for the lines alone
+    some = SourceLines(path.read_bytes(), "out.so", DebugFiles(), work=5000)  # enough for the lines alone
     assert [(frame.function, frame.line) for frame in some.frames(address)] == [(None, line_of("innermost"))]
     assert some.remarks
     assert not lines(path).remarks

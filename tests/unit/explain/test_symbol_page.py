@@ -204,3 +204,30 @@ def test_a_hostile_name_is_harmless(form: str) -> None:
     assert "\x1b" not in done.stdout
     assert not any(line.lstrip().startswith("::") for line in done.stdout.splitlines())
     assert "\n##[" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "arch", "said", "not_said"),
+    [
+        ("__explicit_bzero_chk", "x86_64", "ac_cv_func_explicit_bzero=no", "ac_cv_func___"),
+        ("__strlcpy_chk@GLIBC_2.38", "aarch64", "ac_cv_func_strlcpy=no", "ac_cv_func___"),
+        ("stat64@GLIBC_2.33", "i686", "__xstat64(3, …)", "__xstat("),
+        ("stat64@GLIBC_2.33", "i686", ".symver __xstat64,__xstat64@GLIBC_2.2", "(1, …)"),
+        ("fstat@GLIBC_2.33", "x86_64", "__fxstat(1, …)", "__xstat"),
+        ("lstat@GLIBC_2.33", "ppc64le", "__lxstat(1, …)", "(3, …)"),
+        ("fstatat@GLIBC_2.33", "aarch64", "__fxstatat(0, …)", "dev_t"),
+        ("mknod@GLIBC_2.33", "x86_64", "__xmknod(0, …)", "__xstat"),
+        ("mknodat@GLIBC_2.33", "ppc64le", "__xmknodat(1, …)", "__xstat"),
+        ("roundeven", "x86_64", "-msse4.1", "frintn"),
+        ("roundeven", "aarch64", "zig cc", "-msse4.1"),
+        ("llogb", "x86_64", "zig cc", "-msse4.1"),
+        ("fcntl64", "x86_64", "leave it out (-U_FILE_OFFSET_BITS)", "Keep"),
+        ("fcntl64", "i686", "Keep -D_FILE_OFFSET_BITS=64", "leave it out"),
+        ("fts64_open", "armv7l", "Keep -D_FILE_OFFSET_BITS=64", "leave -D"),
+        ("powf128", "aarch64", "zig cc", "libquadmath"),
+    ],
+)
+def test_a_remedy_fits_symbol_and_architecture(asked: str, arch: str, said: str, not_said: str) -> None:
+    texts = "\n".join(page(asked, arch).remedies)
+    assert said in texts
+    assert not_said not in texts

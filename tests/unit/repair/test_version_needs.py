@@ -188,6 +188,48 @@ def test_a_weak_symbol_that_is_called_without_a_look(arch: str) -> None:
     assert "gettid is only called and never compared with 0" in reason(data, GETTID)
 
 
+@pytest.mark.parametrize("flags", ["-O0 -fno-plt", "-O2 -fno-plt", "-Os -fno-plt -Wl,-z,now"])
+@pytest.mark.parametrize("compiler", ["gcc", "x86_64", "aarch64"])
+def test_a_weak_symbol_that_is_called_by_way_of_its_slot(compiler: str, flags: str) -> None:
+    """GLOB_DAT fills the slot of ``call *slot(%rip)`` too: without the symbol, the call is one of address 0."""
+    source = "extern int gettid(void) __attribute__((weak)); "
+    for body in ("return gettid() + 1;", "return gettid();", "int id = gettid(); return id ? id : gettid();"):
+        data = linked(compiler, f"{source} int id(void) {{ {body} }}", flags)
+        assert "gettid is used by way of the global offset table" in reason(data, GETTID)
+
+
+@pytest.mark.parametrize("flags", ["-O0", "-O1 -fno-plt", "-O2", "-O3 -fno-plt", "-Os -Wl,-z,now"])
+@pytest.mark.parametrize("compiler", ["gcc", "x86_64", "aarch64"])
+def test_a_weak_symbol_that_the_code_looks_at(compiler: str, flags: str) -> None:
+    source = "extern int gettid(void) __attribute__((weak)); extern int other(int); "
+    bodies = (
+        "return gettid ? gettid() : -1;",
+        "return (gettid != 0) + 2;",
+        "int all = 0; while (a--) { other(a); if (gettid) all += gettid(); } return all;",
+        "if (a && gettid && other(a)) return gettid(); return a;",
+    )
+    for body in bodies:
+        data = linked(compiler, f"{source} int id(int a) {{ {body} }}", flags)
+        assert needs_of(repair(data, GETTID)) == needs_of(data) - {("libc.so.6", "GLIBC_2.30")}
+
+
+@pytest.mark.parametrize("arch", ["i686", "armv7l", "ppc64le", "s390x"])
+def test_where_code_is_not_looked_at(arch: str) -> None:
+    source = "extern int gettid(void) __attribute__((weak)); int id(void) { return gettid ? gettid() : -1; }"
+    strong = 'extern int puts(const char *); int say(void) { return puts("said"); }'
+    assert f"on {arch} it is not looked whether the code compares it" in reason(
+        small(source + strong, arch=arch), GETTID
+    )
+
+
+def linked(compiler: str, source: str, flags: str) -> bytes:
+    """Link a library by gcc, or by zig, which is clang, for an architecture."""
+    strong = ' extern int puts(const char *); int say(void) { return puts("said"); }'
+    if compiler in TRIPLES:
+        return small(source + strong, *flags.split(), arch=compiler)
+    return compile_with_gcc(source + strong, "-shared", "-fPIC", *flags.split())
+
+
 def test_a_weak_symbol_in_a_table_of_pointers() -> None:
     source = "extern int gettid(void) __attribute__((weak)); int (*table[])(void) = {gettid};"
     data = compile_with_gcc(source, "-shared", "-fPIC", "-Wl,--no-as-needed")

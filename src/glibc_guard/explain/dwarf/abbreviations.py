@@ -18,6 +18,7 @@ from glibc_guard.elf.dwarf import (
     fixed_size,
 )
 from glibc_guard.explain.debug_sections import Content
+from glibc_guard.explain.dwarf.budget import OF_ABBREVIATION, OF_ATTRIBUTE, Budget
 
 MAX_ABBREVIATIONS: Final = 100_000
 MAX_ATTRIBUTES: Final = 256  # of one entry; compilers write up to some thirty
@@ -44,8 +45,9 @@ class Abbreviation:
 class Abbreviations:
     """One table, read as far as it is wanted: most units are asked for their first entry only."""
 
-    def __init__(self, table: Content, at: int, order: str, shape: Shape) -> None:
+    def __init__(self, table: Content, at: int, order: str, shape: Shape, budget: Budget) -> None:
         """Read the table at ``at`` of the section."""
+        self._budget = budget
         self._cursor, self._shape = Cursor(table, at, order), shape
         self._known: dict[int, Abbreviation] = {}
         self._ended = False
@@ -54,7 +56,7 @@ class Abbreviations:
         """Return the abbreviation of this code.
 
         Raises:
-            DwarfError: there is none.
+            DwarfError: there is none, or the budget is spent.
         """
         found = self._known.get(code)
         while found is None:
@@ -75,6 +77,7 @@ class Abbreviations:
         while len(attributes) <= MAX_ATTRIBUTES:
             name, form = cursor.leb128(), cursor.leb128()
             if not name and not form:
+                self._budget.take(OF_ABBREVIATION + OF_ATTRIBUTE * len(attributes))
                 lead, rest = _layout([form for _, form, _ in attributes], self._shape)
                 self._known.setdefault(code, Abbreviation(tag, children, tuple(attributes), lead, rest))
                 return

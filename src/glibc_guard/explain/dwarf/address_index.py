@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Final
 
 from glibc_guard.elf.dwarf import Cursor, DwarfError
-from glibc_guard.explain.debug_sections import Content, Sections
+from glibc_guard.explain.debug_sections import Sections
+from glibc_guard.explain.dwarf.budget import OF_HEADER, OF_RANGE, Budget
 from glibc_guard.explain.dwarf.ranges import ranges
 from glibc_guard.explain.dwarf.units import Unit, Units
 
-MAX_ARANGES: Final = 4_000_000
+MAX_COVERED: Final = 1_000_000  # ranges of all units together
 MAX_OVERLAP: Final = 256  # units that are looked at for one address; mostly one
 
 
@@ -23,8 +24,11 @@ class AddressIndex:
         listed = _aranges(sections, units)
         covered = []
         for number, unit in enumerate(units.units):
-            found = listed.get(number) or _told(unit)
+            found = listed.pop(number, None) or _told(unit)
             covered += [(low, high, number) for low, high in found if executes(low)]
+            if len(covered) > MAX_COVERED:
+                units.budget.spent = True
+                break
         self._covered = sorted(covered)
         self._units = units
         self._reach: list[int] = []
@@ -56,9 +60,10 @@ def _aranges(sections: Sections, units: Units) -> dict[int, list[tuple[int, int]
     section = sections.get("aranges")
     numbers = {unit.start: number for number, unit in enumerate(units.units)}
     found: dict[int, list[tuple[int, int]]] = {}
-    at = 0
+    at = count = 0
     try:
         while at < len(section):
+            units.budget.take(OF_HEADER)
             cursor = Cursor(section, at, sections.order)
             length, wide = cursor.initial_length()
             start, at = at, cursor.at + length
@@ -68,15 +73,21 @@ def _aranges(sections: Sections, units: Units) -> dict[int, list[tuple[int, int]
             size, segment = cursor.integer(1), cursor.integer(1)
             if unit is not None and size in {4, 8} and not segment:
                 cursor.at = start + -(-(cursor.at - start) // (2 * size)) * 2 * size
-                found.setdefault(unit, []).extend(_pairs(cursor, at, size, section))
+                pairs = _pairs(cursor, min(at, len(section)), size, units.budget)
+                count += len(pairs)
+                if count > MAX_COVERED:
+                    units.budget.spent = True
+                    break
+                found.setdefault(unit, []).extend(pairs)
     except DwarfError:  # what was found before is true all the same
         pass
     return found
 
 
-def _pairs(cursor: Cursor, end: int, size: int, section: Content) -> list[tuple[int, int]]:
+def _pairs(cursor: Cursor, end: int, size: int, budget: Budget) -> list[tuple[int, int]]:
     pairs: list[tuple[int, int]] = []
-    while cursor.at + 2 * size <= min(end, len(section)) and len(pairs) < MAX_ARANGES:
+    while cursor.at + 2 * size <= end and len(pairs) <= MAX_COVERED:
+        budget.take(OF_RANGE)
         low, length = cursor.integer(size), cursor.integer(size)
         if length:
             pairs.append((low, low + length))

@@ -16,7 +16,7 @@ from glibc_guard.explain.dwarf.abbreviations import (
     SKIP_STRING,
     Abbreviation,
 )
-from glibc_guard.explain.dwarf.budget import Budget
+from glibc_guard.explain.dwarf.budget import BETWEEN_LOOKS, OF_ENTRY, OF_KEPT_RANGE, Budget
 from glibc_guard.explain.dwarf.ranges import DW_AT_LOW_PC, DW_AT_RANGES, ranges
 from glibc_guard.explain.dwarf.units import DW_AT_NAME, Entry, Unit, Units
 
@@ -61,8 +61,9 @@ class Functions:
         self._unit, self._units, self._budget = unit, units, budget
         budget.take(unit.end - unit.first)
         self._covered: list[tuple[int, int, int]] = []  # first address, the one behind, and the entry
-        for at in _concrete(unit):
+        for at in _concrete(unit, budget):
             found = ranges(unit, unit.entry(at))
+            budget.take(OF_KEPT_RANGE * len(found))
             self._covered += [(low, high, at) for low, high in found if executes(low) and executes(high - 1)]
         self._covered.sort()
         self._reach: list[int] = []
@@ -124,7 +125,7 @@ class Functions:
                     within.append(len(open_levels) + 1)
             else:
                 _skip(abbreviation, cursor, unit)
-            self._budget.take(cursor.at - at)
+            self._budget.take(OF_ENTRY + cursor.at - at)
             if abbreviation.children:
                 open_levels.append(opens)
             elif chain and chain[-1] == at:
@@ -164,14 +165,17 @@ class Functions:
         return (decode(linkage) if linkage else None, decode(name) if name else None)
 
 
-def _concrete(unit: Unit) -> Iterator[int]:  # noqa: C901  # one loop, since calls are what costs
+def _concrete(unit: Unit, budget: Budget) -> Iterator[int]:  # noqa: C901, PLR0912  # one loop, since calls are what costs
     """Go over the entries of ``unit``; yield where those of functions with code are. The hot loop."""
     data = bytes(unit.sections.get("info")[unit.start : unit.end])  # faster than the view of the whole
     cursor = Cursor(data, 0, unit.sections.order)
     plans: dict[int, tuple[int, tuple[tuple[int, int], ...], bool, bool, Abbreviation]] = {}
-    at, end = unit.first - unit.start, unit.end - unit.start
+    at, end, look = unit.first - unit.start, unit.end - unit.start, 0
     try:
         while at < end:
+            if at >= look:
+                budget.look()
+                look = at + BETWEEN_LOOKS
             start, code = at, data[at]
             at += 1
             if code == 0:

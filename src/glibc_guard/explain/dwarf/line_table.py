@@ -21,7 +21,7 @@ from glibc_guard.elf.dwarf import (
 )
 from glibc_guard.elf.image import decode
 from glibc_guard.explain.debug_sections import Sections
-from glibc_guard.explain.dwarf.budget import Budget
+from glibc_guard.explain.dwarf.budget import OF_FILE, Budget
 
 DW_LNCT_PATH, DW_LNCT_DIRECTORY_INDEX, DW_LNCT_MD5 = 1, 2, 5
 DW_LNE_END_SEQUENCE, DW_LNE_SET_ADDRESS, DW_LNE_DEFINE_FILE = 1, 2, 3
@@ -41,7 +41,8 @@ DW_LNE_END_SEQUENCE, DW_LNE_SET_ADDRESS, DW_LNE_DEFINE_FILE = 1, 2, 3
 ) = range(1, 13)
 #: How many LEB128 arguments the standard opcodes have (DWARF 5, 6.2.5.2); a table that says otherwise is not followed.
 ARGUMENTS: Final = (0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1)
-MAX_FILES: Final = 1_000_000
+MAX_FILES: Final = 200_000
+MAX_PROGRAM: Final = 12 * 1024 * 1024  # bytes; each may be a row of 16 bytes
 LAST_LINE: Final = 0x7FFFFFFF
 MAX_OVERLAP: Final = 256  # sequences that are looked at for one address; mostly one
 
@@ -84,16 +85,25 @@ class LineTable:
             DwarfError: it is damaged, or more than ``budget`` allows.
         """
         self._folder = folder
-        header = _read_header(sections, at)
+        header = _read_header(sections, at, budget)
         self._files, self._folders = header.files, header.folders
         self._first_file = 1 if header.version < 5 else 0
         budget.take(header.end - header.program)
+        budget.look()
+        if header.end - header.program > MAX_PROGRAM:
+            budget.spent = True
+            raise DwarfError
         self._rows = _Rows(executes)
         try:
             _run(bytes(sections.get("line")[header.program : header.end]), header, sections.order, self._rows)
         except (IndexError, OverflowError) as error:
             raise DwarfError from error
         self._rows.sort()
+
+    @property
+    def size(self) -> int:
+        """How many rows it has."""
+        return len(self._rows.addresses)
 
     def place(self, address: int) -> Place | None:
         """Return the place of the instruction at ``address``; None where the table tells none, or two."""
@@ -257,7 +267,7 @@ def _run(program: bytes, header: _Header, order: str, rows: _Rows) -> None:  # n
         lines(line)
 
 
-def _read_header(sections: Sections, at: int) -> _Header:
+def _read_header(sections: Sections, at: int, budget: Budget) -> _Header:
     cursor = Cursor(sections.get("line"), at, sections.order)
     length, wide = cursor.initial_length()
     end = cursor.at + length
@@ -278,21 +288,23 @@ def _read_header(sections: Sections, at: int) -> _Header:
     if operations > 1 or not line_range or not opcode_base or arguments[:12] != ARGUMENTS[: len(arguments)]:
         raise DwarfError
     if version >= 5:
-        reader = _Tables(cursor, sections, Shape(version, wide, address))
+        reader = _Tables(cursor, sections, Shape(version, wide, address), budget)
         folders = tuple(name for name, _, _ in reader.read())
         files = tuple(reader.read())
     else:
-        folders, files = _old_tables(cursor)
+        folders, files = _old_tables(cursor, budget)
     if cursor.at > program or program > end:
         raise DwarfError
     return _Header(version, shortest, line_base, line_range, opcode_base, files, folders, program, end)
 
 
-def _old_tables(cursor: Cursor) -> tuple[tuple[bytes, ...], tuple[tuple[bytes, int, None], ...]]:
+def _old_tables(cursor: Cursor, budget: Budget) -> tuple[tuple[bytes, ...], tuple[tuple[bytes, int, None], ...]]:
     folders, files = [], []
     while folder := cursor.string():
+        budget.take(OF_FILE + len(folder))
         folders.append(folder)
     while name := cursor.string():
+        budget.take(OF_FILE + len(name))
         files.append((name, cursor.leb128(), None))
         cursor.leb128()  # when it was changed
         cursor.leb128()  # its size
@@ -302,8 +314,8 @@ def _old_tables(cursor: Cursor) -> tuple[tuple[bytes, ...], tuple[tuple[bytes, i
 class _Tables:
     """Reads the tables of folders and files of DWARF 5, which tell themselves what they consist of."""
 
-    def __init__(self, cursor: Cursor, sections: Sections, shape: Shape) -> None:
-        self._cursor, self._sections, self._shape = cursor, sections, shape
+    def __init__(self, cursor: Cursor, sections: Sections, shape: Shape, budget: Budget) -> None:
+        self._cursor, self._sections, self._shape, self._budget = cursor, sections, shape, budget
 
     def read(self) -> list[tuple[bytes, int, bytes | None]]:
         """Return name, folder and MD5 of each entry of the next table."""
@@ -317,9 +329,11 @@ class _Tables:
     def _entry(self, formats: list[tuple[int, int]]) -> tuple[bytes, int, bytes | None]:
         name, folder, digest = b"", 0, None
         for content, form in formats:
+            self._budget.take(OF_FILE // 2)  # mostly there are two
             number, string = self._cursor.value(form, self._shape)
             if content == DW_LNCT_PATH:
                 name = self._string(form, number, string)
+                self._budget.take(len(name))
             elif content == DW_LNCT_DIRECTORY_INDEX:
                 folder = number
             elif content == DW_LNCT_MD5 and form == DW_FORM_DATA16:

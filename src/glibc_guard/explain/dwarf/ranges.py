@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from glibc_guard.elf.dwarf import DW_FORM_RNGLISTX, Cursor, DwarfError
+from glibc_guard.explain.dwarf.budget import OF_KNOWN_RANGE, OF_RANGE
 from glibc_guard.explain.dwarf.units import DW_AT_GNU_RANGES_BASE, DW_AT_RNGLISTS_BASE, Entry, Unit
 
 DW_AT_LOW_PC, DW_AT_HIGH_PC, DW_AT_RANGES = 0x11, 0x12, 0x55
@@ -27,18 +28,28 @@ def ranges(unit: Unit, entry: Entry) -> list[tuple[int, int]]:
     """Return what ``entry`` of ``unit`` covers: the first address of each range, and the one behind it.
 
     Raises:
-        DwarfError: it is damaged.
+        DwarfError: it is damaged, or the budget is spent.
     """
     if DW_AT_RANGES in entry.attributes:
         form, number, _ = entry.attributes[DW_AT_RANGES]
-        found = _list(unit, number) if unit.shape.version < 5 else _range_list(unit, form, number)
-        return [(low, high) for low, high in found if low < high]
+        return _known_list(unit, form, number)
     if DW_AT_LOW_PC not in entry.attributes or DW_AT_HIGH_PC not in entry.attributes:
         return []
     low = unit.address(*entry.attributes[DW_AT_LOW_PC][:2])
     form, high, _ = entry.attributes[DW_AT_HIGH_PC]
     high = unit.address(form, high) if unit.is_address(form) else low + high
     return [(low, high)] if low < high else []
+
+
+def _known_list(unit: Unit, form: int, number: int) -> list[tuple[int, int]]:
+    """Return a list of ranges, which many entries of a hostile unit may share: it is read once."""
+    found = unit.range_lists.get((form, number))
+    if found is None:
+        listed = _list(unit, number) if unit.shape.version < 5 else _range_list(unit, form, number)
+        found = [(low, high) for low, high in listed if low < high]
+        unit.range_lists[form, number] = found
+    unit.budget.take(OF_KNOWN_RANGE * len(found))
+    return found
 
 
 def _base(unit: Unit) -> int:
@@ -58,6 +69,7 @@ def _list(unit: Unit, at: int) -> Iterator[tuple[int, int]]:
     cursor = Cursor(owner.sections.get("ranges"), at, unit.sections.order)
     base, selects = _base(unit), (1 << 8 * size) - 1
     for _ in range(MAX_RANGES):
+        unit.budget.take(OF_RANGE)
         low, high = cursor.integer(size), cursor.integer(size)
         if low == selects:
             base = high
@@ -82,6 +94,7 @@ def _range_list(unit: Unit, form: int, number: int) -> Iterator[tuple[int, int]]
 def _range_entries(unit: Unit, cursor: Cursor) -> Iterator[tuple[int, int]]:
     base, size = _base(unit), unit.shape.address
     for _ in range(MAX_RANGES):
+        unit.budget.take(OF_RANGE)
         kind = cursor.integer(1)
         if kind == DW_RLE_END_OF_LIST:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,14 +23,16 @@ from glibc_guard.elf.dwarf import (
     DwarfError,
     Shape,
 )
-from glibc_guard.explain.debug_sections import Sections
+from glibc_guard.explain.debug_sections import Content, Sections
 from glibc_guard.explain.dwarf.abbreviations import Abbreviation, Abbreviations
+from glibc_guard.explain.dwarf.budget import OF_HEADER, OF_UNIT, Budget
 
 DW_AT_NAME, DW_AT_STMT_LIST, DW_AT_COMP_DIR = 0x03, 0x10, 0x1B
 DW_AT_STR_OFFSETS_BASE, DW_AT_ADDR_BASE, DW_AT_RNGLISTS_BASE, DW_AT_DWO_NAME = 0x72, 0x73, 0x74, 0x76
 DW_AT_GNU_DWO_NAME, DW_AT_GNU_DWO_ID, DW_AT_GNU_RANGES_BASE, DW_AT_GNU_ADDR_BASE = 0x2130, 0x2131, 0x2132, 0x2133
 DW_UT_TYPE, DW_UT_SKELETON, DW_UT_SPLIT_COMPILE, DW_UT_SPLIT_TYPE = 0x02, 0x04, 0x05, 0x06
 MAX_UNITS: Final = 500_000
+NOT_ZERO: Final = re.compile(rb"[^\0]")
 
 Attributes: TypeAlias = Mapping[int, tuple[int, int, bytes]]  # name → form, number, string
 
@@ -59,8 +62,10 @@ class Unit:
     shape: Shape
     identity: int | None  # of a skeleton and of its split unit: they have the same
     abbreviations: Abbreviations
+    budget: Budget
     split: bool = False  # of split debug information
     skeleton: Unit | None = None  # of a split unit: has the addresses
+    range_lists: dict[tuple[int, int], list[tuple[int, int]]] = field(default_factory=dict, repr=False)
     _root: Entry | None = field(default=None, repr=False)
 
     @property
@@ -148,9 +153,9 @@ class Unit:
 class Units:
     """All units of one file, by where they begin; their content is read when it is wanted."""
 
-    def __init__(self, sections: Sections, *, split: bool = False) -> None:
-        """Go over the headers of the units of ``sections``, as far as they make sense."""
-        self._sections, self._split = sections, split
+    def __init__(self, sections: Sections, budget: Budget, *, split: bool = False) -> None:
+        """Go over the headers of the units of ``sections``, as far as they make sense and ``budget`` allows."""
+        self._sections, self._split, self.budget = sections, split, budget
         self._tables: dict[tuple[int, Shape], Abbreviations] = {}
         self.units: list[Unit] = []
         with suppress(DwarfError):  # what was found before is true all the same
@@ -176,10 +181,14 @@ class Units:
             start, at = at, cursor.at + length
             if at > len(info):
                 raise DwarfError
-            if length:  # linkers may fill up with zeros
-                unit = self._unit(cursor, start, at, wide)
-                if unit is not None:
-                    self.units.append(unit)
+            self.budget.take(OF_HEADER)
+            if not length:  # linkers may fill up with zeros
+                at += _zeros(info, at) // 4 * 4
+                continue
+            unit = self._unit(cursor, start, at, wide)
+            if unit is not None:
+                self.budget.take(OF_UNIT)
+                self.units.append(unit)
 
     def _unit(self, cursor: Cursor, start: int, end: int, wide: int) -> Unit | None:
         """Read the rest of a header; None for a unit of types."""
@@ -195,13 +204,18 @@ class Units:
         if kind in {DW_UT_TYPE, DW_UT_SPLIT_TYPE} or address not in {4, 8} or cursor.at >= end:
             return None
         shape = Shape(version, wide, address)
-        return Unit(
-            self._sections, start, end, cursor.at, shape, identity, self._abbreviations(table, shape), self._split
-        )
+        abbreviations = self._abbreviations(table, shape)
+        return Unit(self._sections, start, end, cursor.at, shape, identity, abbreviations, self.budget, self._split)
 
     def _abbreviations(self, at: int, shape: Shape) -> Abbreviations:
         found = self._tables.get((at, shape))
         if found is None:
-            found = Abbreviations(self._sections.get("abbrev"), at, self._sections.order, shape)
+            found = Abbreviations(self._sections.get("abbrev"), at, self._sections.order, shape, self.budget)
             self._tables[at, shape] = found
         return found
+
+
+def _zeros(data: Content, at: int) -> int:
+    """Return how many bytes from ``at`` on are 0."""
+    found = NOT_ZERO.search(data, at)
+    return (len(data) if found is None else found.start()) - at

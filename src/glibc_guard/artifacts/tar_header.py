@@ -1,0 +1,166 @@
+"""Headers of a tar, read only where every reader understands the same: tarfile guesses, other tools guess otherwise."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from glibc_guard.artifacts.member import printable
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+SIZE, TYPE = slice(124, 136), slice(156, 157)
+#: Octal digits (POSIX), or base 256 (GNU, star), which the first bit tells; not what Python's int() takes beside.
+NUMBER: Final = re.compile(rb" *[0-7]+[ \0]*|[\x80\xff][\x00-\xff]{11}")
+#: POSIX, of GNU tar long names, sparse files, volume labels and lists of folders, the extended header of Solaris.
+#: Any other is a file to tar, dpkg and Python's extractall().
+TYPES: Final = frozenset(b"\x0001234567SLKxgXVD")
+#: What an extended header may not say of all members: readers differ in whether they heed it.
+OF_ONE_MEMBER: Final = ("size", "path", "linkpath", "GNU.sparse.")
+NUMBERS: Final = frozenset(
+    {"size", "GNU.sparse.size", "GNU.sparse.realsize", "GNU.sparse.offset", "GNU.sparse.numbytes"}
+)
+REPEATED: Final = frozenset({"GNU.sparse.offset", "GNU.sparse.numbytes"})
+LENGTH_DIGITS: Final = 10
+
+
+class Header(tarfile.TarInfo):
+    """A header of a member; what tarfile would guess at or pass over is an error here."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        """Return the next header; to tarfile a damaged one behind the first is the end of the archive."""
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.HeaderError as error:
+            if type(error).__name__ == "EOFHeaderError":
+                raise
+            raise tarfile.ReadError(f"{error}: no header where one must be") from error
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Return the header in the block ``buf``; raises tarfile.ReadError where readers differ on it."""
+        header = super().frombuf(buf, encoding, errors)
+        name = printable(header.name)
+        if buf.startswith(b"\x7fELF"):
+            raise tarfile.ReadError("an object where a header must be: to other readers it is the member before")
+        if buf[TYPE][0] not in TYPES:
+            raise tarfile.ReadError(f"{name}: a member of an unknown type, which other readers unpack as a file")
+        unlabelled = buf[TYPE] != b"V" or any(buf[SIZE])  # GNU tar leaves all of a label empty but its name
+        if unlabelled and not NUMBER.fullmatch(buf[SIZE]):
+            raise tarfile.ReadError(f"{name}: a size that readers understand in different ways")
+        if header.size and header.type != buf[TYPE]:  # tarfile takes an old file with "/" behind its name for a folder
+            raise tarfile.ReadError(f"{name}: a file with content, and its name is that of a folder")
+        return header
+
+    def check(self) -> None:
+        """Raise tarfile.ReadError where readers differ on what follows this header."""
+        name = printable(self.name)
+        if self.size < 0:  # tarfile takes it for an empty file, and goes back
+            raise tarfile.ReadError("a member of less than no bytes")
+        if not self.isreg() and (self.size or self.sparse is not None):
+            raise tarfile.ReadError(f"{name}: it is not a file, and has content, which other readers take for members")
+        names = (self.name, self.pax_headers.get("path", ""), self.pax_headers.get("GNU.sparse.name", ""))
+        if self.size and any(one.endswith("/") for one in names):
+            raise tarfile.ReadError(f"{name}: a file with content, and its name is that of a folder")
+        self._check_pieces(name)
+
+    def _check_pieces(self, name: str) -> None:
+        end = 0
+        for offset, length in cast("Sequence[tuple[int, int]]", self.sparse or ()):
+            if length and not end <= offset <= offset + length <= self.size:
+                raise tarfile.ReadError(f"{name}: the pieces of a sparse file overlap, or lie behind its end")
+            end = offset + length if length else end
+
+    def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """Return the member that this extended header is of.
+
+        In place of what tarfile does, which searches by patterns whose time grows with the square of the length, and
+        stops without a word at what is no record.
+        """
+        raw = archive.fileobj.read(-(-self.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+        records = pax_records(raw, self.size)
+        try:
+            member = self.fromtarfile(archive)
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError("an extended header without a member") from error
+        if self.type == tarfile.XGLTYPE:
+            if any(key.startswith(OF_ONE_MEMBER) for key, _ in records):
+                raise tarfile.ReadError("an extended header of all members with the name or size of one")
+            return member
+        self._apply(member, records, archive)
+        return member
+
+    def _apply(self, member: Self, records: Sequence[tuple[str, str]], archive: tarfile.TarFile) -> None:
+        fields = dict(records)
+        sparse = _pieces(records, fields)
+        if sparse is not None:
+            member.sparse = sparse  # type: ignore[assignment]  # typeshed says bytes
+        elif (fields.get("GNU.sparse.major"), fields.get("GNU.sparse.minor")) == ("1", "0"):
+            self._proc_gnusparse_10(member, fields, archive)  # type: ignore[attr-defined]
+        member._apply_pax_info(fields, archive.encoding, archive.errors)  # type: ignore[attr-defined]
+        if "size" in fields:
+            blocks = -(-member.size // tarfile.BLOCKSIZE) if member.isreg() else 0
+            archive.offset = member.offset_data + blocks * tarfile.BLOCKSIZE
+
+
+def pax_records(raw: bytes, size: int) -> list[tuple[str, str]]:
+    """Return keys and values of an extended header of ``size`` bytes, in order; behind those there is padding.
+
+    Raises:
+        tarfile.ReadError: it is not what POSIX says, so that readers differ on it.
+    """
+    records = []
+    at = 0
+    while at < size:
+        blank = raw.find(b" ", at, at + LENGTH_DIGITS)
+        digits = raw[at : max(blank, at)]
+        end = at + int(digits) if digits.isdigit() else at
+        key, equals, value = raw[blank + 1 : end - 1].partition(b"=")
+        if not (blank < end <= size and raw[end - 1 : end] == b"\n" and key and equals):
+            raise _unlike()
+        records.append((key.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")))
+        at = end
+    _check_records(records)
+    if raw[size:].strip(b"\0"):
+        raise _unlike()
+    return records
+
+
+def _check_records(records: Sequence[tuple[str, str]]) -> None:
+    once = [key for key, _ in records if key not in REPEATED]
+    if len(set(once)) < len(once) or ("size" in once and any(key.startswith("GNU.sparse.") for key, _ in records)):
+        raise _unlike()
+    for key, value in records:
+        if key.startswith(OF_ONE_MEMBER) and "\0" in value:
+            raise _unlike()
+        if key in NUMBERS and not _is_number(value):
+            raise tarfile.ReadError(f"{key} of an extended header is not a number")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 20  # of 64 bits
+
+
+def _unlike() -> tarfile.ReadError:
+    return tarfile.ReadError("an extended header that readers understand in different ways")
+
+
+def _pieces(records: Sequence[tuple[str, str]], fields: Mapping[str, str]) -> list[tuple[int, int]] | None:
+    """Return offset and length of what a sparse file holds, by the versions 0.1 and 0.0 of GNU tar, if it is one."""
+    if (listed := fields.get("GNU.sparse.map")) is not None:
+        words = listed.split(",") if listed else []
+        if len(words) % 2 or not all(map(_is_number, words)):
+            raise _unlike()
+        numbers = [int(word) for word in words]
+        return list(zip(numbers[::2], numbers[1::2], strict=True))
+    if "GNU.sparse.size" in fields and "GNU.sparse.major" not in fields:
+        offsets = [int(value) for key, value in records if key == "GNU.sparse.offset"]
+        lengths = [int(value) for key, value in records if key == "GNU.sparse.numbytes"]
+        if len(offsets) != len(lengths):
+            raise _unlike()
+        return list(zip(offsets, lengths, strict=True))
+    return None

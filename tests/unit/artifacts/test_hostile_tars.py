@@ -1,0 +1,317 @@
+"""Tars whose headers each reader understands in another way: none passes; those that honest tools write are read."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from building import library
+from glibc_guard.artifacts import ArtifactError, Limits
+from glibc_guard.artifacts.archive import open_file
+from glibc_guard.artifacts.member import MemoryFile
+
+OBJECT: Final = library("reallocarray(0, 1, 2)", glibc="2.29")
+GNU, V7 = b"ustar  \0", bytes(8)
+
+
+def padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 512)
+
+
+def header(
+    name: bytes, size: int, kind: bytes = b"0", *, field: bytes = b"", link: bytes = b"", magic: bytes = b"ustar\x0000"
+) -> bytes:
+    """Return a header; ``field`` is what stands in place of the size."""
+    raw = bytearray(512)
+    raw[: len(name)] = name
+    raw[100:148] = b"0000755\0" + b"0000000\0" * 2 + (field or b"%011o\0" % size) + b"%011o\0" % 1
+    raw[148:156] = b" " * 8
+    raw[156 : 157 + len(link)] = kind + link
+    raw[257:265] = magic
+    raw[148:156] = b"%06o\0 " % sum(raw)
+    return bytes(raw)
+
+
+def member(name: bytes, data: bytes, kind: bytes = b"0", **more: bytes) -> bytes:
+    return header(name, len(data), kind, **more) + padded(data)
+
+
+def record(key: bytes, value: bytes) -> bytes:
+    length = len(key) + len(value) + 3
+    digits = next(n for n in range(1, 9) if len(str(length + n)) == n)
+    return b"%d %s=%s\n" % (length + digits, key, value)
+
+
+def extended(*records: tuple[bytes, bytes], kind: bytes = b"x") -> bytes:
+    return member(b"PaxHeader", b"".join(record(*one) for one in records), kind)
+
+
+GOOD, END = member(b"pkg/good.txt", b"content"), bytes(1024)
+# To one reader the content of the member before, to another the next member: an object that begins like a header.
+HIDDEN: Final = member(b"pkg/evil.so", OBJECT)
+LONG: Final = member(b"././@LongLink", b"pkg/evil.so\0", b"L", magic=GNU)
+ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
+    **{
+        f"the type {kind!r}": (GOOD + member(b"pkg/evil.so", OBJECT, kind), "a member of an unknown type")
+        for kind in [bytes([code]) for code in b"89ABCEMNZabz\xff "]
+    },
+    "a volume label with content": (GOOD + member(b"pkg/evil.so", OBJECT, b"V"), "is not a file, and has content"),
+    "a list of a folder with content": (GOOD + member(b"pkg/evil.so", OBJECT, b"D"), "is not a file, and has content"),
+    **{
+        f"content behind the type {kind!r}": (
+            GOOD + header(b"pkg/x", len(HIDDEN), kind, link=b"pkg/good.txt") + HIDDEN,
+            "is not a file, and has content",
+        )
+        for kind in (b"1", b"2", b"3", b"4", b"5", b"6")
+    },
+    "a folder by its name with content": (
+        header(b"pkg/x/", len(HIDDEN), b"\0", magic=V7) + HIDDEN,
+        "its name is that of a folder",
+    ),
+    "… and a long name": (LONG + header(b"pkg/x/", len(HIDDEN), b"\0", magic=GNU) + HIDDEN, "name is that of a folder"),
+    "… and a path": (
+        extended((b"path", b"pkg/evil.so")) + header(b"pkg/x/", len(HIDDEN), b"\0") + HIDDEN,
+        "its name is that of a folder",
+    ),
+    "a file with the name of a folder": (member(b"pkg/x/", HIDDEN), "its name is that of a folder"),
+    "… by its long name": (
+        member(b"././@LongLink", b"pkg/x/\0", b"L", magic=GNU) + member(b"pkg/x", HIDDEN, magic=GNU),
+        "its name is that of a folder",
+    ),
+    "… by its path": (extended((b"path", b"pkg/x/")) + member(b"pkg/x", HIDDEN), "its name is that of a folder"),
+    "a hard link with a size by its extended header": (
+        extended((b"size", b"%d" % len(HIDDEN))) + header(b"pkg/x", 0, b"1", link=b"pkg/good.txt") + HIDDEN,
+        "is not a file, and has content",
+    ),
+    **{
+        f"the size {field!r}": (
+            header(b"pkg/x.dat", 0, field=field) + padded(HIDDEN),
+            "a size that readers understand in different ways",
+        )
+        for field in (
+            b"\0" + b"%010o\0" % len(HIDDEN),
+            b"-0000000000\0",
+            b"0_000000000\0",
+            b"\t0000000000\0",
+            b"+0".ljust(12, b"\0"),
+        )
+    },
+    "a size of blanks": (header(b"pkg/x.dat", 0, field=b" " * 12) + HIDDEN, "a size that readers understand"),
+    "an object in place of a header": (GOOD + header(b"\x7fELF\2\1\1", 0), "an object where a header must be"),
+    **{
+        f"the size {size!r} in an extended header": (
+            extended((b"size", size)) + member(b"pkg/x.dat", HIDDEN),
+            "is not a number",
+        )
+        for size in (b"0x0", b"1_0", b" 5", b"-0", b"+5", b"", "٣".encode())
+    },
+    "a record behind the end of an extended header": (
+        header(b"PaxHeader", 13, b"x") + padded(record(b"uid", b"1234") + record(b"size", b"5")) + HIDDEN,
+        "an extended header that readers understand in different ways",
+    ),
+    "an extended header that is cut": (
+        member(b"PaxHeader", b"50 path=pkg/x\n", b"x") + member(b"pkg/y", OBJECT),
+        "an extended header that readers",
+    ),
+    "two paths": (
+        extended((b"path", b"pkg/a"), (b"path", b"pkg/b")) + member(b"pkg/y", OBJECT),
+        "an extended header that readers",
+    ),
+    "a path with a NUL": (
+        extended((b"path", b"pkg/x\0")) + member(b"pkg/y", OBJECT),
+        "an extended header that readers",
+    ),
+    **{
+        f"{key!r} for all members": (
+            extended((key, b"5"), kind=b"g") + member(b"pkg/x.dat", HIDDEN),
+            "an extended header of all members",
+        )
+        for key in (b"size", b"path", b"linkpath", b"GNU.sparse.size", b"GNU.sparse.realsize")
+    },
+    "a sparse folder": (
+        extended((b"GNU.sparse.map", b"0,5"), (b"GNU.sparse.size", b"5")) + header(b"pkg/x/", 0, b"5") + HIDDEN,
+        "is not a file, and has content",
+    ),
+    "a sparse file with its size in two places": (
+        extended(
+            (b"size", b"512"), (b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.realsize", b"9")
+        )
+        + member(b"pkg/x", b"0\n"),
+        "an extended header that readers",
+    ),
+    "pieces of a sparse file out of order": (
+        extended((b"GNU.sparse.map", b"5,5,0,5"), (b"GNU.sparse.size", b"10")) + member(b"pkg/x", b"0123456789"),
+        "pieces of a sparse file",
+    ),
+    "pieces of a sparse file behind its end": (
+        extended((b"GNU.sparse.map", b"0,10"), (b"GNU.sparse.size", b"5")) + member(b"pkg/x", b"0123456789"),
+        "pieces of a sparse file",
+    ),
+}
+
+
+def outcome(data: bytes, limits: Limits | None = None) -> dict[str, bytes] | str:
+    """What every object holds; or why the archive, or a member, cannot be read."""
+    found: dict[str, bytes] = {}
+    try:
+        for one in open_file("a.tar", MemoryFile(data), limits or Limits()).members():
+            content = one.open()
+            found[one.path] = content.read(0, one.size)
+            content.verify()
+    except ArtifactError as error:
+        return str(error)
+    return found
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_readers_understand_in_different_ways_is_unreadable(attack: str) -> None:
+    data, message = ATTACKS[attack]
+    assert message in str(outcome(data + END))
+
+
+def test_what_is_said_names_the_member() -> None:
+    assert "pkg/evil.so" in str(outcome(GOOD + member(b"pkg/evil.so", OBJECT, b"Z") + END))
+
+
+@pytest.mark.parametrize(
+    "size", [b"%012o" % len(OBJECT), b"%11o " % len(OBJECT), b"\x80" + len(OBJECT).to_bytes(11, "big")]
+)
+def test_every_honest_way_to_write_a_size_is_read(size: bytes) -> None:
+    assert outcome(header(b"pkg/m.so", 0, field=size) + padded(OBJECT) + END) == {"pkg/m.so": OBJECT}
+
+
+def test_a_file_of_no_bytes_may_have_any_name() -> None:
+    assert outcome(header(b"pkg/x/", 0, b"\0", magic=V7) + header(b"pkg/y/", 0) + HIDDEN + END) == {
+        "pkg/y": b"",
+        "pkg/evil.so": OBJECT,
+    }
+
+
+def test_what_an_extended_header_of_all_members_may_say() -> None:
+    words = extended((b"comment", b"1" * 40), (b"mtime", b"-1.5"), kind=b"g")
+    assert outcome(words + HIDDEN + END) == {"pkg/evil.so": OBJECT}
+
+
+def test_an_extended_header_costs_no_more_than_its_length() -> None:
+    digits = member(b"PaxHeader", b"1" * 1_000_000, b"x") + HIDDEN + END
+    honest = extended((b"comment", b"1" * 1_000_000)) + HIDDEN + END
+    began = time.process_time()
+    assert "an extended header that readers" in str(outcome(gzip.compress(digits)))
+    assert outcome(honest) == {"pkg/evil.so": OBJECT}
+    assert time.process_time() - began < 2
+
+
+def an_honest_folder(folder: Path) -> Mapping[str, bytes]:
+    """Write objects as tars have them: with a hard link, holes, a long name, one that is not ASCII."""
+    hole = bytes(200_000)
+    files = {
+        "m.so": OBJECT,
+        "holes.so": OBJECT + hole + b"end" + hole,
+        f"{'d' * 90}/{'n' * 120}.so": OBJECT,
+        "ö.so": OBJECT,
+    }
+    for name, data in files.items():
+        path = folder / "pkg" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    with (folder / "pkg/holes.so").open("r+b") as file:  # holes, where the file system can have them
+        file.truncate(len(OBJECT))
+        file.seek(len(OBJECT) + len(hole))
+        file.write(b"end")
+        file.truncate(len(files["holes.so"]))
+    os.link(folder / "pkg/m.so", folder / "pkg/z.so")
+    (folder / "pkg/l.so").symlink_to("m.so")
+    (folder / "pkg" / ("l" * 110)).symlink_to("t" * 140)
+    (folder / "pkg/empty").mkdir()
+    os.mkfifo(folder / "pkg/pipe")
+    return {f"pkg/{name}": data for name, data in files.items()}
+
+
+def packed_by(tool: str, folder: Path, *options: str) -> bytes:
+    if shutil.which(tool) is None:
+        assert not os.environ.get("CI"), f"{tool} is not installed"
+        pytest.skip(f"{tool} is not installed")
+    env = {**os.environ, "LC_ALL": "C.UTF-8"}
+    done = subprocess.run([tool, "-cf", "-", *options, "pkg"], cwd=folder, env=env, check=True, capture_output=True)
+    return done.stdout
+
+
+SPARSE: Final = [("--sparse", f"--sparse-version={version}", "--format=posix") for version in ("0.0", "0.1", "1.0")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [*[(f"--format={name}",) for name in ("gnu", "oldgnu", "posix")], ("--sparse", "--format=gnu"), *SPARSE],
+    ids=" ".join,
+)
+def test_what_gnu_tar_writes_is_read(tmp_path: Path, options: tuple[str, ...]) -> None:
+    files = an_honest_folder(tmp_path)
+    found = outcome(packed_by("tar", tmp_path, *options))
+    assert isinstance(found, dict), found
+    # Of two hard links the one that comes first is the file.
+    first = "pkg/m.so" if "pkg/m.so" in found else "pkg/z.so"
+    assert found == {**{name: data for name, data in files.items() if name != "pkg/m.so"}, first: OBJECT}
+
+
+@pytest.mark.parametrize("kind", ["v7", "ustar"])
+def test_what_gnu_tar_writes_of_old_formats_is_read(tmp_path: Path, kind: str) -> None:
+    for name in ("pkg/sub/m.so", "pkg/n.so"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(OBJECT)
+    os.link(tmp_path / "pkg/n.so", tmp_path / "pkg/z.so")
+    found = outcome(packed_by("tar", tmp_path, f"--format={kind}", "--sort=name"))
+    assert found == {"pkg/sub/m.so": OBJECT, "pkg/n.so": OBJECT}
+
+
+def test_what_gnu_tar_writes_with_a_label_and_for_all_members_is_read(tmp_path: Path) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg/m.so").write_bytes(OBJECT)
+    for options in (("--label=text",), ("--format=posix", "--pax-option=globexthdr.name=x,comment=text")):
+        assert outcome(packed_by("tar", tmp_path, *options)) == {"pkg/m.so": OBJECT}
+
+
+@pytest.mark.parametrize("kind", ["gnutar", "pax", "paxr"])
+def test_what_bsdtar_writes_is_read(tmp_path: Path, kind: str) -> None:
+    files = an_honest_folder(tmp_path)
+    found = outcome(packed_by("bsdtar", tmp_path, f"--format={kind}"))
+    assert isinstance(found, dict), found
+    first = "pkg/m.so" if "pkg/m.so" in found else "pkg/z.so"
+    assert found == {**{name: data for name, data in files.items() if name != "pkg/m.so"}, first: OBJECT}
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_what_python_writes_is_read(tmp_path: Path, kind: int) -> None:
+    files = an_honest_folder(tmp_path)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=kind) as archive:
+        archive.add(tmp_path / "pkg", "pkg")
+    found = outcome(packed.getvalue())
+    assert isinstance(found, dict), found
+    first = "pkg/m.so" if "pkg/m.so" in found else "pkg/z.so"
+    assert found == {**{name: data for name, data in files.items() if name != "pkg/m.so"}, first: OBJECT}
+
+
+def test_what_dpkg_writes_is_read(tmp_path: Path) -> None:
+    if shutil.which("dpkg-deb") is None:
+        assert not os.environ.get("CI"), "dpkg-deb is not installed"
+        pytest.skip("dpkg-deb is not installed")
+    an_honest_folder(tmp_path)
+    (tmp_path / "pkg/DEBIAN").mkdir()
+    fields = "Package: demo\nVersion: 1\nArchitecture: amd64\nMaintainer: a <a@example.org>\nDescription: text\n"
+    (tmp_path / "pkg/DEBIAN/control").write_text(fields)
+    for packing in ("gzip", "xz", "none"):
+        command = ["dpkg-deb", "--root-owner-group", f"-Z{packing}", "-b", "pkg", f"{packing}.deb"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        data = (tmp_path / f"{packing}.deb").read_bytes()
+        found = [one.path for one in open_file("a.deb", MemoryFile(data), Limits()).members()]
+        assert {name for name in found if name.endswith(".so")} >= {"holes.so", "ö.so"}
