@@ -34,6 +34,11 @@ _COOKIE_WITHIN: Final = 4096  # bytes before the end
 _ENTRY: Final = struct.Struct("!IIIIBc")  # length of the entry, place, packed and unpacked size, whether packed, kind
 _BINARY: Final = b"b"
 _LONGEST_TABLE: Final = 64 << 20  # bytes
+_MOST_ENTRIES: Final = 100_000
+_ZIP_MAGIC: Final = b"PK\x05\x06"
+_ZIP_END: Final = struct.Struct("<4x6xHL4xH")  # APPNOTE 4.3.16: entries, size of the directory, length of the comment
+_LONGEST_COMMENT: Final = 0xFFFF
+_ZIP_AT_END: Final = "a zip archive at its end"
 
 
 def payload(
@@ -43,14 +48,15 @@ def payload(
 
     ``table_end`` is the end of the section table, 0 where there is none.
     """
-    for section in sections:
-        if section.name == _SECTION and (found := _of_pyinstaller(data, section.offset, section.offset + section.size)):
-            return found
-    ends = [
-        *(segment.offset + segment.filesz for segment in segments),
-        *(section.offset + section.size for section in sections if section.type != SHT_NOBITS),
-        table_end,
-    ]
+    named = [section for section in sections if section.name == _SECTION]
+    if len(named) > 1:
+        return "several archives of PyInstaller's, which makes one"
+    if named and (found := _of_pyinstaller(data, named[0].offset, named[0].offset + named[0].size)):
+        return found
+    ends = [*(segment.offset + segment.filesz for segment in segments), table_end]
+    if _zip_at_end(data, max((end for end in ends if end <= size), default=size), size):
+        return _ZIP_AT_END
+    ends.extend(section.offset + section.size for section in sections if section.type != SHT_NOBITS)
     end = max((end for end in ends if end <= size), default=size)  # beyond the file only a lie reaches
     if end == size:
         return None
@@ -83,6 +89,23 @@ def _behind(data: Bytes, start: int, end: int) -> str | None:
     return None
 
 
+def _zip_at_end(data: Bytes, start: int, size: int) -> bool:
+    """Tell of a zip archive anywhere behind ``start``: its readers look for it from the end of the file.
+
+    Sections may be called to lie there, since nothing loads them.
+    """
+    at = max(start, size - _ZIP_END.size - _LONGEST_COMMENT)
+    last = data.read(at, size - at) if size - start >= _ZIP_END.size else b""
+    found = last.find(_ZIP_MAGIC)
+    while 0 <= found <= len(last) - _ZIP_END.size:
+        entries, length, comment = _ZIP_END.unpack_from(last, found)
+        behind = found + _ZIP_END.size + comment
+        if entries and length and behind <= len(last) and not last[behind:].strip(b"\0"):
+            return True
+        found = last.find(_ZIP_MAGIC, found + 1)
+    return False
+
+
 def _of_pyinstaller(data: Bytes, start: int, end: int) -> str | None:
     """Tell of the binaries in an archive of PyInstaller's that ends near ``end``; one of ``--onedir`` has none."""
     at = max(start, end - _COOKIE_WITHIN)
@@ -101,10 +124,11 @@ def _of_pyinstaller(data: Bytes, start: int, end: int) -> str | None:
 
 def _binaries(table: bytes) -> int | None:
     """Return how many entries of a table of contents are programs or libraries; None where it is damaged."""
-    position = count = 0
+    position = count = entries = 0
     while position + _ENTRY.size <= len(table):
         length, *_, kind = _ENTRY.unpack_from(table, position)
-        if length < _ENTRY.size:
+        entries += 1
+        if length < _ENTRY.size or entries > _MOST_ENTRIES:
             return None
         count += kind == _BINARY
         position += length

@@ -8,6 +8,7 @@ import io
 import lzma
 import sys
 import tarfile
+import time
 import zipapp
 import zipfile
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from building import compile_with_zig, library, make_wheel
+from glibc_guard.artifacts.member import MemoryFile, PlainContent
+from glibc_guard.artifacts.packings import packed
 from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Report
@@ -91,6 +94,7 @@ def test_a_compressed_object(tmp_path: Path, pack: Pack, arch: str, compress: Ca
         (b"#!/bin/sh\n" + b"# more\n" * 200_000 + NEWER, "a script with a program"),
         (b"#!/bin/sh\nunpack\nexit 0\n" + gzip.compress(NEWER), "a script with an archive"),
         (b"#!/bin/sh\nunpack\nexit 0\n" + lzma.compress(NEWER), "a script with an archive"),
+        (b"#!/bin/sh\nunpack\nexit 0\n" + bz2.compress(NEWER, 3), "a script with an archive"),
         (b"hsqs" + bytes(92), "a squashfs image"),
         (b"\xed\xab\xee\xdb" + bytes(92), "an RPM package"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(92), "a 7z archive"),
@@ -103,6 +107,51 @@ def test_other_packings(tmp_path: Path, pack: Pack, content: bytes, named: str) 
     assert message.startswith(named)
 
 
+def gzip_with(name: bytes, content: bytes) -> bytes:
+    packed = gzip.compress(content)
+    return packed[:3] + b"\x08" + packed[4:10] + name + b"\0" + packed[10:]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip_with(b"n" * (1 << 20), NEWER),
+        gzip.compress(b"") + gzip_with(b"n" * (1 << 20), NEWER),
+        gzip.compress(b"\x7fELF") + gzip_with(b"n" * (1 << 20), NEWER[4:]),
+        gzip.compress(b"")[:10] + b"\0\0\0\xff\xff" * (1 << 18) + gzip.compress(NEWER)[10:],  # blocks of nothing
+    ],
+    ids=range(4),
+)
+def test_what_begins_behind_the_first_block(tmp_path: Path, content: bytes) -> None:
+    report = judged(folder(tmp_path, {"m.so": OBJECT, "bin/tool.gz": content}))
+    assert [message for _, message in unread(report)] == [
+        "compressed, and its first 1048576 bytes do not tell what it holds: unpack it"
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip_with(b"tool", NEWER),
+        gzip.compress(b"") * 50_000 + gzip.compress(NEWER),
+        gzip.compress(NEWER[:9]) + gzip.compress(NEWER[9:]),
+    ],
+    ids=range(3),
+)
+def test_gzip_of_any_make(tmp_path: Path, content: bytes) -> None:
+    report = judged(folder(tmp_path, {"m.so": OBJECT, "bin/tool.gz": content}))
+    assert [message[:20] for _, message in unread(report)] == ["a compressed program"]
+
+
+@pytest.mark.parametrize("fill", [b"\n", b"\nBZh11AY&S", b"BZh9", b"hsq", b"PK\x03\x04"])
+def test_a_long_script_takes_no_long_time(fill: bytes) -> None:
+    data = b"#!/bin/sh\n".ljust(8, b"#") + fill * ((64 << 20) // len(fill))
+    begun = time.process_time()
+    found = packed(data[:8], PlainContent(MemoryFile(data)), len(data))
+    assert (found is None) == (fill != b"PK\x03\x04")
+    assert time.process_time() - begun < 1.5
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -110,6 +159,9 @@ def test_other_packings(tmp_path: Path, pack: Pack, content: bytes, named: str) 
         gzip.compress(b""),
         gzip.compress(RELOCATABLE),  # as modules of the kernel are
         gzip.compress(NEWER)[:9],
+        gzip_with(b"manual.txt", b"a manual page\n") * 3,
+        gzip.compress(b"short") + bytes(2 << 20),  # padded
+        gzip.compress(b"short") + b"garbage" * (1 << 18),
         b"\x1f\x8b\x08 no gzip",
         b"BZh no bzip2",
         b"\x28\xb5\x2f\xfd no zstd",
@@ -120,7 +172,7 @@ def test_other_packings(tmp_path: Path, pack: Pack, content: bytes, named: str) 
         RELOCATABLE,
         b"PK\x03\x04 under another name",
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_what_is_data(tmp_path: Path, pack: Pack, content: bytes) -> None:
     report = judged(pack(tmp_path, {"m.so": OBJECT, "share/thing": content}))

@@ -148,6 +148,39 @@ def test_a_section_that_claims_more_than_the_file_hides_nothing() -> None:
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("behind", [b"", b"J", b"J" * 100_000], ids=["nothing", "a byte", "many"])
+@pytest.mark.parametrize("after", [b"", bytes(512)], ids=["end", "padding"])
+def test_a_zip_archive_is_found_from_the_end(arch: str, behind: bytes, after: bytes) -> None:
+    program = compile_with_zig(PROGRAM, "-s", arch=arch)
+    assert payload(program + behind + zipped("lib.so", b"x" * 300) + after)
+
+
+def test_a_section_that_reaches_over_a_zip_archive_hides_nothing() -> None:
+    program = compile_with_gcc(PROGRAM)
+    archive = zipped("lib.so", b"x" * 300)
+    (table,) = struct.unpack_from("<Q", program, 0x28)
+    (count,) = struct.unpack_from("<H", program, 0x3C)
+    data = bytearray(program + b"J" + archive)
+    last = table + 64 * (count - 1)
+    (offset,) = struct.unpack_from("<Q", data, last + 0x18)
+    struct.pack_into("<Q", data, last + 0x20, len(data) - offset)  # sh_size
+    assert payload(bytes(data)) == "a zip archive at its end"
+
+
+def test_two_sections_of_pyinstaller_are_told_and_cost_no_time(tmp_path: Path) -> None:
+    once = with_section(compile_with_gcc(PROGRAM, "-s"), "pydata", pyinstaller(b"msz"), tmp_path)
+    twice = with_section(once, "pydata2", pyinstaller(b"b"), tmp_path).replace(b"pydata2", b"pydata\0")
+    assert payload(once) is None
+    assert payload(twice) == "several archives of PyInstaller's, which makes one"
+
+
+def test_a_table_of_more_entries_than_any_is_damaged() -> None:
+    program = compile_with_gcc(PROGRAM, "-s")
+    assert payload(program + pyinstaller(b"s" * 100_000)) is None
+    assert payload(program + pyinstaller(b"s" * 100_001)) == "an archive of PyInstaller's with a damaged table"
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_a_program_that_upx_packed_only_looks_static(arch: str) -> None:
     """Behind its program headers it has checksum and magic (``struct l_info``), and no dynamic segment."""
     program = bytearray(compile_with_zig("void _start(void) {}", "-static", "-nostdlib", "-s", arch=arch, glibc=None))
