@@ -65,7 +65,7 @@ def tar_members(stream: BinaryIO, limits: Limits, size: int) -> Iterator[Member]
             for info in archive:
                 cast("Header", info).check()
                 archive.members = []  # type: ignore[attr-defined]  # tarfile would keep a record of every member
-                total += info.size + tarfile.BLOCKSIZE
+                total += info.size
                 refuse_bomb(total, size, limits)
                 bounded.expect(info.size)
                 yield from _told(archive, info, limits, links)
