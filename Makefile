@@ -20,11 +20,10 @@ demo: $(DEMO_VENV)/.ready ## install into an own environment and check the sampl
 	@$(DEMO_VENV)/bin/python scripts/demo.py
 
 test: $(VENV)/.ready ## the whole suite, with this Python
-	$(PARALLEL) tests/unit tests/integration
-	$(RUN) -m pytest tests/github_api tests/loader tests/e2e
+	$(PARALLEL)
 
-test-pythons: ## unit and integration tests with every other CPython from 3.10 on this machine (`make test` takes the first)
-	@for python in $$(scripts/find_pythons.sh | tail -n +2); do \
+test-pythons: ## unit and integration tests with the oldest and the newest other CPython on this machine (`make test` takes the first)
+	@for python in $$(scripts/find_pythons.sh --others); do \
 	    $(MAKE) --no-print-directory test-python PYTHON=$$python; \
 	done
 
@@ -32,10 +31,10 @@ test-python: $(VENV)/.ready
 	$(PARALLEL) -q tests/unit tests/integration
 
 test-loader: $(VENV)/.ready ## hold the verdicts against the real dynamic loader, on every object of the machine
-	GLIBC_GUARD_ALL_OBJECTS=1 $(RUN) -m pytest tests/loader
+	GLIBC_GUARD_ALL_OBJECTS=1 $(PARALLEL) tests/loader
 
 test-e2e: $(VENV)/.ready ## run the Action for real: by the runner harness and by act
-	$(RUN) -m pytest tests/e2e
+	$(PARALLEL) tests/e2e
 
 lint: $(VENV)/.ready ## ruff, mypy, the one-way rule of the rooms, workflows, shell scripts
 	$(RUN) -m ruff format --check $(SOURCES)

@@ -79,8 +79,7 @@ def merged(report: Path, shards: int, folder: Path) -> tuple[Run, int, int]:
     for index in range(1, shards + 1):
         own = [{**artifact, "path": f"{index}/{artifact['path']}"} for artifact in artifacts]
         path = folder / f"part{index}.json"
-        shard = {"index": index, "count": shards}
-        path.write_text(json.dumps({**document, "artifacts": own, "shard": shard}), encoding="utf-8")
+        path.write_text(json.dumps({**document, "artifacts": own, "shard": None}), encoding="utf-8")
         paths.append(path)
     output = folder / "merged.json"
     command: list[str | Path] = [PYTHON, "-m", "glibc_guard", "merge", "--format", "json", "--output", output, *paths]

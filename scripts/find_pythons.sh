@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prints the path of every CPython 3.10 or newer on this machine, one a minor version; --first prints the preferred one only.
+# Prints the path of every CPython 3.10 or newer on this machine, one a minor version; --first prints the preferred one only,
+# --others the oldest and the newest of the rest.
 set -euo pipefail
 
 candidates() {
@@ -9,6 +10,7 @@ candidates() {
 }
 
 declare -A seen=()
+others=()
 while IFS= read -r python; do
     version=$("$python" -c 'import sys
 if sys.version_info >= (3, 10) and sys.implementation.name == "cpython" and not sys.flags.no_site:
@@ -18,6 +20,10 @@ if sys.version_info >= (3, 10) and sys.implementation.name == "cpython" and not 
         continue
     fi
     seen[${version%% *}]=1
+    if [ "${1:-}" = --others ]; then
+        [ ${#seen[@]} -eq 1 ] || others+=("$version")
+        continue
+    fi
     echo "${version#* }"
     if [ "${1:-}" = --first ]; then
         exit 0
@@ -27,4 +33,7 @@ done < <(candidates)
 if [ ${#seen[@]} -eq 0 ]; then
     echo "find_pythons.sh: there is no CPython 3.10 or newer (with venv and ssl) on this machine" >&2
     exit 1
+fi
+if [ ${#others[@]} -gt 0 ]; then
+    printf '%s\n' "${others[@]}" | sort -V | sed -e '1p' -e '$p' -e d | cut -d ' ' -f 2- | uniq
 fi

@@ -159,7 +159,7 @@ def cli() -> None:
 @LIMIT
 @JOBS
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing when all is well.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing of what passes.")
 @NO_COLOR
 def check_command(  # noqa: PLR0913  # one parameter an option
     *,
@@ -226,7 +226,8 @@ def check_command(  # noqa: PLR0913  # one parameter an option
         status = exit_status(report, settings.fail_on)
         for name, path in wanted:
             if path is not None or not quiet or status != EXIT_CLEAN:
-                write(render(report, name, color=_color(no_color), width=_width()), path)
+                brief = quiet and path is None
+                write(render(report, name, color=_color(no_color), width=_width(), quiet=brief), path)
     sys.exit(status)
 
 

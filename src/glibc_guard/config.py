@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -22,18 +23,19 @@ __all__ = [
 FILE_NAMES: Final = ("glibc-guard.toml", "pyproject.toml")  # in one folder the first wins
 
 
-def load(explicit: Path | None, working_folder: Path) -> Settings:
+def load(explicit: str | os.PathLike[str] | None, working_folder: str | os.PathLike[str]) -> Settings:
     """Read ``explicit``, or else the nearest configuration file upward from ``working_folder``, or else the defaults.
 
     Raises:
         ConfigError: the file cannot be read, or says something that is not understood.
     """
     if explicit is not None:
-        settings = _read(explicit)
+        settings = _read(Path(explicit))
         if settings is None:
             raise ConfigError(f"{explicit}: has no [tool.glibc-guard] table")
         return settings
-    for folder in (working_folder, *working_folder.parents):
+    start = Path(working_folder).absolute()
+    for folder in (start, *start.parents):
         for name in FILE_NAMES:
             if (folder / name).is_file() and (settings := _read(folder / name)) is not None:
                 return settings

@@ -16,7 +16,6 @@ import msgspec
 from glibc_guard.limits import Limits, limited
 from glibc_guard.model import Severity
 from glibc_guard.settings import (
-    RULES_OF_INTENT,
     SIZE_JUMP_BYTES,
     SIZE_JUMP_RATIO,
     ConfigError,
@@ -27,6 +26,7 @@ from glibc_guard.settings import (
     is_from_run,
     limit_name,
     member_glob,
+    rule_of_intent,
     size_glob,
     toolchain_text,
 )
@@ -227,13 +227,7 @@ def _limits(given: dict[str, int | str], path: Path) -> Limits:
 
 
 def _severities(chosen: dict[str, Severity], path: Path) -> dict[str, Severity]:
-    for rule in chosen:
-        if rule not in RULES_OF_INTENT:
-            (near,) = difflib.get_close_matches(rule, sorted(RULES_OF_INTENT), n=1, cutoff=0)
-            raise ConfigError(
-                f'{path}: severity: "{rule}" is no rule whose severity can be chosen; did you mean "{near}"? (What the '
-                "loader refuses stays an error: set it aside with an ignore.)"
-            )
+    _each(chosen, path, "severity", rule_of_intent)
     return chosen
 
 

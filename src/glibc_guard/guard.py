@@ -17,7 +17,7 @@ from glibc_guard.artifacts import Limits
 from glibc_guard.config import FailOn, Settings
 from glibc_guard.model import Artifact, ArtifactReport, Report, Tool, Verdict
 from glibc_guard.reading import Progress, read_artifact
-from glibc_guard.sharding import share
+from glibc_guard.sharding import share, with_contents
 from glibc_guard.urls import is_url, refused
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class UsageError(Exception):
 
 
 def check(
-    paths: Sequence[str],
+    paths: Sequence[str | os.PathLike[str]],
     settings: Settings,
     *,
     today: datetime.date | None = None,
@@ -47,15 +47,18 @@ def check(
     A path may be a URL, which is read over the network.
 
     Raises:
-        UsageError: no path was given, or one does not exist; or the baseline is none.
+        UsageError: no path was given, or one does not exist, or it is no list of them; or the baseline is none.
         TargetError: a target is unknown, or does not exist for the architecture of an artifact.
     """
+    if not isinstance(settings, Settings):
+        raise UsageError(f"{settings!r:.200} is no Settings: write Settings(targets=…), or load(file, folder)")
     limits = limits or settings.limits
-    _refuse_missing(paths)
+    texts = _texts(paths)
+    _refuse_missing(texts)
     _refuse_unknown(settings.targets)
     if settings.shard is not None and settings.together:
         raise UsageError("a shard sees a part of the artifacts only, and cannot judge all of them together")
-    own, shard = (paths, None) if settings.shard is None else share(paths, settings.shard)
+    own, shard = (texts, None) if settings.shard is None else share(texts, settings.shard)
     source = None if settings.baseline is None else _opened(settings.baseline)
     if source is None and settings.baseline_required:
         raise UsageError(NO_BASELINE)
@@ -83,12 +86,13 @@ def check(
             from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
 
             reports = explained(reports, origins, Reading(settings, limits, pool))
-    return replace(_report(_advised(reports, comments), (*ignores.remarks(), *remarks)), shard=shard)
+    report = _report(_advised(reports, comments), (*ignores.remarks(), *remarks))
+    return report if shard is None else replace(report, shard=with_contents(shard, report.artifacts))
 
 
 def diff(
-    old: str,
-    new: str,
+    old: str | os.PathLike[str],
+    new: str | os.PathLike[str],
     *,
     jobs: int | None = None,
     limits: Limits | None = None,
@@ -100,6 +104,7 @@ def diff(
     Raises:
         UsageError: one of them does not exist, or is no artifact and no report.
     """
+    old, new = _texts([old, new])
     source, other = _opened(old), _opened(new)
     if other.requirement is not None:
         raise UsageError(f"{new}: only the first of the two may come from an index")
@@ -108,6 +113,17 @@ def diff(
         reports = read(new) if other.report is None else other.report.artifacts
         reports, remarks = _comparer(source, read, index).told(reports)
     return _report(reports, remarks)
+
+
+def _texts(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Return ``paths`` as strings; raises UsageError where it is a single one, whose letters would be paths too."""
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        raise UsageError(f"paths is {paths!r:.200}: write a list, […]")
+    try:
+        return [*map(os.fsdecode, paths)]
+    except TypeError as error:
+        wrong = next((path for path in paths if not isinstance(path, (str, bytes, os.PathLike))), paths)
+        raise UsageError(f"{wrong!r:.200} is no path: write a list of strings or pathlib.Path") from error
 
 
 @contextmanager

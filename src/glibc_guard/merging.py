@@ -13,13 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+import msgspec
+
 from glibc_guard import __version__
 from glibc_guard.baseline import BaselineError
 from glibc_guard.baseline.report_file import Outline, artifacts_of, outlined
 from glibc_guard.model import ArtifactReport, Report, Shard, Tool, Verdict
 from glibc_guard.output import OutputError, aside
 from glibc_guard.report import json
-from glibc_guard.sharding import MOST_SHARDS
+from glibc_guard.sharding import MOST_SHARDS, Contents
 from glibc_guard.verdict import verdict_of, worst
 
 if TYPE_CHECKING:
@@ -146,13 +148,13 @@ def _parts(paths: Sequence[Path]) -> list[_Part]:
                 "do not judge alike; merge with the one that wrote all of them"
             )
         parts.append(_Part(path, hashlib.sha256(data).digest(), outline.verdict, outline.shard, len(outline.artifacts)))
-    if not any(part.artifacts for part in parts):
-        raise MergeError("the reports are about no artifact at all: nothing was judged")
     _refuse_doubles(parts)
     sharded = [part for part in parts if part.shard is not None]
     if sharded:
         _refuse_gaps(parts, sharded)
         parts.sort(key=lambda part: part.shard.index if part.shard else 0)
+    if not any(part.artifacts for part in parts):
+        raise MergeError("the reports are about no artifact at all: nothing was judged")
     return parts
 
 
@@ -193,21 +195,47 @@ def _name(shard: Shard | None) -> str:
 def _each_artifact(parts: Sequence[_Part], take: Callable[[ArtifactReport], None]) -> tuple[str, ...]:
     """Hand every artifact to ``take``, and return the notes of the reports, each once."""
     notes: Counter[str] = Counter()
+    known: dict[bytes, Path] = {}
     for part in parts:
         data = _content(part.path)
         if hashlib.sha256(data).digest() != part.digest:
             raise MergeError(f"{part.path}: was changed while it was read")
         outline = _outline(data, part.path)
         verdicts: set[Verdict] = set()
+        contents = Contents()
         for artifact in _artifacts(outline, part.path):
             verdicts.add(artifact.verdict)
+            contents.add(artifact)
+            _refuse_known(artifact, part.path, known)
             take(artifact)
+        if outline.shard is not None:
+            _refuse_other_contents(contents.of(outline.shard), outline.shard, part.path)
         if outline.verdict != (worst([*verdicts]) if verdicts else "pass"):
             raise MergeError(f"{part.path}: a damaged JSON report: its verdict is not that of its artifacts")
         notes.update(dict.fromkeys(outline.notes, 1))
     # They tell what did not occur, like an ignore that matched nothing: of all shards it is true if it is of each.
     least = len(parts) if parts[0].shard is not None else 1
     return tuple(note for note, number in notes.items() if number >= least)
+
+
+def _refuse_known(artifact: ArtifactReport, path: Path, known: dict[bytes, Path]) -> None:
+    """Refuse an artifact that another report has too; the same one twice in a report was asked for twice."""
+    # Of a folder there is no digest: it is the same where all that was found in it is.
+    told = artifact if artifact.sha256 is None else (artifact.path, artifact.sha256, artifact.targets)
+    identity = hashlib.blake2b(msgspec.json.encode(told, order="deterministic"), digest_size=16).digest()
+    other = known.setdefault(identity, path)
+    if other != path:
+        raise MergeError(f"{path}: {artifact.path} is in {other} too: it would be counted twice")
+
+
+def _refuse_other_contents(found: Shard, written: Shard, path: Path) -> None:
+    if written.artifacts is None or written.artifacts_sha256 is None:
+        raise MergeError(f"{path}: a damaged JSON report: the shard does not say which artifacts it has")
+    if found.artifacts != written.artifacts:
+        told = f"it has {found.artifacts:,} artifacts, and was written with {written.artifacts:,}"
+        raise MergeError(f"{path}: a damaged JSON report: {told}")
+    if found != written:
+        raise MergeError(f"{path}: a damaged JSON report: its artifacts are not those that it was written with")
 
 
 def _artifacts(outline: Outline, path: Path) -> Iterator[ArtifactReport]:

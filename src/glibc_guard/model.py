@@ -370,6 +370,8 @@ class Shard:
     index: int  # 1 … count
     count: int
     paths_sha256: str | None = None  # of all paths, sorted, each with a line feed: shards of one check have the same
+    artifacts: int | None = None  # how many of them this part makes: a path may hold wheels, and make several
+    artifacts_sha256: str | None = None  # of each one's path, a NUL, its SHA-256 or nothing, and a line feed
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,11 @@ def refuse_overwriting(artifacts: Sequence[str], outputs: Sequence[Path], workin
             raise OutputError(f"{path}: is named twice; give each report a file of its own")
 
 
-def render(report: Report, name: str, *, color: bool, width: int | None) -> bytes:
+def render(report: Report, name: str, *, color: bool, width: int | None, quiet: bool = False) -> bytes:
     """Return the report in the format ``name``.
 
-    One of FORMATS; or "needs" for what `show` prints, "text of changes" and "markdown of changes" for `diff`.
+    One of FORMATS; or "needs" for what `show` prints, "text of changes" and "markdown of changes" for `diff`. As text a
+    ``quiet`` one leaves out what passes.
     """
     # Imported where it is asked for: each format costs 30 ms or more.
     if name in _MODULES:
@@ -79,7 +80,9 @@ def render(report: Report, name: str, *, color: bool, width: int | None) -> byte
         return changes_text.render(report, color=color, width=width).encode()
     from glibc_guard.report import text  # noqa: PLC0415
 
-    return (text.render_needs if name == "needs" else text.render)(report, color=color, width=width).encode()
+    if name == "needs":
+        return text.render_needs(report, color=color, width=width).encode()
+    return text.render(report, color=color, width=width, failing_only=quiet).encode()
 
 
 def render_page(page: SymbolPage, name: str, *, color: bool, width: int | None) -> bytes:

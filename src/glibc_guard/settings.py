@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from glibc_guard.limits import NAMES, Limits
-from glibc_guard.model import Severity, Shard
+from glibc_guard.model import SEVERITIES, Severity, Shard
+from glibc_guard.urls import DOCUMENTATION
 
 FailOn: TypeAlias = Literal["error", "warning", "never"]
 FAIL_ON: Final[tuple[FailOn, ...]] = ("error", "warning", "never")
@@ -49,7 +50,11 @@ class Ignore:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that a user can choose about a check."""
+    """Everything that a user can choose about a check.
+
+    Raises:
+        ConfigError: a value that a check would take for something else, or for nothing.
+    """
 
     targets: tuple[str, ...] = ("auto",)
     fail_on: FailOn = "error"
@@ -74,6 +79,74 @@ class Settings:
     shard: Shard | None = None  # of the paths
     source: Path | None = None  # the file that these settings were read from
 
+    def __post_init__(self) -> None:
+        """Refuse what type checkers refuse: a gate that is misunderstood passes without a word."""
+        for names, fits, wanted in _FIELDS:
+            for name in names.split():
+                value = getattr(self, name)
+                if not fits(value):
+                    raise ConfigError(f"{name} is {value!r:.200}: write {wanted}")
+        for glob in (*self.require, *self.forbid):
+            member_glob(glob)
+        for glob, _ in self.max_size:
+            size_glob(glob)
+        for text in self.expect_toolchain:
+            toolchain_text(text)
+        for rule, severity in self.severities.items():
+            rule_of_intent(rule)
+            if severity not in SEVERITIES:
+                raise ConfigError(f"severities: {severity!r} of {rule!r} is none of {', '.join(SEVERITIES)}")
+
+
+def _is_list(value: object, each: Callable[[object], bool]) -> bool:
+    return isinstance(value, (tuple, list)) and all(map(each, value))  # of a string each letter is one too
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object, least: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= least
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and _is_number(value, least)
+
+
+def _is_bound(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and _is_text(value[0]) and _is_whole(value[1], 0)
+
+
+#: Fields, what their values must be, and what to write instead.
+_FIELDS: Final[tuple[tuple[str, Callable[[object], bool], str], ...]] = (
+    ("fail_on", lambda value: value in FAIL_ON, '"error", "warning" or "never"'),
+    (
+        "targets require forbid expect_toolchain",
+        lambda value: _is_list(value, _is_text),
+        'a tuple of strings, like ("this",)',
+    ),
+    (
+        "allow_empty together baseline_required explain",
+        lambda value: isinstance(value, bool),
+        "True or False",
+    ),
+    ("jobs", lambda value: value is None or _is_whole(value, 1), "a number of threads, or None for one a processor"),
+    ("baseline", lambda value: value is None or _is_text(value), 'a string, like "dist/old.whl" or "pypi:NAME"'),
+    ("size_jump_ratio", lambda value: _is_number(value, 1), "a number, 1 or more"),
+    ("size_jump_bytes", lambda value: _is_whole(value, 0), "a number of bytes"),
+    (
+        "max_size",
+        lambda value: _is_list(value, _is_bound),
+        'a tuple of globs with bytes, like (("*.whl", 60_000_000),)',
+    ),
+    ("severities", lambda value: isinstance(value, Mapping), 'a mapping, like {"floor-raised": "error"}'),
+    ("debug_dirs", lambda value: _is_list(value, lambda one: isinstance(one, Path)), "a tuple of pathlib.Path"),
+    ("ignores", lambda value: _is_list(value, lambda one: isinstance(one, Ignore)), "a tuple of Ignore"),
+    ("limits", lambda value: isinstance(value, Limits), "Limits(…)"),
+    ("shard", lambda value: value is None or isinstance(value, Shard), "Shard(INDEX, COUNT)"),
+)
+
 
 def is_from_index(baseline: str) -> bool:
     """Tell whether ``baseline`` names a project on a package index, and no path."""
@@ -89,7 +162,18 @@ def limit_name(text: str) -> str:
     """Return ``text`` if it is the name of a limit; raises ConfigError."""
     if text not in NAMES:
         (near,) = difflib.get_close_matches(text, NAMES, n=1, cutoff=0)
-        raise ConfigError(f'there is no limit "{text}"; did you mean "{near}"? All are in docs/security.md')
+        raise ConfigError(f'there is no limit "{text}"; did you mean "{near}"? All are in {DOCUMENTATION}/security.md')
+    return text
+
+
+def rule_of_intent(text: str) -> str:
+    """Return ``text`` if it is a rule whose severity can be chosen; raises ConfigError."""
+    if text not in RULES_OF_INTENT:
+        (near,) = difflib.get_close_matches(text, sorted(RULES_OF_INTENT), n=1, cutoff=0)
+        raise ConfigError(
+            f'"{text}" is no rule whose severity can be chosen; did you mean "{near}"? (What the '
+            "loader refuses stays an error: set it aside with an ignore.)"
+        )
     return text
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from glibc_guard.model import Shard
+from glibc_guard.model import ArtifactReport, Shard
 
 MOST_SHARDS: Final = 100_000
 STANDARD_INPUT: Final = "-"
@@ -34,6 +34,32 @@ def share(paths: Sequence[str], shard: Shard) -> tuple[list[str], Shard]:
     known = sorted(set(paths))
     digest = hashlib.sha256("".join(f"{path}\n" for path in known).encode("utf-8", "surrogateescape"))
     return known[shard.index - 1 :: shard.count], replace(shard, paths_sha256=digest.hexdigest())
+
+
+class Contents:
+    """Counts and digests the artifacts of a shard, so that `merge` can tell whether all of them are still there."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._number = 0
+        self._digest = hashlib.sha256()
+
+    def add(self, artifact: ArtifactReport) -> None:
+        """Take the next artifact, in the order of the report."""
+        self._number += 1
+        self._digest.update(f"{artifact.path}\0{artifact.sha256 or ''}\n".encode("utf-8", "surrogateescape"))
+
+    def of(self, shard: Shard) -> Shard:
+        """Return ``shard`` with what was added."""
+        return replace(shard, artifacts=self._number, artifacts_sha256=self._digest.hexdigest())
+
+
+def with_contents(shard: Shard, artifacts: Iterable[ArtifactReport]) -> Shard:
+    """Return ``shard`` with the number and the digest of the ``artifacts`` of its report."""
+    contents = Contents()
+    for artifact in artifacts:
+        contents.add(artifact)
+    return contents.of(shard)
 
 
 def listed(file: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which URLs may be asked, and how they are shown."""
+"""Which URLs may be asked, how they are shown, and where the documentation is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import posixpath
 import urllib.parse
 from typing import Final
 
+#: Whoever installed the package has no folder of this name.
+DOCUMENTATION: Final = "https://github.com/org/glibc-guard/blob/main/docs"
 SCHEMES: Final = ("https://", "http://")
 LONGEST: Final = 8000  # characters; RFC 9110 asks servers and clients for as many, section 4.1
 

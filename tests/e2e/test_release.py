@@ -146,6 +146,16 @@ def test_what_lies_in_dist_is_not_released(made: Path, checkout: Path, environme
     assert (done.returncode, "dist is there already" in done.stderr) == (1, True)
 
 
+def test_nothing_is_left_where_the_changelog_is_not_ready(
+    checkout: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    other = tmp_path / "checkout"
+    shutil.copytree(checkout, other, ignore=shutil.ignore_patterns("dist"))
+    done = make(other, environment, "v99.0")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert not (other / "dist").exists()
+
+
 @pytest.mark.parametrize(
     ("tag", "there", "expected"),
     [

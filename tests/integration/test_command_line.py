@@ -123,7 +123,20 @@ def test_a_report_is_whole_or_not_there(tmp_path: Path, new: Path) -> None:
 
 def test_quiet_says_nothing_of_what_passes(new: Path, old: Path) -> None:
     assert run("check", old, "--quiet").stdout == ""
-    assert "reallocarray" in run("check", new, "--quiet").stdout
+    shown = run("check", new, old, "--quiet").stdout
+    assert shown.startswith(f"FAIL  {new}\n")
+    assert f"{old}\n" not in shown
+    assert shown.endswith("1 of 2 artifacts failed (2 errors)\n")
+
+
+def test_quiet_leaves_nothing_out_of_a_file(tmp_path: Path, new: Path, old: Path) -> None:
+    run("check", new, old, "--quiet", "--format", "text", "--output", tmp_path / "all.txt")
+    assert f"PASS  {old}\n" in (tmp_path / "all.txt").read_text(encoding="utf-8")
+
+
+def test_what_fails_stands_at_the_end(new: Path, old: Path) -> None:
+    shown = run("check", new, old).stdout
+    assert shown.index(f"PASS  {old}") < shown.index(f"FAIL  {new}")
 
 
 def test_the_configuration_is_found_and_flags_win(tmp_path: Path, new: Path) -> None:

@@ -54,3 +54,30 @@ def test_importing_the_package_imports_nothing_of_it() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_paths_may_be_path_objects_and_one_text_is_no_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = make_wheel(tmp_path, {"m.so": library("reallocarray(0, 1, 2)", glibc="2.26")})
+    settings = glibc_guard.Settings(targets=("manylinux2014",))
+    for paths in ([wheel], (wheel,), [str(wheel)], iter([wheel])):
+        report = glibc_guard.check(paths, settings)  # type: ignore[arg-type]  # an iterator is taken, and not promised
+        assert (report.verdict, report.artifacts[0].path) == ("fail", str(wheel))
+    assert glibc_guard.diff(wheel, wheel).verdict == "pass"
+    for text in (str(wheel), wheel):
+        with pytest.raises(glibc_guard.UsageError, match=r"paths is .*\.whl'?\)?: write a list, \[…\]"):
+            glibc_guard.check(text, settings)  # type: ignore[arg-type]
+    with pytest.raises(glibc_guard.UsageError, match="None is no path"):
+        glibc_guard.check([None], settings)  # type: ignore[list-item]
+    with pytest.raises(glibc_guard.UsageError, match="no Settings"):
+        glibc_guard.check([wheel], {"targets": ["2.17"]})  # type: ignore[arg-type]
+    (tmp_path / "glibc-guard.toml").write_text('target = "rhel8"', encoding="utf-8")
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    for folder in (".", tmp_path / "sub", Path()):
+        assert glibc_guard.load(None, folder).targets == ("rhel8",)
+    assert glibc_guard.load("../glibc-guard.toml", ".").targets == ("rhel8",)
+
+
+def test_what_cannot_be_meant_is_refused() -> None:
+    with pytest.raises(glibc_guard.ConfigError, match="fail_on is 'warnings'"):
+        glibc_guard.Settings(fail_on="warnings")  # type: ignore[arg-type]

@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from glibc_guard.merging import MergeError, merge, merged
 from glibc_guard.model import Report, Shard
 from glibc_guard.output import OutputError
 from glibc_guard.report import json as json_report
-from glibc_guard.sharding import ShardError, shard_of, share
+from glibc_guard.sharding import ShardError, shard_of, share, with_contents
 
 OLD = library("malloc(1)", glibc="2.17")
 NEW = library("reallocarray(0, 1, 2)", glibc="2.26")
@@ -102,6 +105,68 @@ def test_lost_and_doubled_shards(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".all*"))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda own, _: own[:-1], r"/2\.json: a damaged JSON report: it has 1 artifacts, and was written with 2"),
+        (lambda _, __: [], r"it has 0 artifacts, and was written with 2"),
+        (lambda own, _: [*own, own[0]], r"it has 3 artifacts, and was written with 2"),
+        (lambda own, _: [own[0], own[0]], r"its artifacts are not those that it was written with"),
+        (lambda _, other: other[:2], r"/2\.json: .*w0.*\.whl is in .*/1\.json too: it would be counted twice"),
+    ],
+)
+def test_artifacts_lost_doubled_and_swapped_inside_a_shard(
+    tmp_path: Path, change: Callable[[list[Any], list[Any]], list[Any]], message: str
+) -> None:
+    parts = shards(tmp_path, [path for path in wheels(tmp_path) if "w2" not in path], 2)
+    first, second = map(loaded, parts)
+    parts[1].write_text(json.dumps(second | {"artifacts": change(second["artifacts"], first["artifacts"])}))
+    for join in (lambda: merge(parts, tmp_path / "all.json"), lambda: merged(parts)):
+        with pytest.raises(MergeError, match=message):
+            join()
+    assert not (tmp_path / "all.json").exists()
+
+
+@pytest.mark.parametrize("field", ["artifacts", "artifacts_sha256"])
+def test_a_shard_that_does_not_say_what_it_has(tmp_path: Path, field: str) -> None:
+    (part,) = shards(tmp_path, wheels(tmp_path), 1)
+    report = loaded(part)
+    del report["shard"][field]
+    part.write_text(json.dumps(report), encoding="utf-8")
+    with pytest.raises(MergeError, match="the shard does not say which artifacts it has"):
+        merged([part])
+
+
+def test_a_report_that_was_indented_anew_is_still_the_same(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "m.so").write_bytes(OLD)
+    for name, paths in (("wheels", wheels(tmp_path)), ("folder", [str(tmp_path / "folder")])):
+        good = report_file(tmp_path, f"{name}.json", check(paths, Settings(targets=("2.17",))))
+        copy = tmp_path / "copy.json"
+        copy.write_text(json.dumps(loaded(good), indent=7), encoding="utf-8")
+        with pytest.raises(MergeError, match=r"is in .*\.json too: it would be counted twice"):
+            merged([good, copy])
+
+
+def test_an_artifact_that_was_judged_for_two_systems_is_no_double(tmp_path: Path) -> None:
+    paths = wheels(tmp_path, 1)
+    parts = [
+        report_file(tmp_path, f"{name}.json", check(paths, Settings(targets=(name,)))) for name in ("rhel8", "rhel9")
+    ]
+    assert len(merged(parts).artifacts) == 2
+    again = report_file(tmp_path, "again.json", check([*paths, *paths], Settings()))  # asked for twice
+    assert len(merged([again]).artifacts) == 2
+
+
+def test_wheels_in_an_archive_are_artifacts_of_their_shard(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for index, path in enumerate(wheels(tmp_path)):
+            archive.write(path, f"{index}/{Path(path).name}")
+    parts = shards(tmp_path, [str(tmp_path / "all.zip"), *wheels(tmp_path / "more", 1)], 2)
+    assert [loaded(part)["shard"]["artifacts"] for part in parts] == [6, 1]
+    assert len(merged(parts).artifacts) == 7
+
+
 def test_reports_that_do_not_belong_together(tmp_path: Path) -> None:
     paths = wheels(tmp_path)
     (tmp_path / "2").mkdir()
@@ -163,15 +228,12 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
 def test_memory_stays_flat(tmp_path: Path) -> None:
     """Eight times as many reports take no more memory; each is some megabytes."""
     report = check(wheels(tmp_path, 1), Settings())
-    (artifact,) = json.loads(json_report.render(report))["artifacts"]
-    rest = json.loads(json_report.render(report))
+    (artifact,) = report.artifacts
     paths = []
     for index in range(1, 33):
-        many = [artifact | {"path": f"{index}/{number}.whl", "notes": ["x" * 2000]} for number in range(400)]
-        path = tmp_path / f"part{index}.json"
-        path.write_text(
-            json.dumps(rest | {"artifacts": many, "shard": {"index": index, "count": 32}}), encoding="utf-8"
-        )
+        many = tuple(replace(artifact, path=f"{index}/{number}.whl", notes=("x" * 2000,)) for number in range(400))
+        shard = with_contents(Shard(index, 32), many)
+        path = report_file(tmp_path, f"part{index}.json", replace(report, artifacts=many, shard=shard))
         paths.append(path)
     few = [tmp_path / f"few{index}.json" for index in range(1, 5)]
     for path, source in zip(few, paths, strict=False):

@@ -36,6 +36,8 @@ ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
 LONGEST_LINK: Final = 4096  # bytes: PATH_MAX of Linux
 STEP: Final = 256 * 1024  # compressed bytes a piece
 RARE_STEP: Final = 4096  # zipfile reads so much at least, and inflates all of it at once: bzip2 to a million times
+EMPTY_DEFLATED: Final = 2  # bytes that nothing deflates to
+UNIX: Final = 3  # the maker of a member whose attributes are those of Unix (APPNOTE 4.4.2)
 USUAL_EXTRA: Final = 64  # bytes of the extra field in a local header
 AHEAD: Final = 4 * 1024 * 1024  # compressed bytes that a file on a server fetches at once
 FIRST_STEP: Final = 512  # the tables that a block of deflate begins with take up to 300 bytes
@@ -65,7 +67,7 @@ def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None
         reason = _refusal(info, names, limits, of_wheel=read_whole is not None)
         if reason is not None:
             yield unreadable(path[: limits.name_bytes], info.file_size, reason)
-        elif read_whole is None and stat.S_ISLNK(info.external_attr >> 16):  # an installer of wheels knows no links
+        elif read_whole is None and _is_link(info):  # an installer of wheels knows no links
             yield _link(source, info)
         else:
             pieces = functools.partial(_pieces, source, info, read_whole)
@@ -87,17 +89,19 @@ def _opened(file: RandomAccess, limits: Limits) -> _Source:
         struct.error,
     ) as error:
         raise ArtifactError(f"damaged or truncated zip archive: {error}") from error
+    if archive.start_dir != directory.offset:
+        raise ArtifactError("damaged zip archive: its directory is not where its end says")
     infos = archive.infolist()
     if not all(info.filename for info in infos):
         raise ArtifactError("damaged zip archive: a member has no name")
-    if len(infos) > limits.members:
-        raise ArtifactError(beyond(f"{len(infos)} members", "members", limits.members))
     refuse_bomb(sum(info.file_size for info in infos), file.size, limits)
     file.prefetch(map(_start_of, infos))  # each is asked for its magic, or compared with its local header
     layout = Layout(file, directory, infos)
     for folder in filter(zipfile.ZipInfo.is_dir, infos):
-        if folder.file_size:
+        if folder.file_size or folder.CRC or folder.compress_size > EMPTY_DEFLATED:
             raise ArtifactError(f"damaged zip archive: a folder with content: {normalized(folder.filename)[:200]}")
+        if has_second_name(folder):
+            raise ArtifactError(f"a folder of the zip archive has two names: {normalized(folder.filename)[:200]}")
         layout.data_offset(folder)
     return _Source(file, archive, layout)
 
@@ -130,15 +134,23 @@ def _start_of(info: zipfile.ZipInfo) -> tuple[int, int]:
     return info.header_offset, LOCAL_HEADER.size + 2 * len(info.orig_filename) + USUAL_EXTRA + FIRST_STEP
 
 
+def _is_link(info: zipfile.ZipInfo) -> bool:
+    """Tell whether all tools that know links make one: of another maker's attributes most write a file."""
+    return info.create_system == UNIX and stat.S_ISLNK(info.external_attr >> 16)
+
+
 def _link(source: _Source, info: zipfile.ZipInfo) -> Member:
     """Info-ZIP and others store a symbolic link as a member whose content is the target."""
     path = normalized(info.filename)
     if info.file_size > LONGEST_LINK:
         return unreadable(path, info.file_size, "a link to a path longer than any system allows")
     try:
-        target = b"".join(_pieces(source, info, None)).decode("utf-8", "backslashreplace")
+        content = b"".join(_pieces(source, info, None))
     except ArtifactError as error:
         return unreadable(path, info.file_size, str(error))
+    if b"\0" in content:  # as every object holds
+        return unreadable(path, info.file_size, "a link to what is no path: tools that know no links write a file")
+    target = content.decode("utf-8", "backslashreplace")
     return linked(path, posixpath.normpath(posixpath.join(posixpath.dirname(path), target)).lstrip("/"))
 
 

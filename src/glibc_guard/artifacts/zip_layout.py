@@ -8,6 +8,7 @@ is that of APPNOTE.TXT of PKWARE.
 from __future__ import annotations
 
 import bisect
+import re
 import struct
 import zipfile
 import zlib
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from glibc_guard.artifacts.inflating import INFLATE_ERRORS, inflated
 from glibc_guard.artifacts.member import ArtifactError, RandomAccess
 from glibc_guard.limits import Limits, beyond
 
@@ -22,9 +24,15 @@ END: Final = struct.Struct("<4s4H2LH")  # 4.3.16
 END_64: Final = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
 LOCATOR_64: Final = struct.Struct("<4sLQL")  # 4.3.15
 LOCAL_HEADER: Final = struct.Struct("<4s5HIIIHH")  # 4.3.7
+CENTRAL: Final = struct.Struct("<4x24xHHH12x")  # 4.3.12: the lengths of name, extra field and comment
+LENGTH_64_FROM: Final = 12  # bytes of END_64 that it does not count: its magic, and the count
 LONGEST_COMMENT: Final = 0xFFFF
 END_MAGIC, END_64_MAGIC, LOCATOR_MAGIC, LOCAL_MAGIC = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x03\x04"
+CENTRAL_MAGIC: Final = b"PK\x01\x02"
 DESCRIPTOR_MAGIC: Final = b"PK\x07\x08"  # 4.3.9.3: it may be there, or not
+DESCRIPTOR_BYTES: Final = 12  # magic, checksum and the lower half of the compressed size
+_DESCRIPTOR: Final = re.compile(rb"PK\x07\x08(?=.{4}(.{4}))", re.DOTALL)
+STEP: Final = 1024 * 1024  # bytes of one piece
 ENCRYPTED, HAS_DESCRIPTOR, UTF_8 = 0x1, 0x8, 0x800
 IN_EXTRA_FIELD: Final = 0xFFFFFFFF
 ZIP64_FIELD, UNICODE_PATH_FIELD = 0x0001, 0x7075  # 4.5.3, 4.6.9
@@ -54,42 +62,74 @@ def read_directory(file: RandomAccess, limits: Limits) -> Directory:
     if at < 0 or len(tail) - at < END.size:
         raise ArtifactError("damaged or truncated zip archive: it has no end of its directory")
     _, _, _, _, entries, size, offset, comment = END.unpack_from(tail, at)
-    if start + at + END.size + comment != file.size or _another_end(tail, at):
+    end = at + END.size + int(comment)
+    if end > len(tail) or tail[end:].strip(b"\0") or _another_end(tail, at, end):  # bsdtar pads a pipe's last block
         raise ArtifactError("damaged zip archive: data behind its end, or two ends: tools differ in what they find")
     found = Directory(offset, size, entries, 1 << 16)
     end_of_directory = start + at
     locator = file.read_at(end_of_directory - LOCATOR_64.size, LOCATOR_64.size)
     if end_of_directory >= LOCATOR_64.size and locator.startswith(LOCATOR_MAGIC):
-        end_of_directory = int(LOCATOR_64.unpack(locator)[2])
-        found = _large(file, end_of_directory, start + at - LOCATOR_64.size, found)
+        end_of_directory = _place_of_large(locator, end_of_directory - LOCATOR_64.size)
+        found = _large(file, end_of_directory, found)
     if found.size > limits.directory_bytes:
         raise ArtifactError(beyond(f"a zip directory of {found.size} bytes", "directory_bytes", limits.directory_bytes))
     if found.offset + found.size != end_of_directory:
         raise ArtifactError("damaged or truncated zip archive: its directory is not where its end says")
+    _refuse_members(file, found, limits)
     return found
 
 
-def _another_end(tail: bytes, at: int) -> bool:
-    """Tell whether a comment holds what looks like the end of an archive, or an earlier end has it as its comment."""
+def _refuse_members(file: RandomAccess, directory: Directory, limits: Limits) -> None:
+    """Refuse too many members before each of them is an object; what the end counts may be a lie."""
+    if directory.size // CENTRAL.size <= limits.members:
+        return
+    raw = file.read_at(directory.offset, directory.size)
+    at = count = 0
+    while raw.startswith(CENTRAL_MAGIC, at) and at + CENTRAL.size <= len(raw):
+        *_, name, extra, comment = CENTRAL.unpack_from(raw, at)
+        at += CENTRAL.size + name + extra + comment
+        count += 1
+        if count > limits.members:
+            raise ArtifactError(beyond(f"more than {limits.members} members", "members", limits.members))
+
+
+def _another_end(tail: bytes, at: int, end: int) -> bool:
+    """Tell whether an earlier end has the one from ``at`` to ``end`` in its comment."""
     before = tail.rfind(END_MAGIC, 0, at)
     while before >= 0:
-        if before + END.size <= len(tail) and before + END.size + END.unpack_from(tail, before)[-1] == len(tail):
+        if before + END.size <= len(tail) and end <= before + END.size + END.unpack_from(tail, before)[-1] <= len(tail):
             return True
         before = tail.rfind(END_MAGIC, 0, before)
     return False
 
 
-def _large(file: RandomAccess, offset: int, end: int, small: Directory) -> Directory:
+def _place_of_large(locator: bytes, at: int) -> int:
+    """Return where the zip64 record is that the ``locator`` at byte ``at`` names, where it is the same to all readers.
+
+    Some go by the locator, others by what lies before it: nothing may be between the two, and nothing in the record
+    behind its fields.
+    """
+    _, disk, offset, disks = LOCATOR_64.unpack(locator)
+    if disk or disks > 1:
+        raise ArtifactError("a zip archive in several volumes: join them first")
+    if offset + END_64.size != at:
+        raise ArtifactError("damaged zip archive: the zip64 end of its directory is not where it must be")
+    return int(offset)
+
+
+def _large(file: RandomAccess, offset: int, small: Directory) -> Directory:
     record = file.read_at(offset, END_64.size)
     if len(record) < END_64.size or not record.startswith(END_64_MAGIC):
         raise ArtifactError("damaged zip archive: no zip64 end of its directory where one must be")
-    _, length, _, _, _, _, _, entries, size, start = END_64.unpack(record)
-    if offset + 12 + length != end:
-        raise ArtifactError("damaged zip archive: data behind the zip64 end of its directory")
+    _, length, _, _, disk, of_directory, here, entries, size, start = END_64.unpack(record)
+    if length != END_64.size - LENGTH_64_FROM:
+        raise ArtifactError("damaged zip archive: more than its fields in the zip64 end of its directory")
     pairs = (
         (small.entries, 0xFFFF, entries),
         (small.size, IN_EXTRA_FIELD, size),
         (small.offset, IN_EXTRA_FIELD, start),
+        (here, entries, entries),
+        (disk, of_directory, of_directory),
     )
     if any(told not in {unknown, large} for told, unknown, large in pairs):
         raise ArtifactError("damaged zip archive: the two records at its end disagree: tools differ in what they find")
@@ -139,8 +179,41 @@ class Layout:
             flags & HAS_DESCRIPTOR and all(a in {0, b} for a, b in zip(told, known, strict=True))
         ):
             raise ArtifactError(f"{DISAGREE} on size or checksum: {OTHER_FILE}")
-        self._check_behind(info, start + int(extra_length) + info.compress_size)
-        return start + int(extra_length)
+        start += int(extra_length)
+        self._check_behind(info, start + info.compress_size)
+        if told != known:
+            self._refuse_early_end(info, start)
+        return start
+
+    def _refuse_early_end(self, info: zipfile.ZipInfo, start: int) -> None:
+        """Refuse data that end before the directory says so, for a reader of streams whom no header tells their size.
+
+        Such a reader goes on to the end of the deflated stream, or in stored data to what looks like the descriptor,
+        and unpacks the member that follows there.
+        """
+        end = start + info.compress_size
+        if info.compress_type == zipfile.ZIP_STORED:
+            early = _holds_descriptor(self._file, start, end)
+        else:
+            early = _first(self._file, LOCAL_MAGIC, start, end) is not None and not self._fills(info, start)
+        if early:
+            raise ArtifactError(f"its data end earlier for tools that read the zip archive as a stream: {OTHER_FILE}")
+
+    def _fills(self, info: zipfile.ZipInfo, start: int) -> bool:
+        """Tell whether a deflated stream ends where the directory says."""
+        if info.compress_type != zipfile.ZIP_DEFLATED:
+            return False
+        steps = range(0, info.compress_size, STEP)
+        pieces = (self._file.read_at(start + at, min(STEP, info.compress_size - at)) for at in steps)
+        produced = 0
+        try:
+            for piece in inflated(pieces):
+                produced += len(piece)
+                if produced > info.file_size:
+                    return False
+        except INFLATE_ERRORS:
+            return False
+        return produced == info.file_size
 
     def _check_behind(self, info: zipfile.ZipInfo, end: int) -> None:
         following = self._starts[bisect.bisect_right(self._starts, info.header_offset)]
@@ -168,11 +241,37 @@ class Layout:
 
     def _refuse_hidden(self, start: int, end: int) -> None:
         """Refuse a member that the directory does not list; other bytes between members are of no use to anybody."""
-        if end - start >= LOCAL_HEADER.size and self._file.read_at(start, 4) == LOCAL_MAGIC:
+        found = _first(self._file, LOCAL_MAGIC, start, end)  # anywhere: readers of streams look for the next member
+        if found is not None:
             raise ArtifactError(
-                f"the zip archive holds a member at byte {start} that its directory does not list: installers that "
+                f"the zip archive holds a member at byte {found} that its directory does not list: installers that "
                 "read it as a stream unpack it"
             )
+
+
+def _windows(file: RandomAccess, start: int, end: int, overlap: int) -> Iterator[tuple[int, bytes]]:
+    """Yield offset and bytes of each piece from ``start`` to ``end``, each reaching ``overlap`` bytes into the next."""
+    for offset in range(start, end, STEP):
+        yield offset, file.read_at(offset, min(STEP + overlap, end - offset))
+
+
+def _first(file: RandomAccess, magic: bytes, start: int, end: int) -> int | None:
+    """Return where ``magic`` lies first from ``start`` to ``end``."""
+    for offset, piece in _windows(file, start, end, len(magic) - 1):
+        found = piece.find(magic)
+        if found >= 0:
+            return offset + found
+    return None
+
+
+def _holds_descriptor(file: RandomAccess, start: int, end: int) -> bool:
+    """Tell whether stored data hold a descriptor of what is before it; an archive among them holds only its own."""
+    for offset, piece in _windows(file, start, end, DESCRIPTOR_BYTES - 1):
+        for found in _DESCRIPTOR.finditer(piece):
+            (size,) = struct.unpack("<L", found[1])
+            if size == (offset + found.start() - start) % 2**32:
+                return True
+    return False
 
 
 def _sizes(extra: bytes, compressed: int, size: int) -> tuple[int, int]:

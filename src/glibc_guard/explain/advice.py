@@ -16,6 +16,7 @@ from glibc_guard.model import FIXABLE_ARCHITECTURES, FIXABLE_KINDS, ArtifactRepo
 from glibc_guard.rules.symbol_versions import WEAK_HINT
 from glibc_guard.targets import glibc_symbols
 from glibc_guard.targets.symbol_version import parse
+from glibc_guard.urls import DOCUMENTATION
 
 #: Targets in the words of zig and of rustup; the architectures are those of ``glibc_symbols.ARCHITECTURES``.
 ZIG_TARGETS: Final = {
@@ -49,6 +50,10 @@ TOO_OLD_FOR_RUST: Final = "promise glibc 2.17, which Rust itself needs since 1.6
 NOBODY: Final = (
     "the need was left behind when nothing used it any more: link it again where glibc is no newer than {release}"
 )
+
+#: Only the library's own source files have unnamed namespaces in std; as `demangled` spells them, or mangled.
+OF_LIBSTDCXX: Final = ("std::(anonymous namespace)::", "_ZNSt12_GLOBAL__N_1", "_ZNKSt12_GLOBAL__N_1")
+LIBSTDCXX: Final = "libstdc++.a of the machine that linked asks for it (-static-libstdc++)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +169,7 @@ def build(architecture: str, release: str, *, rust: bool = False) -> str:
         )
         return f"build with {way}.{release}"
     if architecture in OUR_BUILDS:
-        return f"build in {built.name} (docs/building.md)"
+        return f"build in {built.name} ({DOCUMENTATION}/building.md)"
     return f"build in quay.io/pypa/{built.name}_{architecture}"
 
 
@@ -192,6 +197,8 @@ def _of_glibc(finding: Finding, target: Target, release: str, asker: _Asker) -> 
     filling = words(symbol, version, target.arch, release)
     crate, rust = asker.crate, asker.crate is not None or asker.language == "rust"
     way = build(target.arch, release, rust=rust)
+    if _is_of_libstdcxx(finding):
+        return f"{LIBSTDCXX}: {way}; link it statically there alone, or leave the flag out"
     reason = crate.advice if crate else _reason(family, symbol, version, target.arch, release)
     older = family and _older(family, symbol, version, target.arch, release)
     if rust and numbers(release) < numbers(OLDEST_OF_RUST):
@@ -200,7 +207,7 @@ def _of_glibc(finding: Finding, target: Target, release: str, asker: _Asker) -> 
         zigbuild = f", or by cargo zigbuild --target {filling['rust']}" if image(release, target.arch) else ""
         return f"{filled(reason, filling)}: {way}{zigbuild}"
     instead = family and family.instead_of_it(target.arch)
-    if instead:
+    if instead and not (instead.endswith("{zig}") and filling["zig"] in way):  # the same way, told once
         return f"{filled(reason, filling)}: {way}, or {filled(instead, filling)}"
     symver = f', or write __asm__(".symver {symbol},{older}")' if older and asker.language else ""
     return f"{filled(reason, filling)}: {way}{symver}"
@@ -324,6 +331,11 @@ def _language(finding: Finding, comments: Sequence[str]) -> Language | None:
 
 def _has_name(site: Site) -> bool:
     return site.function is not None and not NAMELESS.match(site.function)
+
+
+def _is_of_libstdcxx(finding: Finding) -> bool:
+    """Tell whether code of a libstdc++ that was linked in asks."""
+    return any((site.function or "").startswith(OF_LIBSTDCXX) for site in finding.sites)
 
 
 def _is_rust(finding: Finding) -> bool:

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from glibc_guard.explain.demangle import MANGLED, demangled
 from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity, Target
 from glibc_guard.targets import distros
 
 SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
 HINTS_SHOWN: Final = 10  # of a group
 SYMBOLS_OF_A_HINT: Final = 5
+MANGLED_SHOWN: Final = 5  # symbols of a group of which some are of C++ or Rust
+LONGEST_SPELLED: Final = 100  # characters of such a name; its arguments tell a reader little
 SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")  # of the namespaces
 
 
@@ -94,12 +97,31 @@ def _is_of_a_word(character: str) -> bool:
 
 
 def _hint(findings: Sequence[Finding], *, named: bool) -> str:
-    """Return the hint that ``findings`` share, after their symbols if ``named`` and it does not tell the first."""
+    """Return the hint that all share: where it tells the first symbol, the others too; else after them if ``named``."""
     hint, symbols = findings[0].hint or "", [finding.symbol for finding in findings if finding.symbol]
-    if not named or not symbols or _of_any_symbol(hint, symbols[0]) != hint:
-        return hint
+    if symbols and _of_any_symbol(hint, symbols[0]) != hint:
+        others = [symbol for symbol in dict.fromkeys(symbols) if symbol != symbols[0]]
+        return f"{hint}; and so for {_some(others)}" if others else hint
+    return f"{_some(symbols)}: {hint}" if named and symbols else hint
+
+
+def _some(symbols: Sequence[str]) -> str:
     more = len(symbols) - SYMBOLS_OF_A_HINT
-    return f"{', '.join(symbols[:SYMBOLS_OF_A_HINT])}{f' and {more} more' if more > 0 else ''}: {hint}"
+    return f"{', '.join(symbols[:SYMBOLS_OF_A_HINT])}{f' and {more} more' if more > 0 else ''}"
+
+
+def first_of(findings: Sequence[Finding], most: int) -> Sequence[Finding]:
+    """Return those whose symbols are named: ``most`` of C's, and few where some are long names of C++ or Rust."""
+    mangled = any(MANGLED.match(finding.symbol or "") for finding in findings)
+    return findings[: min(most, MANGLED_SHOWN) if mangled else most]
+
+
+def spelled(symbol: str) -> str:
+    """Return ``symbol`` as a programmer wrote it, without the end of what is long; a name of C as it is."""
+    if not MANGLED.match(symbol):
+        return symbol
+    name = demangled(symbol)
+    return name if len(name) <= LONGEST_SPELLED else f"{name[: LONGEST_SPELLED - 1]}…"
 
 
 def lost(entries: Sequence[RunsOn]) -> list[str]:

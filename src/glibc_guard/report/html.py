@@ -33,6 +33,7 @@ from glibc_guard.report.sites import package_in_words, places_in_all, uses_of, w
 from glibc_guard.report.svg import CLASSES
 from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import at_most, parse
+from glibc_guard.urls import DOCUMENTATION
 from glibc_guard.verdict import WORST_FIRST
 
 VERDICTS: Final[dict[Verdict, str]] = {"pass": "Passes", "fail": "Fails", "unreadable": "Could not be judged"}
@@ -43,7 +44,7 @@ MARKS: Final[dict[matrix.Cell, tuple[str, str]]] = {
     "not promised": ("\N{EN DASH}", "does not load, and was not promised"),
     "no such architecture": ("", "no such architecture"),
 }
-RULE_PAGES: Final = "https://github.com/org/glibc-guard/blob/main/docs/rules/"
+RULE_PAGES: Final = f"{DOCUMENTATION}/rules/"
 SYMBOLS_SHOWN: Final = 40  # of a group, and of a version of an object; the JSON report has all
 OTHER: Final = "without a version"
 MUCH: Final = 25  # artifacts: more are folded

@@ -7,7 +7,7 @@ from typing import Final
 
 from glibc_guard.model import ArtifactReport, Finding, Report, Verdict
 from glibc_guard.report.changes import baseline_name, headline
-from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
+from glibc_guard.report.grouping import Group, by_object, count, first_of, lost, percent, spelled, summary_line
 from glibc_guard.report.matrix import Cell, Matrix, by_release, of_report
 from glibc_guard.report.neutral import markdown, markdown_code
 from glibc_guard.report.sites import SHOWN, Use, package_in_words, places_in_all, uses_of, where
@@ -128,13 +128,14 @@ def _messages(group: Group) -> Iterator[str]:
 
 
 def _symbols(findings: Sequence[Finding]) -> str:
-    shown = ", ".join(_symbol(finding) for finding in findings[:SYMBOLS_SHOWN])
-    more = len(findings) - SYMBOLS_SHOWN
+    first = first_of(findings, SYMBOLS_SHOWN)
+    shown = ", ".join(_symbol(finding) for finding in first)
+    more = len(findings) - len(first)
     return shown + (f" and {count(more, 'symbol')} more" if more > 0 else "")
 
 
 def _symbol(finding: Finding) -> str:
-    return f"{markdown_code(finding.symbol or '')}{' (weak)' if finding.binding == 'weak' else ''}"
+    return f"{markdown_code(spelled(finding.symbol or ''))}{' (weak)' if finding.binding == 'weak' else ''}"
 
 
 def _sites(findings: Sequence[Finding]) -> str:
@@ -148,7 +149,7 @@ def _sites(findings: Sequence[Finding]) -> str:
 def _use(use: Use) -> str:
     place = where(use.site)
     at = f" at {markdown_code(place)}" if place else ""
-    symbols = ", ".join(markdown_code(symbol) for symbol in use.symbols[:SYMBOLS_AT_A_PLACE])
+    symbols = ", ".join(markdown_code(spelled(symbol)) for symbol in use.symbols[:SYMBOLS_AT_A_PLACE])
     more = ", …" if len(use.symbols) > SYMBOLS_AT_A_PLACE else ""
     function = markdown_code(use.site.function or "code", LONGEST_SITE)
     return f"{function}{markdown(package_in_words(use.site))}{at}{f' ({symbols}{more})' if symbols else ''}"

@@ -26,6 +26,7 @@ from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.sites import LARGEST_LINE
 from glibc_guard.rules.catalogue import CATALOGUE
+from glibc_guard.urls import DOCUMENTATION
 
 Json: TypeAlias = dict[str, Any]
 
@@ -145,7 +146,7 @@ def _log(report: Report, alerts: Sequence[_Alert], total: int, manifest: str | N
 def _rule(rule: str, text: str) -> Json:
     severity, description = CATALOGUE[rule]
     level = next(level for level in SEVERITIES if level == severity.partition(",")[0])
-    page = f"{PROJECT}/blob/main/docs/rules/{rule}.md"
+    page = f"{DOCUMENTATION}/rules/{rule}.md"
     meaning = text.removeprefix("## What it means").partition("\n## ")[0].strip().partition("\n\n")[0]
     return {
         "id": rule,

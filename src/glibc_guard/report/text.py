@@ -13,10 +13,12 @@ from glibc_guard.report.grouping import (
     Group,
     by_object,
     count,
+    first_of,
     floor_in_words,
     lost,
     percent,
     promise_in_words,
+    spelled,
     summary_line,
 )
 from glibc_guard.report.neutral import plain
@@ -34,11 +36,19 @@ LONGEST_SITE: Final = 240  # characters
 SEVERITY_STYLES: Final[dict[Severity, str]] = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def render(report: Report, *, color: bool, width: int | None) -> str:
-    """Return the report of ``check``; ``width`` in columns, None where lines must not be wrapped."""
+def render(report: Report, *, color: bool, width: int | None, failing_only: bool = False) -> str:
+    """Return the report of ``check``, what passes first: the end is what a terminal shows.
+
+    Args:
+        report: What was found.
+        color: Whether to mark words for a terminal.
+        width: In columns; None where lines must not be wrapped.
+        failing_only: Leave out what passes, except from the sentence over all.
+    """
     printer = Printer(color=color, width=width)
-    for artifact in report.artifacts:
-        _artifact(printer, artifact)
+    for artifact in sorted(report.artifacts, key=lambda one: one.verdict != "pass"):
+        if artifact.verdict != "pass" or not failing_only:
+            _artifact(printer, artifact)
     for note in report.notes:
         printer.line("note: ", "cyan", plain(note))
     printer.line(summary_line(report.artifacts), VERDICTS[report.verdict][1])
@@ -122,7 +132,7 @@ def _group(printer: Printer, group: Group) -> None:
 def _sites(printer: Printer, findings: Sequence[Finding]) -> None:
     uses = uses_of(findings)
     for use in uses[:SHOWN]:
-        symbols = ", ".join(map(plain, use.symbols[:SYMBOLS_AT_A_PLACE]))
+        symbols = ", ".join(plain(spelled(symbol)) for symbol in use.symbols[:SYMBOLS_AT_A_PLACE])
         more = ", …" if len(use.symbols) > SYMBOLS_AT_A_PLACE else ""
         what = f" ({symbols}{more})" if symbols else ""
         _wrapped(printer, "used by", f"{plain(in_words(use.site), LONGEST_SITE)}{what}", indent=6)
@@ -148,13 +158,15 @@ def _single(printer: Printer, finding: Finding) -> None:
 
 
 def _symbols(findings: Sequence[Finding]) -> str:
-    shown = ", ".join(map(_symbol, findings[:SYMBOLS_SHOWN]))
-    more = len(findings) - SYMBOLS_SHOWN
+    first = first_of(findings, SYMBOLS_SHOWN)
+    names = [*map(_symbol, first)]
+    shown = ("; " if any(", " in name for name in names) else ", ").join(names)
+    more = len(findings) - len(first)
     return shown + (f" and {count(more, 'symbol')} more (the JSON report has all)" if more > 0 else "")
 
 
 def _symbol(finding: Finding) -> str:
-    return f"{plain(finding.symbol or '')}{' (weak)' if finding.binding == 'weak' else ''}"
+    return f"{plain(spelled(finding.symbol or ''))}{' (weak)' if finding.binding == 'weak' else ''}"
 
 
 def _distributions(printer: Printer, artifact: ArtifactReport) -> None:

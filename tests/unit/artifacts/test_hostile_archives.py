@@ -44,7 +44,16 @@ class Entry:
     def truth(self, stored: bytes, offset: int) -> dict[str, int | bytes]:
         sizes = {"crc": zlib.crc32(self.data), "compressed": len(stored), "size": len(self.data)}
         method = 8 if self.deflated else 0
-        return {"name": self.name, "flags": 0, "method": method, "extra": b"", "offset": offset, "mode": 0, **sizes}
+        return {
+            "name": self.name,
+            "flags": 0,
+            "method": method,
+            "extra": b"",
+            "offset": offset,
+            "mode": 0,
+            "system": 3,
+            **sizes,
+        }
 
     def stored(self) -> bytes:
         if not self.deflated:
@@ -88,7 +97,7 @@ def archive(
             name, extra = bytes(told["name"]), bytes(told["extra"])
             directory += CENTRAL.pack(
                 b"PK\1\2",
-                0x314,
+                int(told["system"]) << 8 | 20,
                 20,
                 told["flags"],
                 told["method"],
@@ -128,8 +137,69 @@ def outcome(data: bytes, name: str = "a.zip") -> dict[str, bytes] | str:
     return found
 
 
+def with_zip64(
+    data: bytes,
+    *,
+    length: int = 44,
+    extra: bytes = b"",
+    between: bytes = b"",
+    counts: tuple[int, int] = (1, 1),
+    disks: int = 1,
+) -> bytes:
+    """Put the records of zip64 before the end of an archive without a comment, and let that refer to them."""
+    directory, end = data[:-22], END.unpack(data[-22:])
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", length, 45, 45, 0, 0, *counts, end[5], end[6]) + extra
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(directory), disks)
+    return directory + record + between + locator + END.pack(b"PK\5\6", 0, 0, *[0xFFFF] * 2, *[0xFFFFFFFF] * 2, 0)
+
+
 OTHER: Final = Entry(b"pkg/n.so", OBJECT)
 INNER: Final = archive(OTHER)
+HIDDEN: Final = INNER[: INNER.index(b"PK\1\2")]  # a member that no directory lists
+SIZES_LATER: Final = {"flags": HAS_DESCRIPTOR, "crc": 0, "compressed": 0, "size": 0}
+
+
+def described(stored: bytes, content: bytes, *, form: str = "<4sLLL") -> bytes:
+    """What stands behind the data of a streamed member."""
+    return struct.pack(form, b"PK\7\x08", zlib.crc32(content), len(stored), len(content))
+
+
+def ending_early(*, form: str = "<4sLLL", method: int = 8) -> bytes:
+    """An archive with a member that ends for readers of streams before its directory says so, and another behind."""
+    content = b"readme\n" * 10
+    stored = Entry(data=content, deflated=method != 0).stored()
+    data = stored + described(stored, content, form=form) + HIDDEN
+    shown = data if method == 0 else content
+    sizes = {"flags": 8, "method": method, "crc": zlib.crc32(shown), "size": len(shown)}
+    return archive(
+        Entry(
+            data=data,
+            deflated=False,
+            local={**SIZES_LATER, "method": method},
+            central=sizes,
+            descriptor=described(data, shown),
+        ),
+    )
+
+
+def streaming(content: bytes, *, deflated: bool = True, form: str = "<4sLLL") -> bytes:
+    """An archive as tools write it that cannot seek."""
+    entry = Entry(data=content, deflated=deflated)
+    descriptor = described(entry.stored(), content, form=form)
+    return archive(
+        Entry(data=content, deflated=deflated, local=SIZES_LATER, central={"flags": 8}, descriptor=descriptor), OTHER
+    )
+
+
+NO_SIZE: Final = {"method": 8, "size": 0, "crc": 0}
+
+
+def stored_deflate(content: bytes) -> bytes:
+    packer = zlib.compressobj(level=0, wbits=-15)
+    return packer.compress(content) + packer.flush()
+
+
+OTHER_END: Final = with_zip64(archive(Entry()))[-98:-42]  # a record of zip64 that names what the first one does not
 ZIP64: Final = struct.pack("<HHQQ", 1, 16, 8, 9)
 ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
     "another name": (archive(Entry(local={"name": b"pkg/x.so"})), "disagree"),
@@ -175,17 +245,46 @@ ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
             Entry(b"outer.bin", archive(OTHER), deflated=False),
             Entry(b"pkg/n.so", OBJECT, central={"offset": 30 + len(b"outer.bin")}),
         ),
-        "overlaps the next member",
+        "does not list",
     ),
     "a hidden member at the end": (archive(Entry(), OTHER, listed=1), "does not list"),
     "a hidden member between": (archive(Entry(behind=INNER[: INNER.index(b"PK\1\2")]), OTHER), "does not list"),
     "a hidden member at the start": (archive(Entry(), before=INNER[: INNER.index(b"PK\1\2")]), "does not list"),
+    "a hidden member in padding": (
+        archive(Entry(behind=b"J" + HIDDEN), OTHER),
+        "at byte 48 that its directory does not",
+    ),
+    "a hidden member far behind padding": (
+        archive(Entry(behind=bytes((1 << 20) - 2) + HIDDEN), OTHER),
+        "does not list",
+    ),
+    "a hidden member in a streamed one": (ending_early(), "end earlier for tools"),
+    "a hidden member in a large streamed one": (ending_early(form="<4sLQQ"), "end earlier for tools"),
+    "a hidden member in a streamed and stored one": (ending_early(method=0), "end earlier for tools"),
+    "a hidden member in a large stored one": (ending_early(form="<4sLQQ", method=0), "end earlier for tools"),
+    "a hidden member in one packed by bzip2": (ending_early(method=12), "end earlier for tools"),
     "a count that hides": (archive(Entry(), OTHER, count=1), "and its end counts 1"),
     "a count of more": (archive(Entry(), count=2), "and its end counts 2"),
     "data behind the end": (archive(Entry(), after=b"x"), "data behind its end"),
     "another archive behind the end": (archive(Entry()) + archive(OTHER), "its directory is not where its end says"),
     "an end in the comment": (archive(Entry(), comment=archive(OTHER)[-22:]), "two ends"),
     "an archive in the comment": (archive(Entry(), comment=archive(OTHER)), "two ends"),
+    "another zip64 end in the first one": (
+        with_zip64(archive(Entry()), length=100, extra=OTHER_END),
+        "zip64 end of its directory is not where it must be",
+    ),
+    "another zip64 end behind the first one": (
+        with_zip64(archive(Entry()), between=OTHER_END),
+        "zip64 end of its directory is not where it must be",
+    ),
+    "a zip64 end that claims more": (with_zip64(archive(Entry()), length=45), "more than its fields"),
+    "a zip64 end with two counts": (with_zip64(archive(Entry()), counts=(2, 1)), "two records at its end disagree"),
+    "several volumes": (with_zip64(archive(Entry()), disks=2), "several volumes"),
+    "an end in the padding of another one": (
+        archive(Entry(), comment=archive(OTHER)[-22:] + bytes(9)),
+        "two ends",
+    ),
+    "more than padding behind the end": (archive(Entry(), after=bytes(9) + b"x"), "data behind its end"),
     "something before the directory's place": (
         archive(Entry(), between=b"")[:-6] + struct.pack("<LH", 3, 0),
         "its end says",
@@ -207,6 +306,29 @@ ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
     ),
     "no name": (archive(Entry(b"")), "no name"),
     "a folder with content": (archive(Entry(b"pkg/", OBJECT)), "a folder with content"),
+    "a folder with data of no size": (
+        archive(Entry(b"pkg/", Entry(data=OBJECT).stored(), deflated=False, local=NO_SIZE, central=NO_SIZE)),
+        "a folder with content",
+    ),
+    "a folder with a checksum": (
+        archive(Entry(b"pkg/", b"", local={"crc": 5}, central={"crc": 5})),
+        "a folder with content",
+    ),
+    "a folder with another name": (
+        archive(
+            Entry(
+                b"pkg/m.so/",
+                b"",
+                central={"extra": struct.pack("<HHBL", 0x7075, 13, 1, zlib.crc32(b"pkg/m.so/")) + b"pkg/m.so"},
+            )
+        ),
+        "two names",
+    ),
+    "an object in a link": (
+        archive(Entry(b"l.so", OBJECT[:4000], central={"mode": 0o120777})),
+        "a link to what is no path",
+    ),
+    "data in a link": (archive(Entry(b"l.so", b"lib\0.so", central={"mode": 0o120777})), "a link to what is no path"),
     "encrypted": (archive(Entry(local={"flags": 1}, central={"flags": 1})), "encrypted"),
     "an unknown method": (archive(Entry(local={"method": 97}, central={"method": 97})), "damaged zip member"),
     "data behind the deflated stream": (
@@ -249,12 +371,56 @@ def test_a_zip_that_is_not_one_thing_to_all(attack: str) -> None:
             OTHER,
         ),
         archive(Entry(behind=bytes(100)), OTHER),  # zipalign pads
+        archive(Entry(), OTHER, after=bytes(10_000)),  # bsdtar fills the last block of a pipe
+        with_zip64(archive(Entry())),
+        streaming(INNER),
+        streaming(INNER, form="<4sLQQ"),
+        streaming(INNER, deflated=False),
+        streaming(streaming(INNER, deflated=False), deflated=False, form="<4sLQQ"),
+        archive(
+            Entry(
+                data=stored_deflate(INNER),
+                deflated=False,
+                local={**SIZES_LATER, "method": 8},
+                central={"flags": 8, "method": 8, "crc": zlib.crc32(INNER), "size": len(INNER)},
+                descriptor=described(stored_deflate(INNER), INNER),
+            )
+        ),
     ],
-    ids=["plain", "stored", "folders", "descriptor", "padded"],
+    ids=[
+        "plain",
+        "stored",
+        "folders",
+        "descriptor",
+        "padded",
+        "filled",
+        "zip64",
+        "streamed",
+        "streamed, large",
+        "streamed, stored",
+        "streamed in streamed",
+        "streamed, an archive without compression",
+    ],
 )
 def test_an_honest_zip_is_read(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as read:
         assert outcome(data) == {name: read.read(name) for name in read.namelist() if not name.endswith("/")}
+
+
+def links(data: bytes) -> list[tuple[str, str]]:
+    opened = open_file("a.zip", MemoryFile(data), Limits())
+    list(opened.members())
+    return opened.links
+
+
+@pytest.mark.parametrize("maker", [0, 3, 10, 19])
+def test_a_link_is_one_only_where_unix_made_it(maker: int) -> None:
+    """Of the attributes of FAT, NTFS and macOS most tools take no link: they write a file."""
+    data = archive(Entry(b"pkg/l.so", b"m.so", central={"mode": 0o120777, "system": maker}))
+    assert links(data) == ([("pkg/l.so", "pkg/m.so")] if maker == 3 else [])
+    object_ = archive(Entry(b"pkg/l.so", OBJECT[:4000], central={"mode": 0o120777, "system": maker}))
+    found = outcome(object_)
+    assert "a link to what is no path" in found if maker == 3 else found == {"pkg/l.so": OBJECT[:4000]}
 
 
 @pytest.mark.parametrize("name", [b"/pkg/m.so", b"//pkg/m.so"])
@@ -282,6 +448,18 @@ def streamed(data: bytes) -> dict[str, bytes]:
             offset += 16
         found[name.decode("cp437")] = content
     return found
+
+
+@pytest.mark.parametrize("count", [None, 3])
+def test_too_many_members_are_refused_before_any_is_looked_at(
+    count: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = archive(*(Entry(b"%d" % number, b"") for number in range(30)), count=count)
+    if count is None:
+        assert len(list(zip_members(MemoryFile(data), Limits(members=30)))) == 30
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(ArtifactError, match="the limit members is 29"):
+        list(zip_members(MemoryFile(data), Limits(members=29)))
 
 
 words = st.sampled_from([b"pkg/m.so", b"pkg/n.so", b"n", b"pkg/./n.so"])

@@ -14,6 +14,7 @@ from glibc_guard.explain.advice import advised_finding
 from glibc_guard.explain.knowledge import Family, knowledge
 from glibc_guard.model import Finding, Frame, Site, Target
 from glibc_guard.report.grouping import by_object
+from glibc_guard.urls import DOCUMENTATION
 from unit.rules.judging import judged, of_rule, written
 
 SHARED = ("-shared", "-fPIC")
@@ -172,7 +173,26 @@ def test_a_version_of_libstdcxx_is_told_by_its_gcc(tmp_path: Path) -> None:
     found = hints(tmp_path, compile_with_gxx(source, *SHARED, "-O0"), "manylinux2014")
     assert found
     assert all(re.search(r"GCC \d", hint) for hint in found.values())
-    assert all("build in manylinux2014 (docs/building.md)" in hint for hint in found.values())
+    assert all(f"build in manylinux2014 ({DOCUMENTATION}/building.md)" in hint for hint in found.values())
+
+
+def test_what_libstdcxx_brought_along_is_not_configured(tmp_path: Path) -> None:
+    """Linked statically, libstdc++ of a new system asks for arc4random itself: no check of the project's finds it."""
+    source = """
+    extern "C" unsigned arc4random(void);
+    namespace std { namespace {
+    __attribute__((noinline)) unsigned __libc_arc4random(void *) { return arc4random() + 1; }
+    } }
+    extern "C" unsigned go(void) { return std::__libc_arc4random(0); }
+    """
+    flags = (*SHARED, "-w", "-nostdlib++")
+    carried = hints(tmp_path, compile_with_zig(source, *flags, glibc="2.36", language="c++"))["arc4random"]
+    assert "configure" not in carried
+    assert carried.startswith(
+        "libstdc++.a of the machine that linked asks for it (-static-libstdc++): build in manylinux2014"
+    )
+    own = source.replace("std", "mine")
+    assert "configure" in hints(tmp_path, compile_with_zig(own, *flags, glibc="2.36", language="c++"))["arc4random"]
 
 
 def test_sized_delete_can_be_switched_off(tmp_path: Path) -> None:
@@ -203,8 +223,8 @@ def hint(one: Finding, arch: str = "x86_64", release: str = "2.17") -> str:
 @pytest.mark.parametrize(
     ("arch", "release", "way"),
     [
-        ("x86_64", "2.17", "build in manylinux2014 (docs/building.md)"),
-        ("aarch64", "2.31", "build in manylinux_2_28 (docs/building.md)"),
+        ("x86_64", "2.17", f"build in manylinux2014 ({DOCUMENTATION}/building.md)"),
+        ("aarch64", "2.31", f"build in manylinux_2_28 ({DOCUMENTATION}/building.md)"),
         ("s390x", "2.17", "build in quay.io/pypa/manylinux2014_s390x"),
         ("armv7l", "2.17", "build with zig cc -target arm-linux-gnueabihf.2.17"),
         ("riscv64", "2.30", "build with zig cc -target riscv64-linux-gnu.2.30"),
@@ -213,6 +233,12 @@ def hint(one: Finding, arch: str = "x86_64", release: str = "2.17") -> str:
 )
 def test_the_place_to_build_fits_architecture_and_target(arch: str, release: str, way: str) -> None:
     assert way in hint(finding("strlcpy", "GLIBC_2.38"), arch, release)
+
+
+def test_one_way_is_told_once() -> None:
+    for arch, release in (("x86_64", "2.12"), ("riscv64", "2.30")):
+        assert hint(finding("stat", "GLIBC_2.33"), arch, release).count("zig cc") == 1
+    assert hint(finding("stat", "GLIBC_2.33")).endswith("or link with zig cc -target x86_64-linux-gnu.2.17")
 
 
 def test_nothing_written_the_tables_still_tell() -> None:
@@ -279,7 +305,7 @@ def test_a_weak_need_can_be_taken_out_where_all_of_it_is_weak(tmp_path: Path) ->
     flags = (*SHARED, "-w", "-fno-builtin", "-Wl,--no-as-needed")
     (text,) = hints(tmp_path, compile_with_gcc(weak, *flags)).values()
     assert "the loader refuses" in text
-    assert "build in manylinux2014 (docs/building.md), or take the need out of a copy: " in text
+    assert f"build in manylinux2014 ({DOCUMENTATION}/building.md), or take the need out of a copy: " in text
     assert text.endswith(": glibc-guard fix PATH -o fixed/ --target 2.17")
     strong = f"{weak} int memfd_create(void); int g(void) {{ return memfd_create(); }}"
     found = hints(tmp_path, compile_with_gcc(strong, *flags))
@@ -320,7 +346,23 @@ def test_hints_that_differ_in_the_symbol_are_shown_once(tmp_path: Path) -> None:
     (group,) = by_object(report.findings)[report.path]
     assert len(group.findings) == 3
     assert len({one.hint for one in group.findings}) == 3
-    assert len(group.hints) == 1
+    (text,) = group.hints
+    first, *others = [one.symbol or "" for one in group.findings]
+    assert f".symver {first},{first}@" in text
+    assert text.endswith(f"; and so for {', '.join(others)}")
+
+
+def test_a_shared_hint_that_names_no_symbol_names_no_others() -> None:
+    told = finding("dlopen", "GLIBC_2.34", hint="build elsewhere")
+    ((group,),) = by_object((told, replace(told, symbol="dlsym"))).values()
+    assert group.hints == ("build elsewhere",)
+
+
+def test_of_many_symbols_that_a_hint_is_for_some_are_named() -> None:
+    names = [f"pow{number}" for number in range(9)]
+    told = tuple(finding(name, "GLIBC_2.29", hint=f"ask for {name}@GLIBC_2.2.5") for name in names)
+    ((group,),) = by_object(told).values()
+    assert group.hints == ("ask for pow0@GLIBC_2.2.5; and so for pow1, pow2, pow3, pow4, pow5 and 3 more",)
 
 
 def test_forty_symbols_of_one_move_have_one_hint(tmp_path: Path) -> None:

@@ -352,7 +352,7 @@ def test_a_member_that_leads_out_of_the_wheel(tmp_path: Path, name: str) -> None
     report = judged(make_wheel(tmp_path, {"pkg/m.so": OBJECT, name: OBJECT}))
     assert report.verdict == "unreadable"
     (finding,) = of_rule(report, "unreadable")
-    assert "installers refuse the wheel" in finding.message
+    assert "installers refuse the archive" in finding.message
 
 
 def test_record_knows_a_member_by_its_path(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Names of C++ are shown as they were written, and few of them; those of C as they are, and all."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from building import compile_with_zig
+from glibc_guard.model import ArtifactReport, Report, Tool
+from glibc_guard.report import markdown, text
+from glibc_guard.report.grouping import LONGEST_SPELLED, MANGLED_SHOWN, spelled
+from unit.rules.judging import judged, of_rule, written
+
+WALL = "".join(f"void very_long_name_of_mine_{number}(const char *, unsigned long);" for number in range(9))
+CALLS = "".join(f"very_long_name_of_mine_{number}(0, 0);" for number in range(9))
+needs_demangle = pytest.mark.skipif(sys.version_info < (3, 11), reason="demangle needs Python 3.11")
+
+
+def wall(language: str) -> bytes:
+    """Nine symbols of one version that no older libstdc++ has."""
+    name = "libstdc++.so.6"
+    stub = compile_with_zig(
+        WALL.replace(";", " {}"), "-shared", "-fPIC", "-nostdlib++", f"-Wl,-soname,{name}",
+        "-Wl,--version-script=v.map", name=name, language=language,
+        beside={"v.map": b"GLIBCXX_3.4.30 { *; };"},
+    )  # fmt: skip
+    return compile_with_zig(
+        f"{WALL} void go(void) {{ {CALLS} }}", "-shared", "-fPIC", "-nostdlib++", "-xnone", f"./{name}",
+        beside={name: stub}, language=language,
+    )  # fmt: skip
+
+
+def whole(report: ArtifactReport) -> Report:
+    return Report(Tool("glibc-guard", "0"), "fail", (report,))
+
+
+@needs_demangle
+def test_names_of_cxx_are_few_and_spelled(tmp_path: Path) -> None:
+    report = judged(written(tmp_path, wall("c++")), "manylinux2014")
+    assert len(of_rule(report, "symbol-version-too-new")) == 9
+    printed = text.render(whole(report), color=False, width=None)
+    summary = markdown.render(whole(report))
+    for shown in (printed, summary):
+        line = next(line for line in shown.splitlines() if "error" in line and "GLIBCXX" in line)
+        line = line.partition("<br>")[0]  # Markdown has the places in the same line
+        assert line.count("(char const*, unsigned long)") == MANGLED_SHOWN
+        assert "_Z" not in line
+        assert "and 4 symbols more" in line
+
+
+def test_names_of_c_are_all_there_as_they_are(tmp_path: Path) -> None:
+    report = judged(written(tmp_path, wall("c")), "manylinux2014")
+    printed = text.render(whole(report), color=False, width=None)
+    line = next(line for line in printed.splitlines() if "error" in line and "GLIBCXX" in line)
+    assert ", ".join(f"very_long_name_of_mine_{number}" for number in range(9)) in line
+
+
+@needs_demangle
+def test_a_long_name_is_cut() -> None:
+    assert spelled("_ZSt28__throw_bad_array_new_lengthv") == "std::__throw_bad_array_new_length()"
+    long = spelled(f"_ZN{''.join(f'9namespace{n}'[:10] for n in range(40))}E")
+    assert len(long) <= LONGEST_SPELLED
+    assert spelled("x" * 300) == "x" * 300
