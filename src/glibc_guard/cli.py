@@ -462,7 +462,15 @@ def demo(*, formats: tuple[str, ...], outputs: tuple[str, ...], no_color: bool) 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; never returns."""
-    cli(args=arguments, prog_name="glibc-guard")
+    try:
+        cli(args=arguments, prog_name="glibc-guard")
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # click writes --help and --version itself; what is left of them would fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        click.echo(f"Error: standard output: cannot be written: {error.strerror}", err=True)
+        sys.exit(EXIT_USAGE)
 
 
 def _each(option: str, texts: Sequence[str], accepted: Callable[[str], str]) -> Sequence[str]:

@@ -41,7 +41,7 @@ class Limits:
     passes: int = _bound(16, "how often one ELF object is inflated, where its tables are far apart")
     name_bytes: int = _bound(65_536, "a path, or a name in an ELF object", "bytes")
     names_bytes: int = _bound(128 * MEBIBYTE, "all names in the ELF objects of one artifact", "bytes")
-    symbols: int = _bound(4_000_000, "dynamic symbols in all ELF objects of one artifact")
+    symbols: int = _bound(1_000_000, "dynamic symbols in all ELF objects of one artifact")
     program_headers: int = _bound(4_096, "program headers of an ELF object")
     dynamic_entries: int = _bound(4_096, "entries of the dynamic segment of an ELF object")
     version_records: int = _bound(65_536, "records in the version chains of an ELF object")

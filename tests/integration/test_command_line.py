@@ -253,6 +253,17 @@ def test_standard_output_that_takes_nothing(new: Path, where: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", ["--help", "--version", "check --help"])
+def test_standard_output_that_takes_no_help(words: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    script = f'exec "{sys.executable}" -m glibc_guard {words} >/dev/full'
+    done = subprocess.run(["sh", "-c", script], check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert "standard output: cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
 def test_names_that_are_not_text(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.so"
     with open(path, "wb") as file:  # noqa: PTH123  # a name of bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import io
 import lzma
 import posixpath
 import sys
@@ -12,7 +13,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 from glibc_guard.artifacts.bombs import refuse_bomb
 from glibc_guard.artifacts.member import (
@@ -33,6 +34,7 @@ else:
     from backports import zstd
 
 STEP: Final = 1024 * 1024
+XZ_MEMORY: Final = 256 * 1024 * 1024  # bytes; `xz -9` asks for 65 MiB, a dictionary of 4 GiB can be asked for
 STREAM_ERRORS: Final = (tarfile.TarError, zlib.error, lzma.LZMAError, zstd.ZstdError, EOFError, OSError, ValueError)
 
 
@@ -43,10 +45,50 @@ def decompressed(stream: BinaryIO, magic: bytes) -> BinaryIO:
     if magic.startswith(b"BZh"):
         return cast("BinaryIO", bz2.BZ2File(stream))
     if magic.startswith(b"\xfd7zXZ\x00"):
-        return cast("BinaryIO", lzma.LZMAFile(stream))
+        return cast("BinaryIO", io.BufferedReader(_Xz(stream), STEP))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
         return cast("BinaryIO", zstd.ZstdFile(stream))
     return stream
+
+
+class _Xz(io.RawIOBase):
+    """The content of an xz file, whose header may not ask for any amount of memory: lzma.LZMAFile has no bound."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._rest = stream, b""
+        self._decoder: lzma.LZMADecompressor | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # what io.RawIOBase says
+        while True:
+            if self._decoder is None and not self._begin():
+                return 0
+            piece = self._piece(len(buffer))
+            if piece:
+                buffer[: len(piece)] = piece
+                return len(piece)
+
+    def _begin(self) -> bool:
+        """Begin the next stream, behind padding; tell whether there is one."""
+        self._rest = self._rest.lstrip(b"\0")
+        while not self._rest and (piece := self._stream.read(STEP)):
+            self._rest = piece.lstrip(b"\0")
+        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY) if self._rest else None
+        return self._decoder is not None
+
+    def _piece(self, size: int) -> bytes:
+        decoder = cast("lzma.LZMADecompressor", self._decoder)
+        given = b""
+        if decoder.needs_input:
+            given, self._rest = self._rest or self._stream.read(STEP), b""
+            if not given:
+                raise EOFError("the xz stream ends before its end marker")
+        piece = decoder.decompress(given, size)
+        if decoder.eof:
+            self._rest, self._decoder = decoder.unused_data, None
+        return piece
 
 
 def tar_members(stream: BinaryIO, limits: Limits, size: int) -> Iterator[Member]:
@@ -65,7 +107,7 @@ def tar_members(stream: BinaryIO, limits: Limits, size: int) -> Iterator[Member]
             for info in archive:
                 cast("Header", info).check()
                 archive.members = []  # type: ignore[attr-defined]  # tarfile would keep a record of every member
-                total += info.size + tarfile.BLOCKSIZE
+                total += info.size
                 refuse_bomb(total, size, limits)
                 bounded.expect(info.size)
                 yield from _told(archive, info, limits, links)

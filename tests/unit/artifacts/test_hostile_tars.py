@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import os
 import shutil
 import subprocess
 import tarfile
 import time
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -209,6 +211,27 @@ def test_an_extended_header_costs_no_more_than_its_length() -> None:
     assert "an extended header that readers" in str(outcome(gzip.compress(digits)))
     assert outcome(honest) == {"pkg/evil.so": OBJECT}
     assert time.process_time() - began < 2
+
+
+def xz(data: bytes, dictionary: int) -> bytes:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1024 * 1024}]
+    packed = bytearray(lzma.compress(data, filters=filters))
+    place = packed.index(b"\x21\x01", 12) + 2  # the block's header: the filter, one byte of properties, a checksum
+    packed[place] = dictionary
+    packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, "little")
+    return bytes(packed)
+
+
+def test_a_dictionary_of_3_gib_is_refused_before_it_is_made() -> None:
+    assert outcome(xz(HIDDEN + END, 28)) == {"pkg/evil.so": OBJECT}  # of 64 MiB, as xz -9 writes
+    assert "Memory usage limit" in str(outcome(xz(HIDDEN + END, 39)))
+
+
+def test_xz_in_several_streams_with_padding_is_read_to_its_end() -> None:
+    parts = lzma.compress(HIDDEN) + bytes(8) + lzma.compress(member(b"pkg/n.so", OBJECT) + END) + bytes(4)
+    assert outcome(parts) == {"pkg/evil.so": OBJECT, "pkg/n.so": OBJECT}
+    assert isinstance(outcome(lzma.compress(HIDDEN + END) + b"more"), str)
+    assert isinstance(outcome(lzma.compress(HIDDEN + END)[:-20]), str)
 
 
 def an_honest_folder(folder: Path) -> Mapping[str, bytes]:
