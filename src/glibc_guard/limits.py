@@ -17,7 +17,7 @@ def _bound(default: int, what: str, unit: str = "") -> Any:  # noqa: ANN401  # w
 class Limits:
     """What an artifact may have at most; the defaults are far above what any real artifact has."""
 
-    members: int = _bound(1_000_000, "files in one artifact, and in each archive inside it")
+    members: int = _bound(250_000, "files in one artifact, and in each archive inside it")
     nesting: int = _bound(1, "archives inside archives: how many levels deep they are opened")
     inflated_bytes: int = _bound(64 * 1024 * MEBIBYTE, "all members of one archive together, inflated", "bytes")
     compression_ratio: int = _bound(
