@@ -42,6 +42,8 @@ def imported(folder: Path, *arguments: str | Path, status: int = 0) -> set[str]:
     ended, *modules = listing.read_text().splitlines()
     assert ended == str(status)
     assert "glibc_guard.cli" in modules
+    if sys.version_info < (3, 11):  # uuid imports subprocess there, and tomllib has another name
+        modules = ["tomllib" if name == "tomli" else name for name in modules if name != "subprocess"]
     return (COSTLY | ROOMS).intersection(modules)
 
 
@@ -69,4 +71,5 @@ def test_json_report(folder: Path) -> None:
 def test_wheel(folder: Path) -> None:
     wheel = make_wheel(folder, {"sample/libgood.so": library("pow(x, x)")}, tag="py3-none-manylinux_2_17_x86_64")
     needed = {"msgspec", "packaging", "subprocess", "zipfile", "bz2", "lzma", "glibc_guard.rules"}
-    assert imported(folder, "check", "--quiet", wheel) - {"isal"} == needed
+    ignored = {"isal"} | ({"subprocess"} if sys.version_info < (3, 11) else set())
+    assert imported(folder, "check", "--quiet", wheel) - ignored == needed - ignored

@@ -174,7 +174,7 @@ def library(folder: Path, make: Maker) -> Path:
         (shared_ranges, LONGEST),
         (shared_ranges_of_inlined, LONGEST),
         (shared_files, LONGEST),
-        (shared_files_by_folder, LONGEST),
+        (shared_files_by_folder, LONGEST + 3),
         (zeros, LONGEST),
         (tiny_headers, LONGEST + 3),
         (arranged, LONGEST),
