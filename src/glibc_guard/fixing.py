@@ -157,13 +157,14 @@ def _aside(place: Path | None) -> Iterator[Path]:
         if place is not None:
             _make(place.parent, cleaning)
         try:
-            folder = tempfile.mkdtemp(prefix=".glibc-guard.", dir=place.parent if place is not None else None)
+            made = tempfile.mkdtemp(prefix=".glibc-guard.", dir=place.parent if place is not None else None)
         except OSError as error:
             raise UsageError(
                 f"{place or 'the temporary folder'}: cannot be written: {error.strerror or error}"
             ) from error
-        cleaning.callback(shutil.rmtree, folder, ignore_errors=True)
-        yield Path(folder)
+        cleaning.callback(shutil.rmtree, made, ignore_errors=True)
+        # Named as the user named the place: from Python 3.12 on mkdtemp gives an absolute path.
+        yield place.parent / Path(made).name if place is not None else Path(made)
 
 
 def _make(folder: Path, cleaning: contextlib.ExitStack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,12 @@ def _written(part: Report | ArtifactReport | FixReport) -> bytes:
 
 def schema() -> dict[str, object]:
     """Return the JSON Schema (2020-12) of the report."""
+    of_report = msgspec.json.schema(Report)
+    for definition in of_report["$defs"].values():
+        # A docstring, whose indent Python 3.13 takes away and the older ones keep.
+        definition["description"] = inspect.cleandoc(definition["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "glibc-guard report, schema 1",
-        **msgspec.json.schema(Report),
+        **of_report,
     }
