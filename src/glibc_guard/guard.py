@@ -38,7 +38,6 @@ def check(
     settings: Settings,
     *,
     today: datetime.date | None = None,
-    limits: Limits | None = None,
     progress: Progress | None = None,
     index: PackageIndex | None = None,
 ) -> Report:
@@ -52,7 +51,7 @@ def check(
     """
     if not isinstance(settings, Settings):
         raise UsageError(f"{settings!r:.200} is no Settings: write Settings(targets=…), or load(file, folder)")
-    limits = limits or settings.limits
+    limits = settings.limits
     texts = _texts(paths)
     _refuse_missing(texts)
     _refuse_unknown(settings.targets)

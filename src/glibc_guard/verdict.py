@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -147,8 +147,13 @@ def verdict_of(findings: Sequence[Finding], fail_on: FailOn) -> Verdict:
     """Return the verdict that ``findings`` make."""
     if any(finding.rule in coverage.UNREADABLE_RULES for finding in findings):
         return "unreadable"
-    failing = {"error", "warning"} if fail_on == "warning" else {"error"}
-    return "fail" if any(finding.severity in failing for finding in findings) else "pass"
+    return "fail" if failing(findings, fail_on) else "pass"
+
+
+def failing(findings: Iterable[Finding], fail_on: FailOn) -> tuple[Finding, ...]:
+    """Return those of ``findings`` that fail a check."""
+    severities = {"error", "warning"} if fail_on == "warning" else {"error"}
+    return tuple(finding for finding in findings if finding.severity in severities)
 
 
 def _distributions(objects: Sequence[ObjectSummary]) -> tuple[RunsOn, ...]:

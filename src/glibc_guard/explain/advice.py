@@ -15,20 +15,11 @@ from glibc_guard.explain.repository_paths import crate_of
 from glibc_guard.model import FIXABLE_ARCHITECTURES, FIXABLE_KINDS, ArtifactReport, Finding, Site, Target
 from glibc_guard.rules.symbol_versions import WEAK_HINT
 from glibc_guard.targets import glibc_symbols
+from glibc_guard.targets.glibc import ARCHITECTURES
 from glibc_guard.targets.symbol_version import parse
 from glibc_guard.urls import DOCUMENTATION
 
-#: Targets in the words of zig and of rustup; the architectures are those of ``glibc_symbols.ARCHITECTURES``.
-ZIG_TARGETS: Final = {
-    "x86_64": "x86_64-linux-gnu",
-    "i686": "x86-linux-gnu",
-    "aarch64": "aarch64-linux-gnu",
-    "armv7l": "arm-linux-gnueabihf",
-    "ppc64le": "powerpc64le-linux-gnu",
-    "s390x": "s390x-linux-gnu",
-    "riscv64": "riscv64-linux-gnu",
-    "loongarch64": "loongarch64-linux-gnu",
-}
+#: Targets in the words of rustup.
 RUST_TARGETS: Final = {
     "x86_64": "x86_64-unknown-linux-gnu",
     "i686": "i686-unknown-linux-gnu",
@@ -95,7 +86,7 @@ def advised_finding(
     that the artifact is of a kind that ``fix`` copies, and that every symbol of the same version need is weak, so that
     the need can be taken out.
     """
-    if finding.rule not in _ADVICE or target.libc != "glibc" or target.arch not in glibc_symbols.ARCHITECTURES:
+    if finding.rule not in _ADVICE or target.libc != "glibc" or target.arch not in ARCHITECTURES:
         return finding
     hint = _ADVICE[finding.rule](finding, target, comments)
     if hint is not None and fixable:
@@ -145,7 +136,7 @@ def words(symbol: str, version: str | None, architecture: str, release: str) -> 
         "arch": architecture,
         "release": release,
         "image": f"quay.io/pypa/{built.name}_{architecture}" if built else f"a system with glibc {release}",
-        "zig": f"{ZIG_TARGETS[architecture]}.{release}",
+        "zig": f"{glibc_symbols.ZIG_TARGETS[architecture]}.{release}",
         "rust": f"{RUST_TARGETS[architecture]}.{release}",
     }
 
@@ -165,7 +156,7 @@ def build(architecture: str, release: str, *, rust: bool = False) -> str:
         way = (
             f"cargo zigbuild --target {RUST_TARGETS[architecture]}"
             if rust
-            else f"zig cc -target {ZIG_TARGETS[architecture]}"
+            else f"zig cc -target {glibc_symbols.ZIG_TARGETS[architecture]}"
         )
         return f"build with {way}.{release}"
     if architecture in OUR_BUILDS:

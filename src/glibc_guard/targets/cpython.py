@@ -13,12 +13,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Final, TypeAlias
 
 from glibc_guard.targets.glibc_symbols import SymbolTableError, unpack
+from glibc_guard.targets.tables import DATA
 
-TABLE: Final = Path(__file__).parent.parent / "data" / "python.symbols"
+TABLE: Final = DATA / "python.symbols"
 
 #: What the C-API's symbols are called. ``PyInit_`` and ``PyInitU_`` are what modules define.
 NAME: Final = re.compile(r"_{0,2}Py(?!InitU?_)\w|PY_TIMEOUT_MAX$")

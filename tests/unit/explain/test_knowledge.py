@@ -14,7 +14,7 @@ import pytest
 from glibc_guard.explain.knowledge import Family, families_of, filled, gcc_of, image, knowledge, numbers
 from glibc_guard.explain.symbol_page import kind_of
 from glibc_guard.targets import distros, glibc, glibc_symbols, tables
-from glibc_guard.targets.glibc_symbols import ARCHITECTURES
+from glibc_guard.targets.glibc import ARCHITECTURES
 
 ROOT = Path(__file__).parents[3]
 FAMILIES = {family.name: family for family in knowledge().families}
