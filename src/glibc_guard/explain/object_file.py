@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
+
+from msgspec import Struct
 
 from glibc_guard.artifacts import Content, Limits, Member
 from glibc_guard.elf.allowance import Allowance
@@ -92,8 +93,7 @@ def _mapped(content: Content) -> tuple[mmap.mmap, BinaryIO]:
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedObject:
+class LoadedObject(Struct, frozen=True):
     """An object as the loader maps it."""
 
     file: ObjectFile

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from glibc_guard.elf.symbols import (
     DT_JMPREL,
@@ -39,8 +40,7 @@ INTO_DATA: Final[Mapping[str, frozenset[int]]] = {
 JUMP_SLOT: Final[Mapping[str, int]] = {"x86_64": 7, "i686": 7, "aarch64": 1026}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Wanted:
+class Wanted(Struct, frozen=True, order=True):
     """A symbol that is asked about; ``name`` None stands for every symbol of the version."""
 
     name: str | None
@@ -51,8 +51,7 @@ class Wanted:
         return self.version == version and self.name in {None, name}
 
 
-@dataclass(slots=True)
-class References:
+class References(Struct):
     """What refers to one wanted symbol: addresses of slots and of data, and its canonical PLT entry."""
 
     slots: set[int] = field(default_factory=set)
