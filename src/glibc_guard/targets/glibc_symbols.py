@@ -13,12 +13,12 @@ import hashlib
 import re
 import zlib
 from collections.abc import KeysView, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from glibc_guard.targets.glibc import ARCHITECTURES
 from glibc_guard.targets.tables import DATA
@@ -58,8 +58,7 @@ class SymbolTableError(LookupError):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """One symbol at one version in one library, over the releases in which it is there."""
 
     library: str  # SONAME
@@ -157,8 +156,7 @@ def judged_by_number(library: str) -> bool:
 # --- the generated tables ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolTable:
+class SymbolTable(Struct, frozen=True):
     """The symbols of one architecture. Libraries are SONAMEs, versions full names, releases like ``2.17``.
 
     Every question raises `SymbolTableError` for a release that is not in ``releases``.
