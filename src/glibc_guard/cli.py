@@ -13,7 +13,7 @@ import click
 from msgspec.structs import replace
 
 from glibc_guard import __version__
-from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load, repository_root
+from glibc_guard.config import load, repository_root
 from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status, status_of
 from glibc_guard.interruption import ending_on_signals
 from glibc_guard.limits import Limits, limited
@@ -31,7 +31,16 @@ from glibc_guard.output import (
 )
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
-from glibc_guard.settings import limit_name, member_glob, size_glob, toolchain_text
+from glibc_guard.settings import (
+    FAIL_ON,
+    ConfigError,
+    FailOn,
+    Settings,
+    limit_name,
+    member_glob,
+    size_glob,
+    toolchain_text,
+)
 from glibc_guard.sharding import ShardError, listed, shard_of
 from glibc_guard.sizes import size_in_bytes
 from glibc_guard.targets import TargetError, resolve

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 
 from glibc_guard import __version__
 from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact
-from glibc_guard.config import Settings
 from glibc_guard.guard import EXIT_CLEAN, EXIT_FINDINGS, UsageError, check
 from glibc_guard.limits import beyond
 from glibc_guard.model import FIXABLE_KINDS, NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool
@@ -28,6 +27,7 @@ from glibc_guard.repair.copies import NewContent, Surroundings, write_copy
 from glibc_guard.repair.executable_stack import RULE as EXECUTABLE_STACK
 from glibc_guard.repair.version_needs import RULE as VERSION_TOO_NEW
 from glibc_guard.repair.version_needs import Need
+from glibc_guard.settings import Settings
 from glibc_guard.urls import is_url, shown
 from glibc_guard.verdict import failing
 

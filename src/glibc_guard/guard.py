@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from glibc_guard import __version__
 from glibc_guard.artifacts import Limits
-from glibc_guard.config import FailOn, Settings
 from glibc_guard.model import Artifact, ArtifactReport, Report, Tool, Verdict
 from glibc_guard.reading import Progress, read_artifact
+from glibc_guard.settings import FailOn, Settings
 from glibc_guard.sharding import share, with_contents
 from glibc_guard.urls import is_url, refused
 

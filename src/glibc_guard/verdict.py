@@ -7,7 +7,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from glibc_guard.config import FailOn
 from glibc_guard.model import (
     SEVERITIES,
     Artifact,
@@ -24,6 +23,7 @@ from glibc_guard.model import (
 from glibc_guard.rules import coverage, python_abi
 from glibc_guard.rules.floor import floor, system_imports, system_versions
 from glibc_guard.rules.linkage import Linkage, is_musl_library
+from glibc_guard.settings import FailOn
 from glibc_guard.targets import Resolution
 from glibc_guard.targets.distros import downloads_lost, runs_on
 from glibc_guard.targets.symbol_version import parse

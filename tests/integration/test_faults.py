@@ -17,10 +17,10 @@ from typing import Final
 import pytest
 
 from building import library, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.github import action, summary
 from glibc_guard.guard import check
 from glibc_guard.model import Report
+from glibc_guard.settings import Settings
 
 NEW = library("reallocarray(0, 1, 2)", glibc="2.29")
 ROOT: Final = Path(__file__).parents[2]

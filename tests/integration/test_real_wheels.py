@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.fetch_wheels import FetchError, Wheel, fetch, listed
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
+from glibc_guard.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PINNED = {wheel.file: wheel for wheel in listed()}

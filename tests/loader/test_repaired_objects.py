@@ -13,10 +13,10 @@ from typing import Final
 import pytest
 
 from building import CACHE, compile_with_gcc, compile_with_zig
-from glibc_guard.config import Settings
 from glibc_guard.fixing import Request, fix
 from glibc_guard.guard import check
 from glibc_guard.repair import FixReport
+from glibc_guard.settings import Settings
 from loader.debian_glibc import debian_glibc
 from loader.judge import Glibc, ask_loader
 from loader.provisions import tool

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from glibc_guard import guard
 from glibc_guard.baseline.errors import UnavailableError
-from glibc_guard.config import ConfigError
 from glibc_guard.github import artifact_paths, feedback, inputs, repository, summary
 from glibc_guard.github.annotations import annotate, problem_of
 from glibc_guard.github.event import payload_of, run_of
@@ -26,16 +25,16 @@ from glibc_guard.output import OutputError, refuse_overwriting, write
 from glibc_guard.report import json, text
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
-from glibc_guard.settings import is_from_run
+from glibc_guard.settings import ConfigError, is_from_run
 from glibc_guard.targets import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from io import FileIO
 
-    from glibc_guard.config import Settings
     from glibc_guard.github.annotations import Annotation, Repository
     from glibc_guard.model import ArtifactReport, Report
+    from glibc_guard.settings import Settings
 
 
 #: One way to say each level; ``core.set_failed`` would end the process before the outputs are written.

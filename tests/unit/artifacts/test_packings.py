@@ -19,9 +19,9 @@ import pytest
 from building import compile_with_zig, library, make_wheel
 from glibc_guard.artifacts.member import MemoryFile, PlainContent
 from glibc_guard.artifacts.packings import packed
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Report
+from glibc_guard.settings import Settings
 
 if sys.version_info >= (3, 14):
     from compression import zstd

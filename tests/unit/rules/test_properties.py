@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building import compile_with_gcc, library
-from glibc_guard.config import Settings
 from glibc_guard.model import Artifact, ElfObject, Finding, Target
 from glibc_guard.rules import judge
+from glibc_guard.settings import Settings
 from glibc_guard.targets import glibc_symbols
 from unit.elf.test_reader import host_objects, read
 from unit.rules.crafting import without_sections
