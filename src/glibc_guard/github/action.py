@@ -78,6 +78,18 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
             "report": str(report_file),
         }
     )
+    _show(report, given, place, report_file)
+    status = guard.exit_status(report, settings.fail_on)
+    if given.wishes:
+        tell(given.wishes, report, place, passes=status == guard.EXIT_CLEAN)
+    core.info(
+        f"glibc-guard: {report.verdict}, {count(_findings(report), 'finding')}; JSON report: {plain(str(report_file))}"
+    )
+    return status
+
+
+def _show(report: Report, given: inputs.Inputs, place: Repository, report_file: Path) -> None:
+    """Show ``report``, which is in ``report_file`` too, in the log, the job summary and as annotations."""
     with _group("glibc-guard report"):
         for line in text.render(report, color=False, width=None).splitlines():
             core.info(_harmless(line))
@@ -88,13 +100,6 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         where = f"{more}, and all of it in {report_file}"
         for annotation in annotate(report, place, more=where, reserved=NOTICES):
             step.issue(annotation)
-    status = guard.exit_status(report, settings.fail_on)
-    if given.wishes:
-        tell(given.wishes, report, place, passes=status == guard.EXIT_CLEAN)
-    core.info(
-        f"glibc-guard: {report.verdict}, {count(_findings(report), 'finding')}; JSON report: {plain(str(report_file))}"
-    )
-    return status
 
 
 def _rendered(report: Report, name: str, place: Repository) -> bytes:
