@@ -53,37 +53,39 @@ class Header(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Return the header in the block ``buf``; raises tarfile.ReadError where readers differ on it."""
         header = super().frombuf(buf, encoding, errors)
-        name = printable(header.name)
         if buf.startswith(b"\x7fELF"):
             raise tarfile.ReadError("an object where a header must be: to other readers it is the member before")
         if buf[TYPE][0] not in TYPES:
-            raise tarfile.ReadError(f"{name}: a member of an unknown type, which other readers unpack as a file")
+            raise header.refused("a member of an unknown type, which other readers unpack as a file")
         unlabelled = buf[TYPE] != b"V" or any(buf[SIZE])  # GNU tar leaves all of a label empty but its name
         if unlabelled and not NUMBER.fullmatch(buf[SIZE]):
-            raise tarfile.ReadError(f"{name}: a size that readers understand in different ways")
+            raise header.refused("a size that readers understand in different ways")
         if header.size and header.type != buf[TYPE]:  # tarfile takes an old file with "/" behind its name for a folder
-            raise tarfile.ReadError(f"{name}: a file with content, and its name is that of a folder")
+            raise header.refused("a file with content, and its name is that of a folder")
         if buf[TYPE] == b"S":
             header.sparse_header = bytes(buf)
         return header
 
     def check(self) -> None:
         """Raise tarfile.ReadError where readers differ on what follows this header."""
-        name = printable(self.name)
         if self.size < 0:  # tarfile takes it for an empty file, and goes back
             raise tarfile.ReadError("a member of less than no bytes")
         if not self.isreg() and (self.size or self.sparse is not None):
-            raise tarfile.ReadError(f"{name}: it is not a file, and has content, which other readers take for members")
+            raise self.refused("it is not a file, and has content, which other readers take for members")
         names = (self.name, self.pax_headers.get("path", ""), self.pax_headers.get("GNU.sparse.name", ""))
         if self.size and any(one.endswith("/") for one in names):
-            raise tarfile.ReadError(f"{name}: a file with content, and its name is that of a folder")
-        self._check_pieces(name)
+            raise self.refused("a file with content, and its name is that of a folder")
+        self._check_pieces()
 
-    def _check_pieces(self, name: str) -> None:
+    def refused(self, reason: str) -> tarfile.ReadError:
+        """Return the error that names this member and the ``reason``."""
+        return tarfile.ReadError(f"{printable(self.name)}: {reason}")
+
+    def _check_pieces(self) -> None:
         end = 0
         for offset, length in cast("Sequence[tuple[int, int]]", self.sparse or ()):
             if length and not end <= offset <= offset + length <= self.size:
-                raise tarfile.ReadError(f"{name}: the pieces of a sparse file overlap, or lie behind its end")
+                raise self.refused("the pieces of a sparse file overlap, or lie behind its end")
             end = offset + length if length else end
 
     def _proc_sparse(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
