@@ -84,6 +84,9 @@ class ElfObject:
     defined: frozenset[str] = frozenset()  # names of what a shared object provides to others
     unique: frozenset[str] = frozenset()  # those defined as STB_GNU_UNIQUE: one definition serves the whole process
     unversioned: frozenset[str] = frozenset()  # those without a version, of an object that defines versions
+    by_version: frozenset[str] = (
+        frozenset()
+    )  # those that only a reference with a version gets: foo@V1 without a foo@@V2
     executable_stack: bool = False  # asked for by PT_GNU_STACK, or by the lack of it where the default is executable
     isa_level: int = 0  # x86-64-v1 … v4 as declared needed by the GNU property note; 0 where nothing is declared
     page_size: int = 0  # bytes: the largest with which addresses and file offsets of all PT_LOAD agree; 0 without any
