@@ -93,6 +93,7 @@ class ElfObject:
     segment_alignment: int = 0  # bytes: the least p_align of the PT_LOADs; 0 without any
     relative_relocations: bool = False  # DT_RELR
     static_tls: bool = False  # DF_STATIC_TLS
+    pie: bool = False  # DF_1_PIE: a program at any address, which glibc 2.30 and later refuse to load as a library
     glibc_start_files: bool = False  # linked with glibc's crt1.o, which leaves an NT_GNU_ABI_TAG note
     comments: tuple[str, ...] = ()  # compiler notes (the section ``.comment``), the first of them; hearsay, no proof
     build_folders: tuple[

@@ -206,6 +206,7 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
         by_version=symbols.by_version,
         relative_relocations=dynamic.get(DT_RELR) is not None,
         static_tls=bool((dynamic.get(DT_FLAGS) or 0) & DF_STATIC_TLS),
+        pie=_is_pie(header, dynamic),
     )
 
 
@@ -297,7 +298,7 @@ def _dynamic_kind(
         return "executable"
     if header.type == ET_EXEC:
         return "executable" if needed else "static"
-    if (dynamic.get(DT_FLAGS_1) or 0) & DF_1_PIE:
+    if _is_pie(header, dynamic):
         return "executable" if needed else "static"
     return "shared"
 
@@ -308,5 +309,8 @@ def _may_be_module(path: str, header: Header, dynamic: Dynamic) -> bool:
     Modules that are runnable as well have an interpreter, and modules rarely a DT_SONAME. Programs of before binutils
     2.26 lack DF_1_PIE: they look the same, but for the function that an import calls.
     """
-    pie = (dynamic.get(DT_FLAGS_1) or 0) & DF_1_PIE
-    return header.type == ET_DYN and not pie and path.endswith(".so")
+    return header.type == ET_DYN and not _is_pie(header, dynamic) and path.endswith(".so")
+
+
+def _is_pie(header: Header, dynamic: Dynamic) -> bool:
+    return header.type == ET_DYN and bool((dynamic.get(DT_FLAGS_1) or 0) & DF_1_PIE)
