@@ -47,7 +47,7 @@ class ObjectFile:
                 data = content.read(0, member.size)
                 content.verify()
                 return cls(data)
-            return cls(*_mapped(content))
+            return cls(*mapped(content))
 
     def __enter__(self) -> Self:
         """Return self."""
@@ -74,7 +74,7 @@ class ObjectFile:
         return True
 
 
-def _mapped(content: Content) -> tuple[mmap.mmap, BinaryIO]:
+def mapped(content: Content) -> tuple[mmap.mmap, BinaryIO]:
     """Return a map of a temporary file that holds ``content``, and the file."""
     import tempfile  # noqa: PLC0415  # lazy, costs 5 ms
 
