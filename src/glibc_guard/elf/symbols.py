@@ -7,8 +7,9 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.elf.dynamic import DT_STRTAB, Dynamic
 from glibc_guard.elf.errors import ElfError
@@ -36,8 +37,7 @@ OUT_OF_SIGHT: Final = re.compile(b"[" + re.escape(bytes(other for other in range
 UNIQUE: Final = re.compile(rb"[\xa0-\xaf]")  # st_info of STB_GNU_UNIQUE (10), whatever its type
 
 
-@dataclass(frozen=True, slots=True)
-class Symbols:
+class Symbols(Struct, frozen=True):
     """What the dynamic symbol table tells: names asked for, in table order, and names given."""
 
     undefined: tuple[UndefinedSymbol, ...] = ()

@@ -17,12 +17,13 @@ from glibc_guard.elf.image import ProgramHeader
 from glibc_guard.elf.sections import SHT_NOBITS, Section
 from glibc_guard.elf.sections import content as content_of
 from glibc_guard.explain.debug_sections import ElfFile, headers_of
-from glibc_guard.explain.object_file import SMALL, mapped
+from glibc_guard.explain.object_file import mapped
 
 NT_GNU_BUILD_ID, SHT_NOTE, SHF_EXECINSTR = 3, 7, 0x4
 MAX_FILES: Final = 50_000  # of one folder
 MAX_REMARKS: Final = 20
 NOTES_BYTES: Final = 64 * 1024
+SMALL: Final = 4 * 1024 * 1024  # bytes of a file that is held in memory, and not copied to another
 LARGEST: Final = 4 * 1024 * 1024 * 1024  # bytes of a file, which is copied
 CRC_STEP: Final = 16 * 1024 * 1024
 

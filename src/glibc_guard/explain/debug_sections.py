@@ -5,8 +5,9 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.elf.dwarf import DwarfError
 from glibc_guard.elf.errors import ElfError
@@ -75,8 +76,7 @@ class ElfFile:
         return bool(len(self.get("info")) and len(self.get("line")))
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(Struct, frozen=True):
     """What the headers of an ELF file tell."""
 
     layout: Layout

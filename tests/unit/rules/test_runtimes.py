@@ -6,11 +6,11 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from building import compile_with_zig, make_wheel
 from glibc_guard.artifacts import Limits
