@@ -12,6 +12,11 @@ SCHEMES: Final = ("https://", "http://")
 LONGEST: Final = 8000  # characters; RFC 9110 asks servers and clients for as many, section 4.1
 
 
+def page(name: str) -> str:
+    """Return the address of a page of the documentation: "security.md"."""
+    return f"{DOCUMENTATION}/{name}"
+
+
 def is_url(path: str) -> bool:
     """Tell whether ``path`` is a URL, and no path of a file."""
     return path.lower().startswith(SCHEMES)

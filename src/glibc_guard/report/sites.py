@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from glibc_guard.explain.demangle import MANGLED
 from glibc_guard.model import Finding, Site
+from glibc_guard.report.spelling import brief
 
 SHOWN: Final = 5  # places of a group of findings
 LARGEST_LINE: Final = 2**31 - 1  # that GitHub and SARIF readers take; debug information may say anything
 SYMBOLS_SHOWN: Final = 5  # at one place
+MANGLED_SHOWN: Final = 2  # of them, where some are of C++ or Rust
 LONGEST_FUNCTION: Final = 160  # characters of a name before its place, which must not be cut off
 #: What precedes the telling part of the path of a Rust library, a crate of a registry, or one from a Git repository.
 FOREIGN_FOLDERS: Final = re.compile(r"/rustc/[0-9a-f]+/|.*/(?:registry/src/[^/]+|git/checkouts|lib/rustlib/src/rust)/")
@@ -40,6 +43,12 @@ def uses_of(findings: Sequence[Finding]) -> list[Use]:
     several = len({finding.symbol for finding in findings}) > 1
     ordered = sorted(places, key=lambda site: (not site.in_repository, ranks[site], site.line is None))
     return [Use(site, tuple(places[site]) if several else ()) for site in ordered]
+
+
+def named(use: Use) -> list[str]:
+    """Return the first of the symbols of ``use`` for people, and "…" where there are more."""
+    shown = use.symbols[: MANGLED_SHOWN if any(map(MANGLED.match, use.symbols)) else SYMBOLS_SHOWN]
+    return [*dict.fromkeys(map(brief, shown)), *(["…"] if len(shown) < len(use.symbols) else [])]
 
 
 def places_in_all(findings: Sequence[Finding]) -> int:

@@ -10,7 +10,7 @@ import pytest
 from building import compile_with_zig
 from glibc_guard.model import ArtifactReport, Report, Tool
 from glibc_guard.report import markdown, text
-from glibc_guard.report.grouping import LONGEST_SPELLED, MANGLED_SHOWN, spelled
+from glibc_guard.report.spelling import LONGEST_SPELLED, MANGLED_SHOWN, spelled
 from unit.rules.judging import judged, of_rule, written
 
 WALL = "".join(f"void very_long_name_of_mine_{number}(const char *, unsigned long);" for number in range(9))

@@ -17,6 +17,7 @@ from glibc_guard.model import ArtifactReport, Coverage, Finding, Report, Tool
 from glibc_guard.report import json as json_report
 from glibc_guard.report import markdown, text
 from glibc_guard.report.grouping import by_object
+from glibc_guard.report.remedies import Remedies
 
 ROOT = Path(__file__).parents[3]
 NEW = library("reallocarray(0, 1, 2)", "pow(x, 2.5)", "exp(x)", glibc="2.29")
@@ -180,4 +181,4 @@ def test_a_hint_says_which_symbols_it_is_for_where_there_are_several() -> None:
 
 def hints_of(*findings: Finding) -> tuple[str, ...]:
     ((group,),) = by_object(findings).values()
-    return group.hints
+    return tuple(line for _, line in Remedies([group]).own(group))
