@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, ObjectSummary, Report, Verdict
 from glibc_guard.report import matrix
@@ -29,12 +29,12 @@ from glibc_guard.report.grouping import (
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.remedies import Remedies
 from glibc_guard.report.sites import SHOWN as SITES_SHOWN
-from glibc_guard.report.sites import named, package_in_words, places_in_all, uses_of, where
+from glibc_guard.report.sites import function_of, named, package_in_words, places_in_all, uses_of, where
 from glibc_guard.report.spelling import first_findings, first_of, readable, spelled
 from glibc_guard.report.svg import CLASSES
 from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import at_most, parse
-from glibc_guard.urls import page
+from glibc_guard.urls import OWN_PAGE, page
 from glibc_guard.verdict import WORST_FIRST
 
 VERDICTS: Final[dict[Verdict, str]] = {"pass": "Passes", "fail": "Fails", "unreadable": "Could not be judged"}
@@ -148,6 +148,12 @@ def _remedies(artifact: ArtifactReport) -> Remedies:
     return Remedies([group for _, group in _groups(artifact)])
 
 
+def _linked(text: str) -> Markup:
+    """Return ``text`` as `plain` does, with links where it names pages of our documentation."""
+    shown = OWN_PAGE.sub(lambda page: f'<a href="{page[0]}">{page[0]}</a>', str(escape(plain(text))))
+    return Markup(shown)  # noqa: S704  # escaped, and what is in the pattern needs no escape
+
+
 def _policy(style: str, script: str) -> str:
     """Return a Content-Security-Policy: nothing is fetched, and nothing runs but our own script."""
     own = f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
@@ -173,7 +179,7 @@ def _template() -> Template:
     )
     # Every text that may come from an artifact passes through `plain`: no control character, nothing of endless length.
     environment.filters.update(
-        plain=plain, readable=readable, percent=percent, size=size_in_words, floor=floor_in_words
+        plain=plain, linked=_linked, readable=readable, percent=percent, size=size_in_words, floor=floor_in_words
     )
     environment.globals.update(
         CLASSES=CLASSES,
@@ -185,6 +191,7 @@ def _template() -> Template:
         baseline_name=baseline_name,
         changed_distributions=distributions,
         count=count,
+        function_of=function_of,
         groups=_groups,
         headline=headline,
         loaded=_loaded,

@@ -11,13 +11,12 @@ from glibc_guard.report.grouping import Group, by_object, count, lost, percent, 
 from glibc_guard.report.matrix import Cell, Matrix, by_release, of_report
 from glibc_guard.report.neutral import markdown, markdown_code
 from glibc_guard.report.remedies import Remedies
-from glibc_guard.report.sites import SHOWN, Use, named, package_in_words, places_in_all, uses_of, where
+from glibc_guard.report.sites import SHOWN, Use, function_of, named, package_in_words, places_in_all, uses_of, where
 from glibc_guard.report.spelling import first_findings, readable, spelled
 
 ICONS: Final[dict[Verdict, str]] = {"pass": "✅", "fail": "❌", "unreadable": "⚠️"}
 SQUARES: Final[dict[Cell, str]] = {"loads": "🟩", "refused": "🟥", "not promised": "⬜", "no such architecture": "·"}
 SYMBOLS_SHOWN: Final = 20
-LONGEST_SITE: Final = 240  # characters
 CUT: Final = "\n*The report is cut here, since GitHub shows no more; the rest is in the log and in the JSON report.*\n"
 
 
@@ -100,6 +99,8 @@ def _details(artifact: ArtifactReport) -> Iterator[str]:
         yield f"\n**{markdown_code(path) if path is not None else 'The artifact as a whole'}**\n\n"
         for group in groups:
             yield from _group(group, remedies)
+    if remedies.shared:
+        yield "\n"
     yield from shared(remedies)
     names = lost(artifact.runs_on)
     if names and artifact.findings:
@@ -112,8 +113,6 @@ def _details(artifact: ArtifactReport) -> Iterator[str]:
 
 def shared(remedies: Remedies) -> Iterator[str]:
     """Yield what several findings of an artifact have in common, as a list."""
-    if remedies.shared:
-        yield "\n"
     for one in remedies.shared:
         yield f"- **{_capital(markdown(one.head))}:** {markdown(one.text)}\n"
 
@@ -161,8 +160,8 @@ def _use(use: Use) -> str:
     place = where(use.site)
     at = f" at {markdown_code(place)}" if place else ""
     symbols = ", ".join(name if name == "…" else markdown_code(name) for name in named(use))
-    function = markdown_code(use.site.function or "code", LONGEST_SITE)
-    return f"{function}{markdown(package_in_words(use.site))}{at}{f' ({symbols})' if symbols else ''}"
+    function = f"{markdown_code(function_of(use.site))}{markdown(package_in_words(use.site))}"
+    return f"{function}{at}{f' ({symbols})' if symbols else ''}"
 
 
 def own(group: Group, remedies: Remedies) -> str:

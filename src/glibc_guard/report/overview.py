@@ -13,8 +13,8 @@ from glibc_guard.report.grouping import by_object, count, lost, percent, summary
 from glibc_guard.report.markdown import ICONS
 from glibc_guard.report.neutral import markdown, markdown_code
 from glibc_guard.report.remedies import Remedies
-from glibc_guard.report.sites import uses_of, where
-from glibc_guard.report.spelling import first_of, readable
+from glibc_guard.report.sites import function_of, uses_of, where
+from glibc_guard.report.spelling import brief, first_of, readable
 
 FINDINGS_SHOWN: Final = 5  # of an artifact; the details have all
 SYMBOLS_SHOWN: Final = 12
@@ -176,7 +176,7 @@ def _ways_out(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _name(finding: Finding) -> str:
-    return "@".join(filter(None, (finding.symbol, finding.version))) or finding.library or ""
+    return "@".join(filter(None, (brief(finding.symbol or ""), finding.version))) or finding.library or ""
 
 
 def _used(findings: Sequence[Finding]) -> str:
@@ -187,7 +187,7 @@ def _used(findings: Sequence[Finding]) -> str:
 
 
 def _site(site: Site) -> str:
-    return ", ".join(markdown_code(part) for part in (site.function, where(site)) if part)
+    return ", ".join(markdown_code(part) for part in (site.function and function_of(site), where(site)) if part)
 
 
 def _listed(names: Sequence[str]) -> str:

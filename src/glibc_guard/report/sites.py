@@ -75,9 +75,13 @@ def package_in_words(site: Site) -> str:
     return f"{package} through {site.through}" if site.through else package
 
 
+def function_of(site: Site) -> str:
+    """Return the name of the function, without the end of what is long."""
+    name = site.function or "code"
+    return name if len(name) <= LONGEST_FUNCTION else f"{name[: LONGEST_FUNCTION - 1]}…"
+
+
 def in_words(site: Site) -> str:
     """Return ``site`` as one phrase: "ray::core::Score(double) at src/score.cc:6"."""
     place = where(site)
-    name = site.function or "code"
-    name = name if len(name) <= LONGEST_FUNCTION else f"{name[: LONGEST_FUNCTION - 1]}…"
-    return f"{name}{package_in_words(site)}{f' at {place}' if place else ''}"
+    return f"{function_of(site)}{package_in_words(site)}{f' at {place}' if place else ''}"

@@ -23,7 +23,7 @@ ARCHITECTURE_ALIASES: Final = {
 PLATFORM: Final = re.compile(r"(?:linux|manylinux(?:1|2010|2014|_\d+_\d+)|musllinux_\d+_\d+)_(?P<arch>\w+)")
 #: Tags of this machine alone; PyPI takes two of them (warehouse, pull requests 2010 and 2012).
 REFUSED: Final = re.compile(r"linux_(?!armv[67]l$)")
-PAGE_OF_REFUSAL: Final = "errors.md#binary-wheel--has-an-unsupported-platform-tag-linux_x86_64"
+PAGE_OF_REFUSAL: Final = "errors.md#linux-tag"
 EXTENSION_MODULE: Final = re.compile(r"\.(?:cpython-\w+-[\w-]+|abi3(?:t)?)\.so$")
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import struct
 from pathlib import Path
 
@@ -58,11 +57,9 @@ def test_a_tag_that_pypi_takes_is_not_told_of(tmp_path: Path) -> None:
 
 
 def test_the_section_that_is_named_exists() -> None:
-    """As GitHub names sections: small letters, digits, hyphens and underscores, and a hyphen for each space."""
     name, _, section = PAGE_OF_REFUSAL.partition("#")
     text = (Path(__file__).parents[3] / "docs" / name).read_text(encoding="utf-8")
-    heads = [line.lstrip("#").strip().lower() for line in text.splitlines() if line.startswith("## ")]
-    assert section in [re.sub(r"[^\w\- ]", "", head).replace(" ", "-") for head in heads]
+    assert f'<a id="{section}"></a>\n\n## `Binary wheel' in text
 
 
 def test_an_honest_tag(tmp_path: Path) -> None:
