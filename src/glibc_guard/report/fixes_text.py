@@ -9,7 +9,7 @@ from rich.text import Text
 
 from glibc_guard.model import Finding
 from glibc_guard.repair import FixReport, Outcome, Refusal, Repair
-from glibc_guard.report.grouping import Group, by_object, count
+from glibc_guard.report.grouping import Group, by_object, count, in_words
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.printer import Printer
 from glibc_guard.report.spelling import first_findings, readable, spelled
@@ -40,8 +40,10 @@ def render(report: FixReport, *, color: bool, width: int | None) -> str:
     for note in report.notes:
         printer.line("note: ", "cyan", plain(note), indent=2)
     printer.blank()
-    done, left = count(len(report.repairs), "repair"), count(len(report.remaining), "finding")
-    printer.line(f"{done}, {len(report.refusals)} refused; {left} left that {_fails(report)} the check", style)
+    groups = [group for found in by_object(report.remaining).values() for group in found]
+    done, left = count(len(report.repairs), "repair"), in_words(groups, "finding") or "0 findings"
+    fails = "fails" if left == "1 finding" else "fail"
+    printer.line(f"{done}, {len(report.refusals)} refused; {left} left that {fails} the check", style)
     return printer.text()
 
 
@@ -49,10 +51,6 @@ def _whereto(report: FixReport) -> str:
     if report.output is not None:
         return f" → {plain(report.output)}"
     return "  (dry run: nothing is written)" if report.dry_run else "  (nothing is written)"
-
-
-def _fails(report: FixReport) -> str:
-    return "fails" if len(report.remaining) == 1 else "fail"
 
 
 def _repairs(printer: Printer, repairs: Iterable[Repair]) -> None:

@@ -118,7 +118,7 @@ def summary_line(reports: Sequence[ArtifactReport]) -> str:
     if unreadable:
         parts.append(f"{unreadable:,} of {count(len(reports), 'artifact')} could not be judged")
     groups = [group for report in reports for groups in by_object(report.findings).values() for group in groups]
-    tail = filter(None, (_in_words([one for one in groups if one.severity == name], name) for name in COUNTED))
+    tail = filter(None, (in_words([one for one in groups if one.severity == name], name) for name in COUNTED))
     told = ", ".join(tail)
     return ", ".join(parts) + (f" ({told})" if told else "")
 
@@ -128,10 +128,10 @@ def errors_in(groups: Iterable[Group]) -> int:
     return sum(group.findings_shown for group in groups if group.severity == "error")
 
 
-def _in_words(groups: Sequence[Group], severity: Severity) -> str:
-    """Return "6 errors with 29 symbols"; the symbols only where they are more."""
+def in_words(groups: Sequence[Group], noun: str) -> str:
+    """Return "6 errors with 29 symbols", the symbols only where they are more; nothing of no group."""
     versioned = [group for group in groups if group.is_about_symbols]
     symbols = sum(len(group.findings) for group in versioned)
     told = f" with {count(symbols, 'symbol')}" if symbols > len(versioned) else ""
     number = sum(group.findings_shown for group in groups)
-    return f"{count(number, severity)}{told}" if number else ""
+    return f"{count(number, noun)}{told}" if number else ""
