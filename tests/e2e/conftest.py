@@ -11,6 +11,7 @@ import pytest
 
 from building import library
 from e2e.runner import Job
+from provisions import needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def tool(name: str) -> Path:
     """The path of a program that pip does not install; without it the test fails in CI and is skipped elsewhere."""
-    folder = os.environ.get("GLIBC_GUARD_TOOLS") or str(Path.home() / ".cache" / "glibc-guard")
-    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), str(Path(folder) / "bin")]))
-    if found is None:
-        message = f"{name} is not installed: it is on PATH nowhere, and not in {folder}/bin"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return Path(found)
+    return Path(needed(name, "run scripts/install_tools.sh"))
 
 
 @pytest.fixture(scope="session")

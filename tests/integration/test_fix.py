@@ -23,6 +23,7 @@ import pytest
 from building import compile_with_gcc, compile_with_zig, make_wheel
 from glibc_guard.repair import Change, FixReport, Outcome, Refusal, Repair
 from integration.test_command_line import run
+from provisions import needed_module
 
 WEAK = """
 #define _GNU_SOURCE
@@ -65,7 +66,7 @@ def test_a_wheel_that_is_fixed(tmp_path: Path) -> None:
 
 
 def test_a_fixed_wheel_is_installed_by_pip_and_read_by_auditwheel(tmp_path: Path) -> None:
-    pytest.importorskip("auditwheel", reason="auditwheel is not installed: pip install auditwheel")
+    needed_module("auditwheel")
     wheel = make_wheel(tmp_path, {"pkg/m.so": object_of(WEAK)}, tag="py3-none-manylinux2014_x86_64")
     assert run("fix", wheel, "-o", f"{tmp_path}/fixed/").returncode == 0
     fixed = tmp_path / "fixed" / wheel.name

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -21,6 +19,7 @@ from glibc_guard.artifacts.remote import RemoteFile
 from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.web import Patience, Web, WebError
+from provisions import needed
 
 HURRIED = Patience(timeout=5, pauses=())
 
@@ -28,10 +27,7 @@ HURRIED = Patience(timeout=5, pauses=())
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1, with its key in the same file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        assert not os.environ.get("CI"), "openssl is not installed"
-        pytest.skip("openssl is not installed: apt-get install openssl")
+    openssl = needed("openssl", "apt-get install openssl")
     path = tmp_path_factory.mktemp("tls") / "server.pem"
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", str(path), "-out", f"{path}.crt"]
     command += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
