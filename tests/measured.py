@@ -1,9 +1,12 @@
-"""Runs the command line in a process of its own, and tells what that cost."""
+"""What things cost: the command line in a process of its own, and a part of a test."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -45,3 +48,14 @@ def measured(*arguments: str | Path) -> Cost:
     complaints, _, told = done.stderr.rpartition("\n")
     status, kibibytes, seconds = told.split()
     return Cost(int(status), done.stdout, complaints, int(kibibytes) / 1024, float(seconds))
+
+
+@contextmanager
+def costs_less_than(seconds: float) -> Iterator[None]:
+    """See that what is within takes this process less than ``seconds`` of processors, threads included.
+
+    The clock on the wall would tell as well of whatever else the machine does.
+    """
+    began = time.process_time()
+    yield
+    assert time.process_time() - began < seconds

@@ -79,7 +79,7 @@ def output(path: Path, glibc: Glibc | None = None) -> str:
     if glibc is not None:
         folders = ":".join(map(str, glibc.library_path))
         command = [*filter(None, [glibc.emulator]), str(glibc.loader), "--library-path", folders, *command]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     return done.stdout + done.stderr
 
 

@@ -21,7 +21,7 @@ from glibc_guard.guard import check
 from glibc_guard.web import Patience, Web, WebError
 from provisions import needed
 
-HURRIED = Patience(timeout=5, pauses=())
+PATIENT = Patience(timeout=30, pauses=())
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_certificate_that_nobody_vouches_for(tmp_path: Path, tls: ssl.SSLConte
         serving(tmp_path, tls=tls) as served,
         pytest.raises(ArtifactError, match="its certificate is not to be trusted: self-signed certificate"),
     ):
-        RemoteFile(f"{served.address}/x", Limits(), HURRIED)
+        RemoteFile(f"{served.address}/x", Limits(), PATIENT)
     assert served.ranges == []
 
 
@@ -110,7 +110,7 @@ def proxying() -> Iterator[tuple[str, list[str]]]:
 def test_a_proxy_gets_its_own_password_and_sees_no_path(tmp_path: Path, tls: ssl.SSLContext) -> None:
     (tmp_path / "x").write_bytes(b"content")
     with serving(tmp_path, tls=tls) as served, proxying() as (place, asked):
-        web = Web(HURRIED, {"https": f"http://me:p%40ss@{place}"})
+        web = Web(PATIENT, {"https": f"http://me:p%40ss@{place}"})
         found = web.get(f"{served.address}/x?signature=hidden", {}, lambda answer: answer.body(100))
         web.close()
     assert found == b"content"
@@ -123,7 +123,7 @@ def test_a_proxy_gets_its_own_password_and_sees_no_path(tmp_path: Path, tls: ssl
 @pytest.mark.usefixtures("trusted")
 def test_a_proxy_that_does_not_answer_is_named_without_its_password(tmp_path: Path, tls: ssl.SSLContext) -> None:
     with serving(tmp_path, tls=tls) as served:
-        web = Web(HURRIED, {"https": "http://me:secret@127.0.0.1:9"})
+        web = Web(PATIENT, {"https": "http://me:secret@127.0.0.1:9"})
         with pytest.raises(WebError, match="Connection refused") as caught:
             web.get(f"{served.address}/x", {}, lambda answer: answer.body(100))
     assert "secret" not in str(caught.value)
@@ -135,5 +135,5 @@ def test_https_leads_to_https_alone(tmp_path: Path, tls: ssl.SSLContext) -> None
     with serving(tmp_path) as plain, serving(tmp_path, tls=tls) as served:
         served.redirects["/x"] = f"{plain.address}/x?signature=hidden"
         with pytest.raises(WebError, match=r"leads to http://127\.0\.0\.1:\d+/x, which is not https$"):
-            Web(HURRIED, {}).get(f"{served.address}/x", {}, lambda answer: answer.body(100))
+            Web(PATIENT, {}).get(f"{served.address}/x", {}, lambda answer: answer.body(100))
         assert plain.ranges == []
