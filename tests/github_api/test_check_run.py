@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from github_api.conftest import HURRIED, QUICK, client
 from github_api.server import Answer, GitHubApi
@@ -148,7 +147,7 @@ def test_no_right_to_write(judged: GitHubApi) -> None:
     ],
 )
 def test_conclusion(verdict: str, passes: bool, conclusion: str) -> None:  # noqa: FBT001
-    judged = replace(report(artifact()), verdict=verdict)  # type: ignore[arg-type]
+    judged = replace(report(artifact()), verdict=verdict)
     assert check_run.conclusion_of(judged, passes=passes) == conclusion
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from github_api.conftest import HURRIED, QUICK, client
 from github_api.server import TOKEN, Answer, GitHubApi

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import json
@@ -446,7 +445,7 @@ def test_the_page_names_all_of_the_json_report() -> None:
     page = (Path(__file__).parents[2] / "docs/fixing.md").read_text(encoding="utf-8")
     table = page.partition("## The JSON report")[2].partition("\n## ")[0]
     for one in (FixReport, Repair, Refusal, Change):
-        assert {field.name for field in dataclasses.fields(one)} <= set(re.findall(r"`([a-z_]+)`", table))
+        assert set(one.__struct_fields__) <= set(re.findall(r"`([a-z_]+)`", table))
     assert all(f"`{outcome}`" in table for outcome in get_args(Outcome))
 
 

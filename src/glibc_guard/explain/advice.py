@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.explain import history
 from glibc_guard.explain.demangle import is_rust
@@ -56,8 +58,7 @@ OF_LIBSTDCXX: Final = ("std::(anonymous namespace)::", "_ZNSt12_GLOBAL__N_1", "_
 LIBSTDCXX: Final = "libstdc++.a of the machine that linked asks for it (-static-libstdc++)"
 
 
-@dataclass(frozen=True, slots=True)
-class _Asker:
+class _Asker(Struct, frozen=True):
     """Whose code asks for a symbol."""
 
     crate: Crate | None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.explain.demangle import MANGLED, demangled
 from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity, Target
@@ -18,8 +19,7 @@ LONGEST_SPELLED: Final = 100  # characters of such a name; its arguments tell a 
 SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")  # of the namespaces
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Findings of one rule about one library and version in one object; or a single finding of another kind."""
 
     rule: str
