@@ -72,6 +72,7 @@ lock: $(VENV)/.ready ## renew the hash-locked requirements
 
 data: $(VENV)/.ready ## regenerate the tables in src/glibc_guard/data and the JSON Schema
 	$(RUN) scripts/update_report_schema.py
+	$(RUN) scripts/update_advice.py
 	$(RUN) scripts/update_symbol_guide.py
 	$(RUN) scripts/update_rule_help.py
 	$(RUN) scripts/update_man_page.py

@@ -37,7 +37,7 @@ HEAD: Final = """# Symbols that come up
 What `glibc-guard explain` knows beyond the symbol tables, which tell since when and on which architectures:
 `glibc-guard explain NAME` puts both together, and fills in what is in capitals here. See [explain](explain.md).
 
-This page is made by `scripts/update_symbol_guide.py` from `src/glibc_guard/data/advice.toml`.
+This page is made by `scripts/update_symbol_guide.py` from `scripts/advice.toml`.
 
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+from msgspec.structs import replace
 
 from glibc_guard import __version__
 from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load, repository_root
@@ -201,7 +201,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
         compared = baseline if baseline is not None else settings.baseline
         read = (*paths, *([str(config)] if config else []), *([compared] if compared else []))
         refuse_overwriting(read, [path for _, path in wanted if path is not None], folder)
-        settings = dataclasses.replace(
+        settings = replace(
             settings,
             targets=tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets,
             fail_on=fail_on or settings.fail_on,
@@ -398,7 +398,7 @@ def fix_command(  # noqa: PLR0913  # one parameter an option
     with _exit_status_for_errors():
         settings = load(config, _working_folder())
         wanted = tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets
-        chosen = dataclasses.replace(settings, targets=wanted, limits=_bounds(limits, settings.limits))
+        chosen = replace(settings, targets=wanted, limits=_bounds(limits, settings.limits))
         request = Request(path, out, clear_executable_stack=clear_executable_stack, dry_run=dry_run)
         try:
             with progress_bar(visible=sys.stderr.isatty()) as progress:

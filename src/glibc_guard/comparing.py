@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.baseline import (
     Counterpart,
@@ -28,8 +30,7 @@ from glibc_guard.targets import Resolution, TagError, resolve
 from glibc_guard.verdict import artifact_report, with_changes
 
 
-@dataclass(frozen=True, slots=True)
-class Comparer:
+class Comparer(Struct, frozen=True):
     """A baseline, and how its artifacts are read; everything that several reports are compared by."""
 
     source: Source

@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard import __version__
 from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact
@@ -42,8 +44,7 @@ class NotFixedError(Exception):
     """The artifact cannot be read in full, or its copy does not pass as it must; nothing was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What is asked of ``fix``."""
 
     path: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 WILDCARDS: Final = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 TOKENS: Final = re.compile(r"(\*\*/|\*\*|\*|\?)")
@@ -37,8 +38,7 @@ def _compiled(pattern: str) -> tuple[re.Pattern[str], int]:
     return expression, sum(part.startswith("*") for part in parts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Steps:
+class _Steps(Struct, frozen=True):
     """A pattern as an automaton whose states are the bits of one number: each character costs one step.
 
     A regular expression tries each way to share out the text between several wildcards, and the names are a stranger's.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from glibc_guard.config import Ignore
 from glibc_guard.globs import glob_matches
@@ -12,8 +13,7 @@ from glibc_guard.model import Finding, IgnoredFinding
 from glibc_guard.rules.coverage import UNREADABLE_RULES
 
 
-@dataclass(slots=True)
-class IgnoreList:
+class IgnoreList(Struct):
     """Splits findings and remembers which entries matched; ``today`` decides which have expired."""
 
     entries: Sequence[Ignore]

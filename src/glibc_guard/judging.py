@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from glibc_guard.config import Settings
 from glibc_guard.ignores import IgnoreList

@@ -11,6 +11,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
+
 from glibc_guard.globs import glob_matches
 from glibc_guard.urls import file_name, is_url, refused, shown
 from glibc_guard.web import Answer, Web, WebError
@@ -31,7 +33,7 @@ class ListingError(Exception):
     """A store that cannot be listed; the message says which, and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)  # a struct would show the token
 class GitHub:
     """Where releases are asked for, and the token for that alone; without one there are few requests an hour."""
 
@@ -39,16 +41,14 @@ class GitHub:
     token: str = field(default="", repr=False)
 
 
-@dataclass(slots=True)
-class Listing:
+class Listing(Struct):
     """What was found, and how much of it has another name than was asked for."""
 
     artifacts: list[str]
     left_out: int
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     name: str
     place: str  # path or URL
 
@@ -121,8 +121,7 @@ def _of_folder(folder: Path) -> Iterator[_File]:
 # --- simple indexes -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
+class _Page(Struct, frozen=True):
     """What a page of a simple index says: projects, or files of one."""
 
     url: str  # after redirects

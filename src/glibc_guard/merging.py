@@ -9,11 +9,12 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from glibc_guard import __version__
 from glibc_guard.baseline import BaselineError
@@ -35,8 +36,7 @@ class MergeError(Exception):
     """Reports that do not belong together, or are none; the message says which and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """One report, read once to find its place."""
 
     path: Path
@@ -46,8 +46,7 @@ class _Part:
     artifacts: int
 
 
-@dataclass(slots=True)
-class Total:
+class Total(Struct):
     """What all the artifacts of a merged report come to."""
 
     verdicts: Counter[Verdict] = field(default_factory=Counter)

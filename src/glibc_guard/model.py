@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 Verdict: TypeAlias = Literal["pass", "fail", "unreadable"]
@@ -29,8 +30,7 @@ FIXABLE_ARCHITECTURES: Final = frozenset({"x86_64", "aarch64"})
 # --- facts about one ELF object, as the loader reads them -----------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class VersionNeed:
+class VersionNeed(Struct, frozen=True):
     """One entry (``Elf_Vernaux``) of a version requirement: ``version`` must be defined by ``library``."""
 
     library: str  # vn_file of the entry it belongs to
@@ -41,8 +41,7 @@ class VersionNeed:
     index: int  # vna_other without the hidden bit: what the version symbol table refers to
 
 
-@dataclass(frozen=True, slots=True)
-class VersionDefinition:
+class VersionDefinition(Struct, frozen=True):
     """One entry (``Elf_Verdef``) of the versions that an object defines."""
 
     version: str
@@ -51,8 +50,7 @@ class VersionDefinition:
     base: bool  # VER_FLG_BASE: names the object itself, no symbol version
 
 
-@dataclass(frozen=True, slots=True)
-class UndefinedSymbol:
+class UndefinedSymbol(Struct, frozen=True):
     """A dynamic symbol that another object must provide; ``version`` and ``library`` are None if unversioned."""
 
     name: str
@@ -62,8 +60,7 @@ class UndefinedSymbol:
     relocated: bool = True  # a relocation refers to it; the loader never looks the others up
 
 
-@dataclass(frozen=True, slots=True)
-class ElfObject:
+class ElfObject(Struct, frozen=True):
     """One ELF object as the dynamic loader sees it: from program headers and DT_ entries.
 
     What sections say is used for hearsay, which no loader looks at, and is marked so.
@@ -100,8 +97,7 @@ class ElfObject:
     payload: str | None = None  # what it carries for itself to unpack, which no loader sees and nothing here reads
 
 
-@dataclass(frozen=True, slots=True)
-class WheelFacts:
+class WheelFacts(Struct, frozen=True):
     """What a wheel says of itself."""
 
     name: str
@@ -117,8 +113,7 @@ class WheelFacts:
         return tuple(dict.fromkeys(tag.rsplit("-", 1)[1] for tag in self.tags))
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledWheel:
+class InstalledWheel(Struct, frozen=True):
     """A wheel, or a package of another origin, in a ``site-packages`` folder, by its ``.dist-info``."""
 
     name: str
@@ -128,24 +123,21 @@ class InstalledWheel:
     preloads: bool = False  # likewise
 
 
-@dataclass(frozen=True, slots=True)
-class RecordProblem:
+class RecordProblem(Struct, frozen=True):
     """A native member of a wheel that RECORD does not list, or lists with another hash or size."""
 
     path: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(Struct, frozen=True):
     """A member (or the whole artifact, ``path`` None) that could not be read or understood, and why."""
 
     path: str | None
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """How much was looked at: ``members`` in all, ``elf`` objects among them, ``unread`` ones."""
 
     members: int
@@ -153,8 +145,7 @@ class Coverage:
     unread: int
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """Everything known of one artifact before any judgement."""
 
     path: str
@@ -177,8 +168,7 @@ class Artifact:
 # --- what a system provides -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A promise to keep: this libc on this architecture, with these versions at most, and every later system."""
 
     name: str
@@ -192,8 +182,7 @@ class Target:
 # --- the report, JSON schema 1: names are final, additions are fine -------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """One level of calls at a site, as the debug information tells; None where it does not."""
 
     function: str | None = None  # demangled
@@ -201,8 +190,7 @@ class Frame:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """A place in the code that brings a requirement; None where unknown.
 
     Of several inlined levels, function, file and line are those of the innermost one whose file is in the repository,
@@ -218,8 +206,7 @@ class Site:
     through: str | None = None  # the Rust crate whose code, inlined there, is what asks
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that is wrong; ``object`` is None where it concerns the artifact as a whole."""
 
     rule: str
@@ -239,8 +226,7 @@ class Finding:
     uses: int = 0  # places that use the symbol, of which ``sites`` names some; 0 where none is known
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoredFinding:
+class IgnoredFinding(Struct, frozen=True):
     """A finding that the configuration sets aside, with its reason."""
 
     finding: Finding
@@ -248,8 +234,7 @@ class IgnoredFinding:
     until: str | None = None  # ISO date, inclusive
 
 
-@dataclass(frozen=True, slots=True)
-class RunsOn:
+class RunsOn(Struct, frozen=True):
     """Whether the version needs of the artifact are met by a distribution (``targets/distros.py`` knows which)."""
 
     distro: str
@@ -257,8 +242,7 @@ class RunsOn:
     loads: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectSummary:
+class ObjectSummary(Struct, frozen=True):
     """One ELF object in the report."""
 
     path: str
@@ -277,8 +261,7 @@ class ObjectSummary:
 # --- what changed since a baseline ------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class FloorChange:
+class FloorChange(Struct, frozen=True):
     """The highest version of a namespace that the system must provide, before and after; None where none."""
 
     namespace: str
@@ -286,8 +269,7 @@ class FloorChange:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectEntry:
+class ObjectEntry(Struct, frozen=True):
     """An object that only one side has."""
 
     path: str
@@ -295,8 +277,7 @@ class ObjectEntry:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectChange:
+class ObjectChange(Struct, frozen=True):
     """An object that both sides have, and what differs; libraries are those that the artifact does not carry."""
 
     path: str
@@ -311,8 +292,7 @@ class ObjectChange:
     imports_gone: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What changed in an artifact since its baseline; of the floor and the objects only what differs is listed."""
 
     baseline: str  # the path that it was read from, or "pypi:FILE.whl"
@@ -337,8 +317,7 @@ class Changes:
     verdict_before: Verdict | None = None  # where the baseline is a report, and so was judged
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactReport:
+class ArtifactReport(Struct, frozen=True):
     """The judgement of one artifact."""
 
     path: str
@@ -358,16 +337,14 @@ class ArtifactReport:
     changes: Changes | None = None  # since the baseline; None where nothing was compared
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(Struct, frozen=True):
     """The program that wrote a report."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """Which part of the paths a report is about: of the sorted ones every ``count``-th, from the ``index``-th on."""
 
     index: int  # 1 … count
@@ -377,8 +354,7 @@ class Shard:
     artifacts_sha256: str | None = None  # of each one's path, a NUL, its SHA-256 or nothing, and a line feed
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """Schema 1. The verdict is the worst of the artifacts' verdicts: unreadable, then fail, then pass."""
 
     tool: Tool

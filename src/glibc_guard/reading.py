@@ -9,10 +9,12 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from glibc_guard.artifacts import (
     CHANGED,
@@ -46,24 +48,21 @@ Result: TypeAlias = "ElfObject | Unread | Opaque | None"
 Progress: TypeAlias = Callable[[str], None]  # called with the path of the artifact for each member that is done
 
 
-@dataclass(frozen=True, slots=True)
-class Opaque:
+class Opaque(Struct, frozen=True):
     """A member that may be native code which nothing here reads: unread where native code is promised, else data."""
 
     path: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(Struct, frozen=True):
     """The SHA-256 of a file, and which file it was."""
 
     sha256: str
     file: tuple[int, int, int, int]
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What was found so far in an artifact, or in a wheel inside it."""
 
     files: dict[str, int] = field(default_factory=dict)

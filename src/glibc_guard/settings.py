@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from glibc_guard.limits import NAMES, Limits
 from glibc_guard.model import SEVERITIES, Severity, Shard
@@ -32,8 +33,7 @@ class ConfigError(Exception):
     """A configuration that cannot be used; the message names the file, the key and what to write instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ignore:
+class Ignore(Struct, frozen=True):
     """Findings to set aside: every given field must match; all but ``reason`` and ``until`` are globs."""
 
     rule: str
@@ -48,8 +48,7 @@ class Ignore:
         return ", ".join(f'{name} = "{value}"' for name, value in given if value is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Everything that a user can choose about a check.
 
     Raises:

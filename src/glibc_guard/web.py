@@ -13,8 +13,9 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from glibc_guard import __version__
 from glibc_guard.urls import refused, shown
@@ -39,8 +40,7 @@ class _AgainError(WebError):
         self.pause = pause
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How much a server may ask of the one who waits."""
 
     timeout: float = 30.0  # seconds for the head of an answer, and for each piece of its body

@@ -11,9 +11,10 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from building import compile_with_gcc, make_wheel
 from fuzz.readers import SECTIONS, TEXT, joined

@@ -10,15 +10,16 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, get_type_hints
 
+import msgspec.structs
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from building import compile_with_gcc, library, make_wheel
+from building import compile_with_gcc, library, make_wheel, zipped
 from glibc_guard.artifacts import ArtifactError
 from glibc_guard.artifacts.member import WINDOW, StreamedContent
 from glibc_guard.config import ConfigError, load
@@ -38,14 +39,6 @@ class Case:
     data: Callable[[], bytes]
     enough: int
     too_little: int | None = None
-
-
-def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return file.getvalue()
 
 
 def tarred(files: dict[str, bytes], headers: dict[str, str] | None = None) -> bytes:
@@ -188,10 +181,11 @@ def test_each_limit_is_tested_and_documented() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \|$", DOCUMENT.read_text(), re.MULTILINE)
     default = Limits()
     wanted = []
-    for item in fields(Limits):
-        value, unit = getattr(default, item.name), item.metadata["unit"]
+    for name, hint in get_type_hints(Limits, include_extras=True).items():
+        value, about = getattr(default, name), hint.__metadata__[0]
+        unit = about.extra["unit"]
         shown = f"{value // MEBIBYTE:,} MiB" if unit == "bytes" and value >= MEBIBYTE else f"{value:,} {unit}".strip()
-        wanted.append((item.name.replace("_", "-"), shown, item.metadata["what"]))
+        wanted.append((name.replace("_", "-"), shown, about.description))
     assert [row for row in rows if row[0] in NAMES] == wanted
 
 
@@ -202,7 +196,7 @@ def test_each_limit_is_configured_by_its_name(tmp_path: Path) -> None:
     )
     found = load(None, tmp_path).limits
     expected = {field: number for number, field in enumerate(NAMES.values(), 7)} | {"inflated_bytes": 2 * 1024**3}
-    assert {item.name: getattr(found, item.name) for item in fields(Limits)} == expected
+    assert msgspec.structs.asdict(found) == expected
 
 
 @pytest.mark.parametrize(

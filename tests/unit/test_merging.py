@@ -6,11 +6,11 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from building import library, make_wheel
 from glibc_guard.config import Ignore, Settings

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec.structs import replace
 
 from glibc_guard.artifacts.bombs import refuse_bomb
 from glibc_guard.artifacts.deb import AR_MAGIC, deb_members, is_deb
@@ -256,7 +257,7 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
                 reason = "named like an archive, but it is none that can be opened: check what it holds by itself"
                 yield unreadable(member.path, member.size, reason)
             elif opener is None and member.sequential:
-                yield dataclasses.replace(member, open=functools.partial(_same, content))
+                yield replace(member, open=functools.partial(_same, content))
             elif opener is None:
                 content.close()
                 yield member
@@ -271,7 +272,7 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
                     ),
                 )
             else:
-                yield dataclasses.replace(member, archive=True)
+                yield replace(member, archive=True)
                 yield from _inside(member, content, opener, limits, depth)
         except ArtifactError as error:
             yield unreadable(member.path, member.size, str(error))
@@ -299,11 +300,11 @@ def _inside(member: Member, content: Content, opener: Opener, limits: Limits, de
         members, facts, record = _wheel(PurePosixPath(member.path).name, MemoryFile(data), limits)
         wheel = NestedWheel(member.path, member.size, hashlib.sha256(data).hexdigest(), facts, record)
         for inner in _with_nested(iter(members), limits, depth - 1):
-            yield dataclasses.replace(inner, wheel=wheel)
+            yield replace(inner, wheel=wheel)
     else:
         for inner in _with_nested(opener(MemoryFile(data), limits), limits, depth - 1):
             link = None if inner.link is None else f"{member.path}/{inner.link}"
-            yield dataclasses.replace(inner, path=f"{member.path}/{inner.path}", link=link)
+            yield replace(inner, path=f"{member.path}/{inner.path}", link=link)
 
 
 def _kind_of_tar(path: str, member: str) -> ArtifactKind:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from glibc_guard.artifacts.member import ArtifactError, DiskFile, Member, PlainContent, linked, printable, unreadable
 
@@ -67,7 +68,7 @@ def _linked_folder(path: Path, folder: Path, inside: Path, seen: frozenset[Path]
     elif target not in seen and not _is_of_the_system(target):
         for member in folder_members(target, seen | {target}):
             link = None if member.link is None else f"{relative}/{member.link}"
-            yield dataclasses.replace(member, path=f"{relative}/{member.path}", link=link)
+            yield replace(member, path=f"{relative}/{member.path}", link=link)
 
 
 def _member(path: Path, folder: Path, inside: Path) -> Member | None:

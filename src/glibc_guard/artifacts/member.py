@@ -9,9 +9,10 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import RecordProblem, WheelFacts
@@ -53,8 +54,7 @@ class Problems(Protocol):
         """Return it, sorted by path."""
 
 
-@dataclass(frozen=True, slots=True)
-class NestedWheel:
+class NestedWheel(Struct, frozen=True):
     """A wheel inside another artifact: it makes its own promise, so that it is judged as an artifact of its own."""
 
     path: str  # inside the artifact
@@ -64,8 +64,7 @@ class NestedWheel:
     record: Problems
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A regular file inside an artifact; ``path`` uses forward slashes and is relative to the artifact."""
 
     path: str

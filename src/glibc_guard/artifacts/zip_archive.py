@@ -11,8 +11,9 @@ import struct
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.artifacts.bombs import refuse_bomb
 from glibc_guard.artifacts.digest import sha256
@@ -120,8 +121,7 @@ def _refusal(info: zipfile.ZipInfo, names: Counter[str], limits: Limits, *, of_w
     return "encrypted zip member: nothing can be said of its content" if info.flag_bits & ENCRYPTED else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """What the data of a member come from."""
 
     file: RandomAccess

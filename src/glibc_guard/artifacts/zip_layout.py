@@ -13,8 +13,9 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.artifacts.inflating import INFLATE_ERRORS, inflated
 from glibc_guard.artifacts.member import ArtifactError, RandomAccess
@@ -40,8 +41,7 @@ DISAGREE: Final = "the zip directory and the local header disagree"
 OTHER_FILE: Final = "an installer may see another file"
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """The central directory, as the records at the end of the file tell of it."""
 
     offset: int

@@ -5,8 +5,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.baseline.errors import UnavailableError
 from glibc_guard.baseline.fitting import Fit, fitting
@@ -23,8 +25,7 @@ DOWNLOADS: Final = 4  # at a time
 Reader: TypeAlias = Callable[[str], Sequence[ArtifactReport]]  # a path → the reports of what is there, not judged
 
 
-@dataclass(frozen=True, slots=True)
-class Counterpart:
+class Counterpart(Struct, frozen=True):
     """What an artifact is compared with, or why there is nothing; neither where there is nothing to compare."""
 
     report: ArtifactReport | None = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from msgspec import Struct
 from packaging.version import Version
 
 from glibc_guard.baseline.names import wheel_name, without_version
@@ -22,8 +22,7 @@ Fit: TypeAlias = tuple[ArtifactReport, ...]  # those that fit equally well
 NO_RELEASE: Final[Release] = (Version("0"), ())
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """A name by which artifacts are paired, and how sure it is."""
 
     key: Key

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from glibc_guard.baseline.names import wheel_name
 from glibc_guard.model import ArtifactReport, Coverage, Finding

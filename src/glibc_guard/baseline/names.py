@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from glibc_guard.artifacts.wheel import MAX_TAGS, number_of_tags
@@ -20,8 +20,7 @@ VERSION: Final = re.compile(r"[-_]v?\d+(?:\.\d+)+(?:[-.+~]?(?:a|b|rc|dev|post)\.
 MAJOR: Final = re.compile(r"(?<!86[-_]64)[-_]v\d+(?=[-_.]|$)")  # "tool-v12-linux.tar.gz", not "x86-64-v3"
 
 
-@dataclass(frozen=True, slots=True)
-class WheelName:
+class WheelName(Struct, frozen=True):
     """What the file name of a wheel says (PEP 427)."""
 
     name: str  # normalized

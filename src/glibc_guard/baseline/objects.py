@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.baseline.names import VERSION
 from glibc_guard.model import ObjectSummary
@@ -28,8 +29,7 @@ HASH: Final = re.compile(r"[0-9a-f]{8,64}")  # as auditwheel puts it: libfoo-123
 Key: TypeAlias = Callable[[ObjectSummary], Hashable]
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
+class Pairs(Struct, frozen=True):
     """The objects of two builds: those that both have, with whether they moved, and those that only one has."""
 
     both: tuple[tuple[ObjectSummary, ObjectSummary, bool], ...]

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from glibc_guard.baseline.errors import UnavailableError
 from glibc_guard.baseline.names import WheelName
@@ -30,8 +31,7 @@ PLACES: Final = ("PIP_CONFIG_FILE", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PI
 INTERPRETER: Final = re.compile(r"([a-z]+)(\d*)")
 
 
-@dataclass(frozen=True, slots=True)
-class PackageIndex:
+class PackageIndex(Struct, frozen=True):
     """Where pip of this machine finds packages, and where what it fetched is kept."""
 
     python: str  # the interpreter whose pip is asked first

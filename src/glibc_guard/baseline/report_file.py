@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from glibc_guard.baseline.errors import BaselineError
 from glibc_guard.model import SCHEMA_VERSION, ArtifactReport, Report, Shard, Tool, Verdict

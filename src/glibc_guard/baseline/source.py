@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from glibc_guard.baseline.errors import BaselineError
 from glibc_guard.baseline.report_file import is_report, read_report
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from glibc_guard.model import Report
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A baseline as it was named; an artifact still has to be read, a wheel to be fetched."""
 
     given: str

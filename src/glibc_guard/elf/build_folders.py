@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.elf.dwarf import (
     DW_FORM_IMPLICIT_CONST,
@@ -36,8 +37,7 @@ LONGEST: Final = 512  # bytes of one folder
 MAX_STEPS: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(Struct, frozen=True):
     """What the header of a compilation unit tells."""
 
     start: int  # of its first entry

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 DW_FORM_ADDR, DW_FORM_STRING, DW_FORM_STRP, DW_FORM_REF_ADDR = 0x01, 0x08, 0x0E, 0x10
 DW_FORM_DATA16: Final = 0x1E
@@ -30,8 +31,7 @@ class DwarfError(Exception):
     """Debug information that cannot be followed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """What the width of values depends on: told by the header of a unit."""
 
     version: int

@@ -7,8 +7,9 @@ pass over the file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from glibc_guard.elf.image import Bytes, ProgramHeader, decode
 from glibc_guard.elf.layout import Layout

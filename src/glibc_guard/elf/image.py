@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from glibc_guard.elf.allowance import Allowance
 from glibc_guard.elf.errors import ElfError
@@ -27,8 +28,7 @@ class Bytes(Protocol):
         """Tell whether reading these bytes is cheap: what nothing depends on is read only then."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramHeader:
+class ProgramHeader(Struct, frozen=True):
     """``Elf_Phdr``: one segment."""
 
     type: int
@@ -40,8 +40,7 @@ class ProgramHeader:
     align: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Mapping:
+class _Mapping(Struct, frozen=True):
     """The pages that one segment is mapped to: what lies around it in the file comes along (``elf/dl-map-segments.h``).
 
     Behind a segment that is larger in memory than in the file the rest of the page is zeroed.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.elf import properties
 from glibc_guard.elf.allowance import Allowance
@@ -47,8 +49,7 @@ DEVICE_MACHINES: Final = frozenset({83, 94, 105, 164, 190, 205, 224, 247})
 APPIMAGE: Final = b"AI"  # in e_ident, where the kernel does not look (AppImage specification, "Image format")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """What the ELF header tells."""
 
     layout: Layout

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 import sys
 import zlib
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.elf.image import Bytes, decode
 from glibc_guard.elf.layout import Layout
@@ -18,8 +19,7 @@ MAX_SECTIONS: Final = 65_536
 NAMES_BYTES: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """``Elf_Shdr``: one section."""
 
     name: str  # "" where the table of names is not at hand

@@ -7,8 +7,9 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.elf.dynamic import DT_STRTAB, Dynamic
 from glibc_guard.elf.errors import ElfError
@@ -33,8 +34,7 @@ NEVER_FOUND: Final = re.compile(rb"[^\x10-\x12\x15\x16\x1a\x20-\x22\x25\x26\x2a\
 UNIQUE: Final = re.compile(rb"[\xa0-\xaf]")  # st_info of STB_GNU_UNIQUE (10), whatever its type
 
 
-@dataclass(frozen=True, slots=True)
-class Symbols:
+class Symbols(Struct, frozen=True):
     """What the dynamic symbol table tells: names asked for, in table order, and names given."""
 
     undefined: tuple[UndefinedSymbol, ...] = ()

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.explain.windows import byte_class, windows
 
@@ -24,8 +25,7 @@ LINKER_REGISTERS: Final = (16, 17)  # IP0, IP1, which stubs of a PLT use
 LAST_SCRATCH: Final = 18  # x0 … x18 are lost in a call
 
 
-@dataclass(frozen=True, slots=True)
-class SlotUse:
+class SlotUse(Struct, frozen=True):
     """An instruction that takes the address or the content of a slot."""
 
     address: int

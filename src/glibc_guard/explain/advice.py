@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.explain import history
 from glibc_guard.explain.demangle import MANGLED, is_rust
@@ -62,8 +64,7 @@ CAN_DO_WITHOUT: Final = "; where you know that no code needs it, a copy can do w
 LIBSTDCXX: Final = "libstdc++.a of the machine that linked asks for it (-static-libstdc++)"
 
 
-@dataclass(frozen=True, slots=True)
-class Traces:
+class Traces(Struct, frozen=True):
     """What an object tells of its language where its code does not."""
 
     comments: Sequence[str] = ()  # compiler notes
@@ -73,8 +74,7 @@ class Traces:
 NO_TRACES: Final = Traces()
 
 
-@dataclass(frozen=True, slots=True)
-class _Asker:
+class _Asker(Struct, frozen=True):
     """Whose code asks for a symbol."""
 
     crate: Crate | None
@@ -85,8 +85,7 @@ class _Asker:
         return self.crate is not None or self.language == "rust"
 
 
-@dataclass(frozen=True, slots=True)
-class _Hint:
+class _Hint(Struct, frozen=True):
     """A hint, and the part of it that others share."""
 
     text: str

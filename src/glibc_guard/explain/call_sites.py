@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from glibc_guard.elf.dynamic import DT_STRTAB
 from glibc_guard.elf.reader import ET_EXEC
@@ -26,8 +27,7 @@ Uses: TypeAlias = Iterator[tuple[int, int]]
 Operands: TypeAlias = Iterator[tuple[int, int, int]]
 
 
-@dataclass(slots=True)
-class Places:
+class Places(Struct):
     """The addresses at which a symbol is used."""
 
     code: set[int] = field(default_factory=set)  # of instructions, or of their opcodes behind prefixes

@@ -6,8 +6,10 @@ import contextlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.artifacts import ArtifactError, Fetched, Limits, Member, open_artifact, reported
 from glibc_guard.elf import ElfError
@@ -24,8 +26,7 @@ Place: TypeAlias = "tuple[str | None, str]"
 Result: TypeAlias = "ObjectSites | str"  # or why there is none
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """How objects are read again."""
 
     settings: Settings

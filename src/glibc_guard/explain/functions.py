@@ -6,8 +6,9 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from glibc_guard.elf.dynamic import DT_STRTAB
 from glibc_guard.elf.errors import ElfError
@@ -25,8 +26,7 @@ FUNCTIONS: Final = frozenset({STT_FUNC, STT_GNU_IFUNC})
 NAME_BYTES: Final = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """What lies around an address; ``name`` is None where only its extent is known."""
 
     start: int
@@ -89,8 +89,7 @@ class Functions:
         return self._frames.function_at(address)
 
 
-@dataclass(slots=True)
-class _Table:
+class _Table(Struct):
     """A symbol table, decoded column by column: its entries are only looked at where an address asks for them."""
 
     values: Sequence[int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from glibc_guard.explain.knowledge import numbers
 from glibc_guard.targets import glibc_symbols
@@ -10,8 +10,7 @@ from glibc_guard.targets.glibc_symbols import SymbolTable
 from glibc_guard.targets.symbol_version import parse
 
 
-@dataclass(frozen=True, slots=True)
-class Appearance:
+class Appearance(Struct, frozen=True):
     """A symbol at one version in one library: the release that brought it there, and what became of it."""
 
     version: str

@@ -1,4 +1,4 @@
-"""What is known of symbol versions beyond the tables: ``data/advice.toml``, whose head says what the fields mean."""
+"""What is known of symbol versions beyond the tables: ``data/advice.json``, made from ``scripts/advice.toml``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from glibc_guard.targets.symbol_version import parse, significant_numbers
 from glibc_guard.targets.tables import DATA, Architecture, Number, Table, Text
 
-FILE: Final = DATA / "advice.toml"
+FILE: Final = DATA / "advice.json"
 Kind: TypeAlias = Literal["new", "changed", "moved", "runtime", "mark"]
 Texts = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
 
@@ -98,7 +98,7 @@ class Image(Table, frozen=True):
 
 
 class Knowledge(Table, frozen=True):
-    """``advice.toml``."""
+    """``advice.json``; the head of ``scripts/advice.toml`` says what the fields mean."""
 
     remedies: dict[Text, Text]
     gcc: dict[Text, Number]  # version of libstdc++ → the release that brought it
@@ -123,7 +123,7 @@ def knowledge() -> Knowledge:
         AssertionError: the table that ships with glibc-guard is broken, which no user can mend.
     """
     try:
-        return msgspec.toml.decode(FILE.read_bytes(), type=Knowledge)
+        return msgspec.json.decode(FILE.read_bytes(), type=Knowledge)
     except msgspec.DecodeError as error:
         raise AssertionError(f"{FILE.name} of glibc-guard is broken: {error}") from error
 

@@ -1,14 +1,15 @@
-"""The whole of one object at random access; a large one in a temporary file, so that memory stays flat."""
+"""The whole of one object at random access; a very large one in a temporary file, so that memory stays flat."""
 
 from __future__ import annotations
 
 import contextlib
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from glibc_guard.artifacts import Content, Limits, Member
+from msgspec import Struct
+
+from glibc_guard.artifacts import CHANGED, ArtifactError, Content, Limits, Member
 from glibc_guard.elf.allowance import Allowance
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
 from glibc_guard.elf.errors import ElfError
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 PF_X: Final = 1
 STEP: Final = 1024 * 1024
-SMALL: Final = 4 * 1024 * 1024  # bytes; a few such are held at the same time
+HELD: Final = 64 * 1024 * 1024  # bytes; as many objects as there are threads are held in memory at the same time
+HELD_OF_STREAM: Final = 4 * 1024 * 1024  # bytes; of a stream some wait for a thread as well
 
 
 class ObjectFile:
@@ -33,7 +35,7 @@ class ObjectFile:
 
     @classmethod
     def of_member(cls, member: Member) -> Self:
-        """Hold a small member in memory, and map a temporary file without a name for any other.
+        """Hold the member in memory, and map a temporary file without a name for one that is too large for that.
 
         Never the file itself where it lies plain on disk: were a build to cut it short meanwhile, a look at what was
         mapped behind its new end would kill the process (SIGBUS).
@@ -43,11 +45,14 @@ class ObjectFile:
             OSError: the temporary file cannot be written.
         """
         with contextlib.closing(member.open()) as content:
-            if member.size <= SMALL:
-                data = content.read(0, member.size)
-                content.verify()
-                return cls(data)
-            return cls(*_mapped(content))
+            if member.size > (HELD_OF_STREAM if member.sequential else HELD):
+                return cls(*_mapped(content))
+            held = mmap.mmap(-1, member.size)  # filled piece by piece, which no `bytes` can be
+            for piece in _pieces(content):
+                held.write(piece)
+            if held.tell() < member.size:
+                raise ArtifactError(CHANGED)
+            return cls(held)
 
     def __enter__(self) -> Self:
         """Return self."""
@@ -74,17 +79,22 @@ class ObjectFile:
         return True
 
 
+def _pieces(content: Content) -> Iterator[bytes]:
+    offset = 0
+    while piece := content.read(offset, STEP):
+        yield piece
+        offset += len(piece)
+    content.verify()
+
+
 def _mapped(content: Content) -> tuple[mmap.mmap, BinaryIO]:
     """Return a map of a temporary file that holds ``content``, and the file."""
     import tempfile  # noqa: PLC0415  # lazy, costs 5 ms
 
     file = tempfile.TemporaryFile(prefix="glibc-guard-")  # noqa: SIM115  # the caller's
     try:
-        offset = 0
-        while piece := content.read(offset, STEP):
+        for piece in _pieces(content):
             file.write(piece)
-            offset += len(piece)
-        content.verify()
         file.flush()
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), file
     except BaseException:
@@ -92,8 +102,7 @@ def _mapped(content: Content) -> tuple[mmap.mmap, BinaryIO]:
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedObject:
+class LoadedObject(Struct, frozen=True):
     """An object as the loader maps it."""
 
     file: ObjectFile

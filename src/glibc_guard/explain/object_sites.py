@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.artifacts import Member
 from glibc_guard.explain.call_sites import Places, call_sites
@@ -25,16 +27,14 @@ MOST_SITES: Final = 10  # that a finding names
 MOST_LOOKED_AT: Final = 128  # addresses of a symbol whose source line is looked up
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The places of one symbol."""
 
     sites: tuple[Site, ...]  # the first of the different ones, those in the repository before all others
     uses: int  # all places
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectSites:
+class ObjectSites(Struct, frozen=True):
     """The places of all wanted symbols in one object, and what a reader should know of the search."""
 
     found: Mapping[Wanted, Found]

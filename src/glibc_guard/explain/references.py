@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from msgspec import Struct, field
+
+from glibc_guard.elf.errors import ElfError
 from glibc_guard.elf.symbols import (
     DT_JMPREL,
     DT_PLTREL,
@@ -35,12 +37,12 @@ INTO_DATA: Final[Mapping[str, frozenset[int]]] = {
     "riscv64": frozenset({1, 2}),
     "loongarch64": frozenset({1, 2}),
 }
+BLOCK: Final = 8192  # bytes of the version symbol table that are read at once
 #: Relocations of slots that nothing but the PLT reads (R_*_JUMP_SLOT).
 JUMP_SLOT: Final[Mapping[str, int]] = {"x86_64": 7, "i686": 7, "aarch64": 1026}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Wanted:
+class Wanted(Struct, frozen=True, order=True):
     """A symbol that is asked about; ``name`` None stands for every symbol of the version."""
 
     name: str | None
@@ -51,8 +53,7 @@ class Wanted:
         return self.version == version and self.name in {None, name}
 
 
-@dataclass(slots=True)
-class References:
+class References(Struct):
     """What refers to one wanted symbol: addresses of slots and of data, and its canonical PLT entry."""
 
     slots: set[int] = field(default_factory=set)
@@ -85,19 +86,23 @@ class _Names:
 
     def __init__(self, loaded: LoadedObject, wanted: frozenset[Wanted]) -> None:
         self._loaded = loaded
-        self._wanted = {name: [one for one in wanted if one.name == name] for name in {one.name for one in wanted}}
+        self._wanted: dict[str | None, list[Wanted]] = {}
+        for one in wanted:
+            self._wanted.setdefault(one.version, []).append(one)
+        self._indices: dict[int, bytes] = {}  # by its number, each block of the version symbol table that was asked for
         order = loaded.header.layout.order
+        self._order: Literal["little", "big"] = "little" if order == "<" else "big"
         needs = read_needs(loaded.image, loaded.dynamic, order)
         definitions = read_definitions(loaded.image, loaded.dynamic, order)
         self._versions = {need.index: need.version for need in needs}
         self._versions |= {one.index: one.version for one in definitions if not one.base}
 
     def matching(self, index: int) -> tuple[Wanted, ...]:
-        name = self._loaded.dynamic.string(self._loaded.image, self._fields(index)[0])
-        candidates = [*self._wanted.get(name, ()), *self._wanted.get(None, ())]
-        if not candidates:
-            return ()
         version = self._version(index)
+        candidates = self._wanted.get(version)
+        if not candidates:  # most symbols: their names need not be read
+            return ()
+        name = self._loaded.dynamic.string(self._loaded.image, self._fields(index)[0])
         return tuple(one for one in candidates if one.covers(name, version))
 
     def value_of_undefined(self, index: int) -> int:
@@ -109,8 +114,16 @@ class _Names:
         table = self._loaded.dynamic.get(DT_VERSYM)
         if table is None:
             return None
-        (number,) = struct.unpack(f"{self._loaded.header.layout.order}H", self._loaded.image.read(table + 2 * index, 2))
-        return self._versions.get(number & INDEX_MASK)
+        block, at = divmod(2 * index, BLOCK)
+        if block not in self._indices:
+            start = table + BLOCK * block
+            self._indices[block] = self._loaded.image.read(
+                start, max(2, min(BLOCK, self._loaded.image.mapped_after(start)))
+            )
+        number = self._indices[block][at : at + 2]
+        if len(number) < 2:
+            raise ElfError("the version symbol table reaches beyond the end of its segment")
+        return self._versions.get(int.from_bytes(number, self._order) & INDEX_MASK)
 
     def _fields(self, index: int) -> tuple[int, ...]:
         layout = self._loaded.header.layout

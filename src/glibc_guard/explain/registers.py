@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final, Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 MOST_VISITS: Final = 8  # of one instruction, on the average: what a function does is mostly known after two
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """What the loader wrote into a slot."""
 
     slot: int
@@ -22,8 +22,7 @@ class Content:
 State: TypeAlias = Mapping[int, "int | Content"]
 
 
-@dataclass(slots=True)
-class Uses:
+class Uses(Struct):
     """What a function does with slots."""
 
     slots: dict[int, int] = field(default_factory=dict)  # instruction with an operand there → slot
@@ -40,8 +39,7 @@ class Uses:
         self.kept.update(value.loads if isinstance(value, Content) else ())
 
 
-@dataclass(frozen=True, slots=True)
-class Ways:
+class Ways(Struct, frozen=True):
     """Where it goes on behind an instruction."""
 
     falls: bool = True  # to the next one

@@ -7,9 +7,10 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.model import Frame, Site
 
@@ -44,8 +45,7 @@ _SYSTEM: Final = re.compile(
 _DRIVE: Final = re.compile(r"^[A-Za-z]:(?=/)")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a file that is none of the repository comes from; ``name`` and ``version`` None where unknown."""
 
     kind: Kind

@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from glibc_guard.elf.dwarf import DwarfError
 from glibc_guard.elf.image import decode
@@ -35,8 +36,7 @@ HELD_UNITS: Final = 16  # whose functions and lines are kept for the next addres
 HELD_ROWS: Final = 8_000_000  # of their lines, 16 bytes each
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """One level of calls at an address; None where it is not known."""
 
     function: Function | None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.explain.advice import words
 from glibc_guard.explain.history import Appearance, at, history
@@ -33,8 +34,7 @@ class UnknownSymbolError(Exception):
     """Nothing is known of what was asked for; the message says what comes near."""
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(Struct, frozen=True):
     """What is written of a family of symbols."""
 
     name: str
@@ -44,16 +44,14 @@ class Story:
     differs: str | None  # said of the older version
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """The appearances of a symbol, which are the same on several architectures; none where it never was there."""
 
     architectures: tuple[str, ...]
     appearances: tuple[Appearance, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OnTarget:
+class OnTarget(Struct, frozen=True):
     """What a target has of it."""
 
     target: str
@@ -63,8 +61,7 @@ class OnTarget:
     versions: tuple[str, ...]  # of the symbol
 
 
-@dataclass(frozen=True, slots=True)
-class Distributions:
+class Distributions(Struct, frozen=True):
     """Which distributions have it, as they were first published, the oldest first."""
 
     arch: str
@@ -72,8 +69,7 @@ class Distributions:
     lacking: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Additions:
+class Additions(Struct, frozen=True):
     """What a release of glibc brought under a version, on one architecture."""
 
     arch: str
@@ -82,8 +78,7 @@ class Additions:
     moved: tuple[str, ...]  # symbols that have an older version in another library
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolPage:
+class SymbolPage(Struct, frozen=True):
     """All that is told of one symbol, at one version or at any, or of one version."""
 
     symbol: str | None

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 WINDOW: Final = 512 * 1024  # bytes
 CLUSTER: Final = 1024 * 1024  # bytes: targets that are closer together than this are looked for as one range
@@ -51,8 +52,7 @@ def upper_halves(ranges: Sequence[tuple[int, int]], first: int, last: int) -> di
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Opcodes:
+class Opcodes(Struct, frozen=True):
     """What stands before a displacement: ``last`` are the bytes just before it, ``openings`` the same more exactly."""
 
     last: bytes  # a regular expression for one byte

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.explain.functions import Functions
 from glibc_guard.explain.windows import Opcodes, byte_class, displacements
@@ -58,8 +59,7 @@ BEFORE_DISPLACEMENT: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """One executable segment."""
 
     base: int  # address of its first byte

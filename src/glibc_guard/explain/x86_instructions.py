@@ -5,8 +5,9 @@ Intel's Software Developer's Manual, volume 2, chapter 2 and appendix A, for the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 AX, CX, DX, SP, BP, SI, DI = 0, 1, 2, 4, 5, 6, 7
 INSTRUCTION_POINTER, NOTHING = 16, 17  # as a base; that of an absolute address
@@ -46,8 +47,7 @@ _NOT_IN_64_BITS: Final = frozenset(
 _BRANCHES: Final = frozenset({0xE8, 0xE9, *(SECOND + one for one in range(0x80, 0x90))})
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Struct, frozen=True):
     """One instruction; of its operands what there is of them."""
 
     size: int  # bytes

@@ -8,11 +8,11 @@ import sys
 import tempfile
 import traceback
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actions_toolkit import core
+from msgspec.structs import replace
 
 from glibc_guard import guard
 from glibc_guard.baseline.errors import UnavailableError

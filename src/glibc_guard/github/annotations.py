@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.model import SEVERITIES, Finding, Report, Severity
 from glibc_guard.report.neutral import plain
@@ -27,8 +28,7 @@ _MAXIMUM_TITLE: Final = 255
 _MAXIMUM_LISTED: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(Struct, frozen=True):
     """What is shown at one place of the repository; ``file`` is relative to it, with ``/``, or None for nowhere."""
 
     level: Level
@@ -38,16 +38,14 @@ class Annotation:
     line: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(Struct, frozen=True):
     """Where annotations can go: a built binary is no file of the repository, and the runner shows none there."""
 
     source_file: Callable[[str], str | None]  # a path from debug information → the file of the repository
     fallback: str | None  # the build manifest or the workflow
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(Struct, frozen=True):
     """Findings that say the same of several objects."""
 
     severity: Severity

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.github.annotations import Annotation, Repository, annotate
 from glibc_guard.github.job import LONGEST_NAME
@@ -32,8 +33,7 @@ _WORST_FIRST: Final[tuple[Conclusion, ...]] = ("failure", "neutral", "success")
 _LEVELS: Final = {"error": "failure", "warning": "warning", "notice": "notice"}
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """What a check run shows."""
 
     name: str
@@ -49,8 +49,7 @@ class Check:
     number: tuple[int, int] = (0, 0)  # of the run, and of its attempt
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(Struct, frozen=True):
     """How a run ended."""
 
     number: tuple[int, int]

@@ -9,13 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, TypeVar
 
 import requests
 from github import Auth, Github, GithubException, GithubRetry, set_log_level
 from github.GithubException import RateLimitExceededExceedsMaxWait, RateLimitExceededException
+from msgspec import Struct
 from requests.exceptions import ConnectTimeout
 from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
@@ -68,8 +68,7 @@ class ApiError(Exception):
         return self.status == 403 and "locked" in str(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How long to wait, in seconds, and how often to ask again; GitHub's own advice on rate limits is the default.
 
     See docs.github.com, "Rate limits for the REST API" and "Best practices for using the REST API".

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.model import Report, Verdict
 from glibc_guard.report import overview
@@ -25,8 +26,7 @@ BOT: Final = "[bot]"
 _MARKER: Final = re.compile(r"<!-- glibc-guard ([0-9a-f]{16}) run=(\d{1,18})\.(\d{1,18}) verdict=([a-z]+) -->")
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """What is to be said."""
 
     key: str  # of the job that says it
@@ -42,8 +42,7 @@ class Comment:
         return f"<!-- glibc-guard {self.key} run={self.number[0]}.{self.number[1]} verdict={self.verdict} -->"
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     key: str
     number: tuple[int, int]
     verdict: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
 
 Payload: TypeAlias = Mapping[str, Any]
 
@@ -16,8 +17,7 @@ _PULL_REQUEST_EVENTS: Final = frozenset({"pull_request", "pull_request_target", 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """What a run is about, and where it is seen."""
 
     event: str  # GITHUB_EVENT_NAME

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
+
 from glibc_guard.github import check_run, comment
 from glibc_guard.github.annotations import Repository
 from glibc_guard.github.event import Run
@@ -27,7 +29,7 @@ NO_REPORT: Final = "No usable report"
 _PERMISSIONS: Final = {"check run": "`checks: write`", "comment": "`pull-requests: write`"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)  # a struct would show the token
 class Wishes:
     """What was asked for, and the key to it."""
 
@@ -41,8 +43,7 @@ class Wishes:
         return bool(self.check_run) or self.comment != "never"
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What is told, and of which run."""
 
     report: Report | None  # None: there is none that can be used

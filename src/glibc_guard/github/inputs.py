@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from actions_toolkit import core
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard import config
 from glibc_guard.github.comment import WHEN
@@ -23,8 +24,7 @@ class InputError(Exception):
     """An input of the Action is wrong; the message names it and says what it may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(Struct, frozen=True):
     """What ``action.yml`` declares; ``python`` is for the shell part alone."""
 
     artifacts: tuple[str, ...]

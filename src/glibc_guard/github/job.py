@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 LONGEST_NAME: Final = 200  # characters of a check run's name
 LONGEST_VALUE: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A job: the same one in every run of the workflow."""
 
     workflow: str  # path of the workflow file: "owner/name/.github/workflows/build.yml"

@@ -6,11 +6,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actions_toolkit import core
+from msgspec.structs import replace
 
 from glibc_guard import __version__, guard
 from glibc_guard.github import action, artifact_paths, inputs, repository, summary

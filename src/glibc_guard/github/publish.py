@@ -7,15 +7,17 @@ and the conclusion is that of the run.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actions_toolkit import core
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard import guard
 from glibc_guard.github import action, feedback, inputs, repository, untrusted
@@ -36,8 +38,7 @@ MAXIMUM_TOLD: Final = 5  # of those that have the commit as their head
 NOWHERE: Final = Repository(lambda _: None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """The run whose report is told, by what GitHub says of it."""
 
     owner: str  # of the repository that the commit comes from; empty where that is gone
@@ -85,7 +86,7 @@ def run() -> int:
         action.set_outputs({"verdict": ""})
         core.notice(plain(f"There is no report in {path}: the run did not come to the check"), title="glibc-guard")
         # A run that passed without judging anything, since nothing to build had changed, is no news of its commit.
-        wishes = replace(wishes, check_run="") if judged.passed else wishes
+        wishes = dataclasses.replace(wishes, check_run="") if judged.passed else wishes
         return _tell(wishes, None, judged, "the run did not come to the check, or uploaded no report")
     core.info(
         f"glibc-guard: {plain(summary_line(report.artifacts))}; the run {'passed' if judged.passed else 'failed'}"

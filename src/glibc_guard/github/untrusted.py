@@ -9,11 +9,11 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from glibc_guard.baseline.errors import BaselineError
 from glibc_guard.baseline.report_file import LARGEST, LONGEST, parsed

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.artifacts.member import MemoryFile, PlainContent
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
@@ -31,8 +32,7 @@ SHT_DYNSYM: Final = 11
 RECORD: Final = 16  # bytes of an Elf_Verneed, and of an Elf_Vernaux
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """``Elf_Vernaux``: one version that is asked for, and where it lies in the file."""
 
     offset: int
@@ -41,8 +41,7 @@ class Entry:
     following: int  # vna_next
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """``Elf_Verneed``: what is asked of one library, and where it lies in the file."""
 
     offset: int
@@ -53,8 +52,7 @@ class Needs:
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DynamicSymbol:
+class DynamicSymbol(Struct, frozen=True):
     """One entry of the dynamic symbol table."""
 
     number: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.model import Finding, Tool
 
@@ -15,8 +16,7 @@ class RepairError(Exception):
     """A repair that cannot be made, or not where it was asked for; the message says why and what to do instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """Bytes of an object that were changed."""
 
     offset: int  # in the object's file
@@ -25,8 +25,7 @@ class Change:
     what: str  # in words: "version index of the reference to gettid: 5 → 1"
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
+class Repair(Struct, frozen=True):
     """One thing that was repaired in one object."""
 
     rule: str  # whose finding is gone
@@ -38,8 +37,7 @@ class Repair:
     symbols: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """One thing that was not repaired, since it is not provably safe."""
 
     rule: str
@@ -50,8 +48,7 @@ class Refusal:
     symbol: str | None = None  # the one that stands in the way
 
 
-@dataclass(frozen=True, slots=True)
-class FixReport:
+class FixReport(Struct, frozen=True):
     """What came of ``fix``, schema 1; ``output`` is None where nothing was written."""
 
     tool: Tool

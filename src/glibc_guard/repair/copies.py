@@ -8,16 +8,16 @@ import os
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from glibc_guard.model import ArtifactKind
 from glibc_guard.repair import wheel_record, zip_copy
 from glibc_guard.repair.changes import RepairError
 
 
-@dataclass(frozen=True, slots=True)
-class NewContent:
+class NewContent(Struct, frozen=True):
     """An object before and after its repair."""
 
     before: bytes
@@ -53,8 +53,7 @@ def write_copy(kind: ArtifactKind, source: Path, target: Path, contents: Mapping
         shutil.copymode(source, target)
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What stands in the way of a change to some objects of an artifact."""
 
     kind: ArtifactKind

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.artifacts.member import MemoryFile, PlainContent
 from glibc_guard.elf import ElfError, read_object
@@ -13,16 +15,14 @@ from glibc_guard.repair.executable_stack import without_executable_stack
 from glibc_guard.repair.version_needs import Defined, Need, facts_without, without_need
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What is to be repaired in one object."""
 
     needs: tuple[Need, ...]
     executable_stack: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RepairedObject:
+class RepairedObject(Struct, frozen=True):
     """An object after its repairs."""
 
     data: bytes

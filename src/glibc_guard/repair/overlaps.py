@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.elf.dynamic import DT_STRTAB
 from glibc_guard.elf.symbols import (
@@ -39,8 +40,7 @@ SIZED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A part of the file that holds one table."""
 
     start: int

@@ -7,8 +7,9 @@ else the default one. So the same function is found where glibc never had but on
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.repair.anatomy import Anatomy, DynamicSymbol
 from glibc_guard.repair.comparisons import are_compared
@@ -17,8 +18,7 @@ from glibc_guard.targets import glibc_symbols
 STB_WEAK, STT_TLS, STV_DEFAULT = 2, 6, 0
 
 
-@dataclass(frozen=True, slots=True)
-class Relocations:
+class Relocations(Struct, frozen=True):
     """The relocation types of one architecture that concern a function or variable of another object."""
 
     pointers: int  # absolute: the address is stored in data

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.elf import ElfError
 from glibc_guard.elf.symbols import DT_VERSYM, VER_NDX_GLOBAL
@@ -32,8 +34,7 @@ VN_CNT, VN_AUX, VN_NEXT, VNA_NEXT = 2, 8, 12, 12
 Defined = Callable[[str], str | None]  # name of a symbol → path of an object of the artifact that defines it
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """What is to be taken out."""
 
     library: str

@@ -12,9 +12,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from msgspec import Struct
 
 from glibc_guard.artifacts.member import normalized
 from glibc_guard.repair.changes import RepairError
@@ -30,8 +31,7 @@ NO_SIZE: Final = 0xFFFFFFFF
 STEP: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(Struct, frozen=True):
     """One entry of the central directory as it is written in the file."""
 
     fields: tuple[int, ...]  # without the signature

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from glibc_guard.model import Changes, FloorChange, ObjectChange
 from glibc_guard.report.grouping import count, distribution_names, percent
@@ -19,8 +20,7 @@ UNVERSIONED = "without a version"
 NOT_COMPARED = frozenset({"unreadable", "baseline-missing"})  # rules of the findings that a difference has
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One fact of the artifact as a whole, before and after."""
 
     label: str
@@ -28,8 +28,7 @@ class Row:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class Alike:
+class Alike(Struct, frozen=True):
     """Objects of which the same changed, and what."""
 
     objects: tuple[ObjectChange, ...]

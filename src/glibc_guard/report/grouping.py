@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity, Target
 from glibc_guard.targets import distros
@@ -14,8 +15,7 @@ COUNTED: Final[tuple[Severity, ...]] = ("error", "warning")
 SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")  # of the namespaces
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Findings of one rule about one library and version in one object; or a single finding of another kind."""
 
     rule: str

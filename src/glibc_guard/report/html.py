@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
+from msgspec import Struct
 
 from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, ObjectSummary, Report, Verdict
 from glibc_guard.report import matrix
@@ -51,8 +51,7 @@ OTHER: Final = "without a version"
 MUCH: Final = 25  # artifacts: more are folded
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """How many symbols an object takes of one version; ``symbols`` are the first of them."""
 
     version: str
@@ -61,8 +60,7 @@ class Bar:
     too_new: bool  # above what some target promises
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """The versions of one namespace that an object needs, the oldest first."""
 
     namespace: str

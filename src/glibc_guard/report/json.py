@@ -1,12 +1,12 @@
-"""The JSON report, schema 1, and back: the dataclasses of ``model.py`` are its shape."""
+"""The JSON report, schema 1, and back: the structs of ``model.py`` are its shape."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from glibc_guard.model import ArtifactReport, Report
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from os.path import commonpath
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from glibc_guard.model import NOT_LOADED, ArtifactReport, Report, RunsOn
 from glibc_guard.report.grouping import by_object, errors_in
@@ -24,8 +25,7 @@ _OTHERS: Final = "all others"
 _SHORT: Final = {"Red Hat Enterprise Linux": "RHEL", "SUSE Linux Enterprise Server": "SLES", "openSUSE Leap": "Leap"}
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A distribution."""
 
     id: str
@@ -39,8 +39,7 @@ class Column:
         return self.name if found is None else self.name.replace(found, _SHORT[found])
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """An artifact or an object; ``cells`` go with the columns."""
 
     name: str
@@ -60,8 +59,7 @@ class Row:
         return not {"refused", "not promised"} & set(self.cells)
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Struct, frozen=True):
     """Rows, the worst first, by columns, the oldest glibc first."""
 
     noun: str  # what a row is: "artifact" or "object"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.model import ArtifactReport, Changes, Finding, Report, Site
 from glibc_guard.report import changes as arranged
@@ -24,8 +25,7 @@ _OPEN: Final = "<details><summary>All findings and changes</summary>\n\n"
 _CLOSE: Final = "\n</details>\n"
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """What is known of a report besides itself."""
 
     variant: str = ""  # of the job among others: the values of its matrix

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.model import Finding
 from glibc_guard.report.grouping import Group
@@ -19,8 +20,7 @@ EXCEPTIONS_SHOWN: Final = 2  # … or is not for, where it is for more
 VERSIONS_SHOWN: Final = 4  # that a shared line is for
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """A reason or a way out that is the same for several groups; ``scope`` says for which: "all", "GLIBC_2.30"."""
 
     label: Label

@@ -11,13 +11,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import PurePath
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Struct
 
 from glibc_guard.baseline.names import wheel_name, without_version
 from glibc_guard.baseline.objects import steady
@@ -44,8 +44,7 @@ LISTED: Final = 5
 _RECOMMENDATION: Final[dict[Severity, str]] = {"error": "error", "warning": "warning", "note": "recommendation"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Alert:
+class _Alert(Struct, frozen=True):
     """Findings that are one to a reader: the same thing in the builds for several Pythons, or at the same line."""
 
     identity: str

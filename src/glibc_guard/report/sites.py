@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.explain.demangle import MANGLED
 from glibc_guard.model import Finding, Site
@@ -20,8 +22,7 @@ LONGEST_FUNCTION: Final = 160  # characters of a name before its place, which mu
 FOREIGN_FOLDERS: Final = re.compile(r"/rustc/[0-9a-f]+/|.*/(?:registry/src/[^/]+|git/checkouts|lib/rustlib/src/rust)/")
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """A place, and which of the findings' symbols it uses; none where all findings are about the same one."""
 
     site: Site

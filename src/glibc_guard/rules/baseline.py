@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.config import Settings
 from glibc_guard.model import (
@@ -37,8 +38,7 @@ CARRIED: Final = re.compile(r"^[^/]+\.libs/")  # where auditwheel puts what it c
 Promise: TypeAlias = dict[tuple[str, str], tuple[int, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """An artifact, its baseline, what changed, and how much of it is too much."""
 
     before: ArtifactReport

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.model import NOT_LOADED, Artifact, ArtifactKind, ElfObject, Libc, ObjectKind
 
@@ -24,8 +25,7 @@ KNOWN_DEPENDENCIES: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Linkage:
+class Linkage(Struct, frozen=True, dict=True):
     """The objects of one architecture in an artifact, as each other's libraries."""
 
     objects: tuple[ElfObject, ...]

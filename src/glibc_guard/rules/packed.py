@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.model import NOT_LOADED, Artifact
 from glibc_guard.rules.coverage import carries_wheels
@@ -17,8 +18,7 @@ MEANT_EMPTY: Final = (".py", ".pyi", ".typed", ".pth", ".txt", "/.gitkeep", "/.k
 MAX_LINKS: Final = 40  # that are followed one after the other, as Linux does (MAXSYMLINKS)
 
 
-@dataclass(frozen=True)
-class Packed:
+class Packed(Struct, frozen=True, dict=True):
     """The members of one artifact."""
 
     artifact: Artifact

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, InstalledWheel, Libc, WheelFacts
 from glibc_guard.rules.c_library import libcs_of, processes_of
@@ -16,8 +18,7 @@ from glibc_guard.rules.linkage import Linkage, installed, is_core_library
 OUTSIDE: Final = "outside:"  # begins the name of a library that no artifact carries, where paths are expected
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(Struct, frozen=True, dict=True):
     """Objects of one architecture and C library that may meet in one process."""
 
     linkage: Linkage
@@ -85,8 +86,7 @@ class Process:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """Where an object comes from."""
 
     artifact: int  # its number among those that are judged together

@@ -7,9 +7,10 @@ or a library that comes with it, leaves undefined must be there at once, or the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.model import Artifact, Finding, Severity
 from glibc_guard.rules.python_imports import Candidates, candidates, import_findings
@@ -64,8 +65,7 @@ def _named_by_files(artifact: Artifact) -> Iterator[str]:
 # --- which symbols it needs -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Loading:
+class Loading(Struct, frozen=True):
     """Which interpreter loads which objects of the artifact."""
 
     objects: Mapping[str, PythonObject]  # by path
@@ -184,8 +184,7 @@ def _held_against_stable(found: PythonObject, stable: Stable, minimum: Version |
             yield unstable.finding(found)
 
 
-@dataclass(frozen=True)
-class Unstable:
+class Unstable(Struct, frozen=True, dict=True):
     """A symbol that is not what a module for the stable ABI may need."""
 
     symbol: str

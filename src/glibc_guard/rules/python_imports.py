@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from glibc_guard.model import Finding, Severity
 from glibc_guard.rules.python_modules import Ending, looks_for, wrong_triplet
@@ -13,8 +14,7 @@ from glibc_guard.rules.python_tags import Promise
 from glibc_guard.rules.python_words import about, in_words, is_one, listed
 
 
-@dataclass(frozen=True)
-class Candidates:
+class Candidates(Struct, frozen=True, dict=True):
     """The files of an artifact that hide each other: of one name in one folder. An interpreter takes one of them."""
 
     files: tuple[PythonObject, ...]

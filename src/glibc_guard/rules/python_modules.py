@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.model import ElfObject
 from glibc_guard.targets import cpython
@@ -44,8 +45,7 @@ MACHINES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How the file name of an extension module ends, between the module's name and ``.so``."""
 
     text: str  # ".cpython-312-x86_64-linux-gnu.so"

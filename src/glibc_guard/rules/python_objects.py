@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct, field
 
 from glibc_guard.model import Artifact, ElfObject
 from glibc_guard.rules.linkage import KNOWN_DEPENDENCIES, Linkage, installed, is_glibc_library, is_musl_library
@@ -18,8 +19,7 @@ from glibc_guard.targets import cpython
 OUTSIDE_OF_PACKAGES: Final = re.compile(r"[^/]+\.data/")
 
 
-@dataclass(frozen=True)
-class PythonObject:
+class PythonObject(Struct, frozen=True, dict=True):
     """An object that Python imports, or that a module brings along, and the Python symbols that it needs."""
 
     item: ElfObject

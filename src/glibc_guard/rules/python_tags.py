@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.model import WheelFacts
 from glibc_guard.rules.python_modules import Stable, Version, interpreter_of
@@ -20,8 +21,7 @@ TAG: Final = re.compile(r"(?P<kind>cp|py)(?P<major>[23])(?P<minor>[0-9]{0,3})")
 OTHERS: Final = {"pp": "PyPy", "graalpy": "GraalPy"}  # by the beginning of the Python tag
 
 
-@dataclass(frozen=True)
-class Promise:
+class Promise(Struct, frozen=True, dict=True):
     """What the tags of a wheel promise; what is in no table here stands apart."""
 
     exact: tuple[str, ...] = ()  # interpreters that all must find and load what is there: "3.12", "3.13t"

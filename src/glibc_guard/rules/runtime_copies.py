@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.model import ElfObject
 from glibc_guard.rules.process import OUTSIDE, Process
@@ -20,8 +21,7 @@ from glibc_guard.targets.tables import Family, Runtime, runtimes
 ENOUGH_SIGNS: Final = 2  # names that only a runtime asks for, where it exports none
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """One copy of a runtime."""
 
     runtime: Runtime

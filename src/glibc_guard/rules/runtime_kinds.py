@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
 from itertools import combinations, islice
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.rules.process import Process
 from glibc_guard.rules.runtime_copies import Copy, known_names
@@ -20,8 +21,7 @@ FEW: Final = 5
 MOST_PAIRS: Final = 50_000  # of kinds that one scope holds
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """Copies that differ in nothing on which a judgement rests."""
 
     number: int

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.model import SEVERITIES, Artifact, ElfObject, Finding, Severity
 from glibc_guard.rules.process import Process, processes
@@ -43,8 +44,7 @@ def conflicting_runtimes(artifacts: Sequence[Artifact]) -> Iterator[tuple[int, F
 # --- two copies -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """What the copies of two kinds, or those of one, do to each other."""
 
     kinds: tuple[Kind, Kind]

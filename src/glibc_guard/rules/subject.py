@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Target, VersionNeed
 from glibc_guard.rules.linkage import Linkage
@@ -11,8 +12,7 @@ from glibc_guard.targets import glibc_symbols
 from glibc_guard.targets.symbol_version import significant_numbers
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Struct, frozen=True, dict=True):
     """One object, the artifact that it lies in, the libraries beside it, and the target of its architecture."""
 
     object: ElfObject

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from glibc_guard.targets.glibc_symbols import SymbolTableError, unpack
 
@@ -28,8 +29,7 @@ INTERPRETER: Final = re.compile(r"(?P<major>\d)\.(?P<minor>\d+)(?P<flag>[td]?)")
 Version: TypeAlias = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(Struct, frozen=True):
     """One interpreter that was read for the table."""
 
     interpreter: str  # "3.13t"
@@ -43,8 +43,7 @@ class Build:
         return int(self.release.rsplit(".", 1)[1])
 
 
-@dataclass(frozen=True)
-class PythonTable:
+class PythonTable(Struct, frozen=True, dict=True):
     """What the interpreters export: the union over all builds of a version that were read.
 
     A symbol that only some builds have (by patch release, processor or option) counts as exported.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from glibc_guard.model import RunsOn
 from glibc_guard.targets import symbol_version
@@ -23,8 +24,7 @@ _REACH_ARCHITECTURE: Final = "x86_64"  # of the others too few downloads are not
 _REACH_DIGITS: Final = 5  # as in the table
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(Struct, frozen=True):
     """A release of a distribution as it was first published.
 
     ``end_of_life`` is the last day of updates that need no extra contract: for Debian that of its long-term support,

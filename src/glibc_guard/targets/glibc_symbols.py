@@ -13,13 +13,13 @@ import hashlib
 import re
 import zlib
 from collections.abc import KeysView, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 DATA: Final = Path(__file__).parent.parent / "data"  # not importlib.resources, which costs 10 ms to import
 ARCHITECTURES: Final = ("x86_64", "i686", "aarch64", "armv7l", "ppc64le", "s390x", "riscv64", "loongarch64")
@@ -48,8 +48,7 @@ class SymbolTableError(LookupError):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """One symbol at one version in one library, over the releases in which it is there."""
 
     library: str  # SONAME
@@ -159,8 +158,7 @@ def judged_by_number(library: str) -> bool:
 # --- the generated tables ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SymbolTable:
+class SymbolTable(Struct, frozen=True):
     """The symbols of one architecture. Libraries are SONAMEs, versions full names, releases like ``2.17``.
 
     Every question raises `SymbolTableError` for a release that is not in ``releases``.

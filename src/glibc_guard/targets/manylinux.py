@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from glibc_guard.targets import glibc
 from glibc_guard.targets.errors import TargetError
@@ -30,8 +31,7 @@ _PLATFORM_TAG = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """What a profile promises on one architecture."""
 
     name: str  # canonical, without the architecture: "manylinux_2_17"

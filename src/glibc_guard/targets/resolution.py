@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from glibc_guard.model import Target
 from glibc_guard.targets import distros, glibc, manylinux
@@ -28,8 +29,7 @@ _NEAR: Final = 3
 _WITH_ARCHITECTURE = re.compile(rf"(.+?)[-_ ]({'|'.join(glibc.ARCHITECTURES)})")
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """The targets that must all hold, and what a reader should know of how they came about."""
 
     targets: tuple[Target, ...]

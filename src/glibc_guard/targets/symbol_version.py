@@ -19,7 +19,7 @@ _CACHED = 16_384  # distinct names; a large wheel has a few hundred
 
 
 @total_ordering
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)  # a struct has an order of its own, which total_ordering respects
 class SymbolVersion:
     """A numbered version of one namespace.
 

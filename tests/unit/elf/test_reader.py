@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import struct
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
 from elftools.elf.sections import Section, Symbol, SymbolTableSection
+from msgspec.structs import replace
 
 from building import TRIPLES, compile_with_gcc, library
 from glibc_guard.artifacts.member import MemoryFile, PlainContent

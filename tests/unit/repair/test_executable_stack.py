@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from building import compile_with_gcc, compile_with_zig
 from glibc_guard.repair.changes import Refusal, Repair, applied

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from building import compile_with_gcc, compile_with_zig, library, make_wheel
 from glibc_guard.config import Settings

@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 import pytest
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 
 from glibc_guard.model import ArtifactReport, Changes, FloorChange, ObjectEntry, Report, RunsOn, Site, Target, Verdict
 from glibc_guard.report import overview

@@ -12,13 +12,13 @@ import random
 import re
 import string
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
 from building import library, make_wheel
 from glibc_guard.config import Settings

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import dataclasses
 import re
 import zipfile
 from pathlib import Path
 
+import msgspec.structs
 import pytest
 
 from building import compile_with_gcc, compile_with_zig, library, make_wheel, needs_libstdcxx
@@ -32,7 +32,7 @@ def wheel(folder: Path, version: str, files: dict[str, bytes], tag: str = "manyl
 
 
 def compared(old: str, new: str, settings: Settings | None = None) -> ArtifactReport:
-    (report,) = check([new], dataclasses.replace(settings or Settings(), baseline=old)).artifacts
+    (report,) = check([new], msgspec.structs.replace(settings or Settings(), baseline=old)).artifacts
     return report
 
 
@@ -47,9 +47,9 @@ def test_the_same_build_again_gives_no_finding(tmp_path: Path) -> None:
     assert report.changes is not None
     assert (report.changes.version_before, report.changes.version_after) == ("1.0", "1.1")
     assert (report.changes.objects, report.changes.floor) == ((), ())
-    slightly_more = dataclasses.replace(report.changes, size_before=2149, size_after=2151)  # 2.1 kB and 2.2 kB
+    slightly_more = msgspec.structs.replace(report.changes, size_before=2149, size_after=2151)  # 2.1 kB and 2.2 kB
     assert headline(slightly_more) == "nothing changed"
-    assert headline(dataclasses.replace(slightly_more, size_after=2250)) == "size 2.1 kB → 2.2 kB"
+    assert headline(msgspec.structs.replace(slightly_more, size_after=2250)) == "size 2.1 kB → 2.2 kB"
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
@@ -257,7 +257,7 @@ def test_changes_are_those_of_the_objects_and_of_the_whole(tmp_path: Path) -> No
     new = wheel(tmp_path, "1.1", {"p/a.so": NEW}, "manylinux_2_34_x86_64")
     changes = compared(old, new).changes
     assert changes is not None
-    assert [dataclasses.astuple(entry) for entry in changes.floor] == [("GLIBC", "2.2.5", "2.29")]
+    assert [msgspec.structs.astuple(entry) for entry in changes.floor] == [("GLIBC", "2.2.5", "2.29")]
     (item,) = changes.objects
     assert item.imports_added == changes.imports_added == ("pow@GLIBC_2.29", "reallocarray@GLIBC_2.26")
     assert item.imports_gone == changes.imports_gone == ("malloc@GLIBC_2.2.5", "pow@GLIBC_2.2.5")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.elf.dwarf import (
     BLOCKS,
@@ -27,8 +28,7 @@ MAX_ATTRIBUTES: Final = 256  # of one entry; compilers write up to some thirty
 SKIP_LEB128, SKIP_STRING, SKIP_BLOCK_LEB128, SKIP_INDIRECT = 8, 9, 10, 11  # 1, 2 and 4: a block with such a length
 
 
-@dataclass(frozen=True, slots=True)
-class Abbreviation:
+class Abbreviation(Struct, frozen=True):
     """How an entry of one kind is laid out."""
 
     tag: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.elf.dwarf import DW_FORM_INDIRECT, UNIT_REFERENCES, Cursor, DwarfError
 from glibc_guard.elf.image import decode
@@ -35,8 +36,7 @@ MAX_DEPTH: Final = 1024  # of inlined calls
 MAX_OVERLAP: Final = 256  # functions that are looked at for one address; mostly one
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """A function at an address, itself or inlined into the next one."""
 
     linkage_name: str | None  # mangled, where it is C++ or Rust

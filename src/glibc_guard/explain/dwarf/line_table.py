@@ -7,8 +7,9 @@ import posixpath
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from glibc_guard.elf.dwarf import (
     DW_FORM_DATA16,
@@ -47,16 +48,14 @@ LAST_LINE: Final = 0x7FFFFFFF
 MAX_OVERLAP: Final = 256  # sequences that are looked at for one address; mostly one
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A place in a source file; ``file`` is joined with the folder of the compilation; None where nothing is told."""
 
     file: str | None
     line: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(Struct, frozen=True):
     """What stands before a line number program."""
 
     version: int

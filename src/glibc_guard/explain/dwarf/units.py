@@ -6,8 +6,9 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+from msgspec import Struct, field
 
 from glibc_guard.elf.dwarf import (
     ADDRESS_INDEXES,
@@ -37,8 +38,7 @@ NOT_ZERO: Final = re.compile(rb"[^\0]")
 Attributes: TypeAlias = Mapping[int, tuple[int, int, bytes]]  # name → form, number, string
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One debugging information entry."""
 
     tag: int
@@ -51,8 +51,7 @@ class Entry:
         return self.attributes[name][1] if name in self.attributes else None
 
 
-@dataclass(slots=True, eq=False)
-class Unit:
+class Unit(Struct, eq=False):
     """A unit, of an object or of its split debug information."""
 
     sections: Sections
@@ -65,8 +64,8 @@ class Unit:
     budget: Budget
     split: bool = False  # of split debug information
     skeleton: Unit | None = None  # of a split unit: has the addresses
-    range_lists: dict[tuple[int, int], list[tuple[int, int]]] = field(default_factory=dict, repr=False)
-    _root: Entry | None = field(default=None, repr=False)
+    range_lists: dict[tuple[int, int], list[tuple[int, int]]] = field(default_factory=dict)
+    _root: Entry | None = field(default=None)
 
     @property
     def root(self) -> Entry:
