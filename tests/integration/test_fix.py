@@ -238,6 +238,19 @@ def test_nothing_is_advised_that_fix_refuses(tmp_path: Path) -> None:
     assert advised_commands(tmp_path / "s.so", "--target", "2.17") == set()
 
 
+def test_what_was_refused_is_not_advised_again(tmp_path: Path) -> None:
+    """It is called without a look at its address, so that the need has to stay."""
+    (tmp_path / "m.so").write_bytes(object_of(WEAK.replace("__cxa_thread_atexit_impl ?", "f ?")))
+    checked = json.loads(run("check", tmp_path / "m.so", "--target", "2.17", "--format", "json").stdout)
+    assert "glibc-guard fix" in checked["artifacts"][0]["findings"][0]["hint"]
+    command = ("fix", tmp_path / "m.so", "--dry-run", "--target", "2.17", "--format", "json")
+    report = json.loads(run(*command).stdout)
+    assert report["outcome"] == "not fixed"
+    (finding,) = report["remaining"]
+    assert "glibc-guard fix" not in finding["hint"]
+    assert "build in manylinux2014" in finding["hint"]
+
+
 # --- executable stacks ------------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,8 @@ UNUSED_TAG: Final = 0x60000001  # of no meaning to any loader
 EXIT_STATUSES: Final = {"PASS": 0, "FIXED": 0, "FAIL": 1, "UNREADABLE": 3}
 ELLIPSIS: Final = "…"  # a line of its own: here the page leaves something out
 
+SHOWS_NAMES_OF_CXX: Final = {"conflicting-libstdcxx", "conflicting-protobuf"}
+
 #: What a page is made of as far as it is run; a block in ```sh is only shown.
 PIECE: Final = re.compile(
     r"^`(?P<file>[\w.]+)`:\n\n```c\n(?P<source>.*?)^```$"
@@ -220,6 +222,8 @@ def test_a_page_has_its_parts(rule: str) -> None:
 @pytest.mark.parametrize("rule", CATALOGUE)
 def test_what_a_page_shows_is_what_happens(rule: str, tmp_path: Path) -> None:
     need_the_compilers_of(rule)
+    if sys.version_info < (3, 11) and rule in SHOWS_NAMES_OF_CXX:
+        pytest.skip("names stay mangled: demangle has no wheel for Python 3.10")
     for check in checks(page(rule), tmp_path):
         printed = "\n".join(check.printed)
         missing = missing_part(check.shown, check.printed)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from bench.file_server import Served, serving
 from building import library, make_wheel
-from glibc_guard.artifacts import ArtifactError, Limits
+from glibc_guard.artifacts import ArtifactError, Fetched, Limits
 from glibc_guard.artifacts.remote import BLOCK, RemoteFile
 from glibc_guard.config import Settings
 from glibc_guard.guard import UsageError, check
@@ -64,6 +64,41 @@ def test_only_what_is_read_is_fetched(wheel: Path) -> None:
         f"{served.bytes:,} of {wheel.stat().st_size:,} bytes were fetched to judge it, in"
     )
     assert report.notes[-1].endswith("the SHA-256 of the whole file is not known")
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("baseline", [True, False])
+def test_what_fails_is_fetched_once(wheel: Path, tmp_path: Path, *, ranges: bool, baseline: bool) -> None:
+    """Explaining reads an object a second time, from what was kept of it."""
+    settings = Settings(baseline=str(make_wheel(tmp_path, {"pkg/m.so": NEW})) if baseline else None)
+    with serving(wheel.parent, ranges=ranges) as served:
+        places = [f"{served.address}/{wheel.name}?{number}" for number in range(2)]
+        check(places, replace(settings, explain=False))
+        asked, sent = len(served.ranges), served.bytes
+        report = check(places, settings)
+        assert (len(served.ranges), served.bytes) == (2 * asked, 2 * sent)
+    assert all(any(finding.sites for finding in artifact.findings) for artifact in report.artifacts)
+    assert all(f"{sent // 2:,} of" in " ".join(artifact.notes) for artifact in report.artifacts)
+
+
+def test_of_several_files_no_more_is_kept_than_that(tmp_path: Path) -> None:
+    """With a baseline all artifacts are read before the first of them is explained."""
+    (tmp_path / "noise").write_bytes(NOISE)
+    with serving(tmp_path) as served, Fetched(2 * BLOCK) as fetched:
+        for number in range(3):
+            url = f"{served.address}/noise?{number}"
+            fetched.keep(url, RemoteFile(url, Limits()))
+        kept = [fetched.take(f"{served.address}/noise?{number}") for number in range(3)]
+        assert [file is not None for file in kept] == [True, True, False]
+        assert fetched.take(f"{served.address}/noise?0") is None  # it is the caller's now
+        large = kept[0] or kept[1]
+        assert large is not None
+        large.read_at(0, len(NOISE))
+        fetched.keep(large.url, large)  # the first is kept in any case
+        assert fetched.take(large.url) is large
+        for file in kept:
+            if file is not None:
+                file.close()
 
 
 @pytest.mark.parametrize("name", ["object.so", "a.tar.gz", "a.zip"])
