@@ -222,6 +222,9 @@ class Finding(Struct, frozen=True):
     target: str | None = None
     sites: tuple[Site, ...] = ()
     hint: str | None = None
+    remedy: str | None = (
+        None  # the part of ``hint`` behind its reason and ": " that many findings share: where to build
+    )
     uses: int = 0  # places that use the symbol, of which ``sites`` names some; 0 where none is known
 
 

@@ -61,6 +61,7 @@ OTHER_FORMATS: Final = {
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from glibc_guard.artifacts.fetched import Fetched
     from glibc_guard.artifacts.remote import RemoteFile
     from glibc_guard.artifacts.wheel import Record
 
@@ -84,6 +85,7 @@ class OpenArtifact:
         self.archives: dict[str, int] = {}  # archives inside, wheels too: path → bytes; complete likewise
         self.file: DiskFile | None = None  # closed with the artifact, as is the next
         self.remote: RemoteFile | None = None
+        self.keeping: Fetched | None = None  # what takes the remote file instead
         self._members = members
         self._limits = limits
 
@@ -92,10 +94,13 @@ class OpenArtifact:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close what is open."""
-        for file in (self.file, self.remote):
-            if file is not None:
-                file.close()
+        """Close what is open and not kept."""
+        if self.file is not None:
+            self.file.close()
+        if self.remote is not None and self.keeping is not None:
+            self.keeping.keep(self.remote.url, self.remote)
+        elif self.remote is not None:
+            self.remote.close()
 
     def members(self) -> Iterator[Member]:
         """Yield each regular file once; ``kind`` is final when the last one was given. Raises ArtifactError."""
@@ -116,14 +121,14 @@ class OpenArtifact:
                 self.links.append((member.path, member.link))
 
 
-def open_artifact(path: str, limits: Limits) -> OpenArtifact:
-    """Open ``path``, whatever it is called, by what it holds.
+def open_artifact(path: str, limits: Limits, fetched: Fetched | None = None) -> OpenArtifact:
+    """Open ``path``, whatever it is called, by what it holds; of a URL, what is in ``fetched`` stays there.
 
     Raises:
         ArtifactError: it holds nothing that can be judged, or cannot be opened.
     """
     if is_url(path):
-        return _open_remote(path, limits)
+        return _open_remote(path, limits, fetched)
     if Path(path).is_dir():
         return _open_folder(path, limits)
     if Path(path).exists() and not Path(path).is_file():
@@ -149,16 +154,17 @@ def reported(path: str) -> str:
     return shown(path) if is_url(path) else printable(path)
 
 
-def _open_remote(url: str, limits: Limits) -> OpenArtifact:
+def _open_remote(url: str, limits: Limits, fetched: Fetched | None) -> OpenArtifact:
     from glibc_guard.artifacts.remote import RemoteFile  # noqa: PLC0415  # lazy: http.client and ssl take 40 ms
 
-    file = RemoteFile(url, limits)
+    kept = fetched.take(url) if fetched is not None else None
+    file = kept if kept is not None else RemoteFile(url, limits)
     try:
         opened = open_file(url, file, limits)
     except ArtifactError:
         file.close()
         raise
-    opened.remote = file
+    opened.remote, opened.keeping = file, fetched
     return opened
 
 

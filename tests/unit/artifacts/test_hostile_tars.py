@@ -6,10 +6,8 @@ import gzip
 import io
 import lzma
 import os
-import shutil
 import subprocess
 import tarfile
-import time
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +19,8 @@ from building import library
 from glibc_guard.artifacts import ArtifactError, Limits
 from glibc_guard.artifacts.archive import open_file
 from glibc_guard.artifacts.member import MemoryFile
+from measured import costs_less_than
+from provisions import needed
 
 OBJECT: Final = library("reallocarray(0, 1, 2)", glibc="2.29")
 GNU, V7 = b"ustar  \0", bytes(8)
@@ -276,10 +276,9 @@ def test_what_an_extended_header_of_all_members_may_say() -> None:
 def test_an_extended_header_costs_no_more_than_its_length() -> None:
     digits = member(b"PaxHeader", b"1" * 1_000_000, b"x") + HIDDEN + END
     honest = extended((b"comment", b"1" * 1_000_000)) + HIDDEN + END
-    began = time.process_time()
-    assert "an extended header that readers" in str(outcome(gzip.compress(digits)))
-    assert outcome(honest) == {"pkg/evil.so": OBJECT}
-    assert time.process_time() - began < 2
+    with costs_less_than(5):
+        assert "an extended header that readers" in str(outcome(gzip.compress(digits)))
+        assert outcome(honest) == {"pkg/evil.so": OBJECT}
 
 
 def xz(data: bytes, dictionary: int) -> bytes:
@@ -330,11 +329,9 @@ def an_honest_folder(folder: Path) -> Mapping[str, bytes]:
 
 
 def packed_by(tool: str, folder: Path, *options: str) -> bytes:
-    if shutil.which(tool) is None:
-        assert not os.environ.get("CI"), f"{tool} is not installed"
-        pytest.skip(f"{tool} is not installed")
+    program = needed(tool, f"apt-get install {'libarchive-tools' if tool == 'bsdtar' else tool}")
     env = {**os.environ, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run([tool, "-cf", "-", *options, "pkg"], cwd=folder, env=env, check=True, capture_output=True)
+    done = subprocess.run([program, "-cf", "-", *options, "pkg"], cwd=folder, env=env, check=True, capture_output=True)
     return done.stdout
 
 
@@ -394,15 +391,13 @@ def test_what_python_writes_is_read(tmp_path: Path, kind: int) -> None:
 
 
 def test_what_dpkg_writes_is_read(tmp_path: Path) -> None:
-    if shutil.which("dpkg-deb") is None:
-        assert not os.environ.get("CI"), "dpkg-deb is not installed"
-        pytest.skip("dpkg-deb is not installed")
+    dpkg = needed("dpkg-deb", "apt-get install dpkg")
     an_honest_folder(tmp_path)
     (tmp_path / "pkg/DEBIAN").mkdir()
     fields = "Package: demo\nVersion: 1\nArchitecture: amd64\nMaintainer: a <a@example.org>\nDescription: text\n"
     (tmp_path / "pkg/DEBIAN/control").write_text(fields)
     for packing in ("gzip", "xz", "none"):
-        command = ["dpkg-deb", "--root-owner-group", f"-Z{packing}", "-b", "pkg", f"{packing}.deb"]
+        command = [dpkg, "--root-owner-group", f"-Z{packing}", "-b", "pkg", f"{packing}.deb"]
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         data = (tmp_path / f"{packing}.deb").read_bytes()
         found = [one.path for one in open_file("a.deb", MemoryFile(data), Limits()).members()]

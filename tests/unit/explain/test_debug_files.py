@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from debug_building import build, call_in, needed
+from debug_building import build, call_in
 from glibc_guard.explain.debug_files import DebugFiles, build_id, read
 from glibc_guard.explain.source_lines import SourceLines
+from provisions import needed
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from building import TRIPLES
-from debug_building import needed
+from provisions import needed
 
 #: A comment names the symbols that the code of its line uses.
 SOURCE: Final = """
