@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
-from building import library, make_wheel
+from building import library, make_wheel, zipped
 from glibc_guard.artifacts import ArtifactError, Limits
 from glibc_guard.artifacts.archive import open_file
 from glibc_guard.artifacts.member import MemoryFile
-from unit.artifacts.test_archives import OBJECT, ar_bytes, contents, zip_bytes
+from unit.artifacts.test_archives import OBJECT, ar_bytes, contents
 from unit.artifacts.test_hostile_tars import END, header, member
 
 OTHER: Final = library("malloc(1)")
@@ -71,7 +71,7 @@ def test_a_tar_inside_of_what_another_tool_sees_is_refused(data: bytes, tmp_path
     (tmp_path / "a.tar").write_bytes(data)
     with pytest.raises(ArtifactError, match=BOTH):
         contents(tmp_path / "a.tar")
-    (tmp_path / "a.zip").write_bytes(zip_bytes({"a.tar": data}))
+    (tmp_path / "a.zip").write_bytes(zipped({"a.tar": data}))
     assert BOTH in str(contents(tmp_path / "a.zip")["a.tar"])
 
 
