@@ -13,7 +13,8 @@ sudo=""
 declare -A packages=([cc]=build-essential [g++]=build-essential [git]=git [make]=make [readelf]=binutils [shellcheck]=shellcheck
     [xz]=xz-utils [qemu-aarch64]=qemu-user [unzip]=unzip [debootstrap]=debootstrap
     [groff]=groff-base [openssl]=openssl [busybox]=busybox-static [cargo]=cargo [node]=nodejs [npm]=npm [chromium]=chromium
-    [clang]=clang [llvm-symbolizer]=llvm [ld.lld]=lld [dwz]=dwz [aarch64-linux-gnu-gcc]=gcc-aarch64-linux-gnu)
+    [clang]=clang [llvm-symbolizer]=llvm [ld.lld]=lld [dwz]=dwz [aarch64-linux-gnu-gcc]=gcc-aarch64-linux-gnu
+    [patchelf]=patchelf [eu-elflint]=elfutils [bsdtar]=libarchive-tools)
 missing=()
 for command in "${!packages[@]}"; do
     command -v "$command" >/dev/null || missing+=("${packages[$command]}")

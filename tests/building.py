@@ -17,9 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from glibc_guard.targets.glibc_symbols import ZIG_TARGETS
+from provisions import needed
 
 #: The oldest glibc that zig can link for on these.
 OLDEST: Final = {"ppc64le": "2.19", "riscv64": "2.27", "loongarch64": "2.36"}
@@ -61,10 +60,7 @@ def compile_with_gcc(
 
 def compile_with_gxx(source: str, *flags: str, name: str = "object") -> bytes:
     """Compile and link C++ with the compiler, the libstdc++ and the glibc of this machine."""
-    compiler = shutil.which(os.environ.get("CXX") or "g++")
-    if compiler is None:
-        assert not os.environ.get("CI"), "g++ is not installed"
-        pytest.skip("g++ is not installed: apt-get install g++")
+    compiler = needed(os.environ.get("CXX") or "g++", "apt-get install g++")
     identity = subprocess.run([compiler, "-v"], check=True, capture_output=True, text=True).stderr
     return _cached([compiler, "-xc++", "-O1"], flags, {"source.c": source.encode()}, name, identity)
 
@@ -141,6 +137,15 @@ def make_wheel(
         for member, data in {**members, f"{info}/RECORD": record.getvalue().encode()}.items():
             archive.writestr(member, data)
     return path
+
+
+def zipped(files: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return a zip archive of ``files``."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
 
 
 def _record_hash(data: bytes) -> str:

@@ -13,9 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from building import CACHE
+from provisions import needed
 
 #: Three levels of inlined calls around ``pow``; each line says what it is by the comment at its end.
 C_SOURCE: Final = """\
@@ -57,15 +56,6 @@ pub extern "C" fn top(x: f64) -> f64 {
     outer(x * 7.0) * 3.0 /* top */
 }
 """
-
-
-def needed(tool: str, package: str) -> str:
-    """Return the path of ``tool``; skip the test, or fail where CI is set, if it is not installed."""
-    found = shutil.which(tool) or shutil.which(tool, path=str(Path.home() / ".cargo" / "bin"))
-    if found is None:
-        assert not os.environ.get("CI"), f"{tool} is not installed"
-        pytest.skip(f"{tool} is not installed: {package}")
-    return found
 
 
 def compiler(name: str) -> list[str]:

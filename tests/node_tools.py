@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Final
 
-import pytest
+from provisions import tools, unavailable
 
 LOCK: Final = Path(__file__).resolve().parent / "node" / "package-lock.json"
 
@@ -15,11 +14,7 @@ LOCK: Final = Path(__file__).resolve().parent / "node" / "package-lock.json"
 def node_modules() -> Path:
     """Where scripts/install_tools.sh puts what package-lock.json names; without it the test fails in CI."""
     key = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]
-    tools = os.environ.get("GLIBC_GUARD_TOOLS") or str(Path.home() / ".cache" / "glibc-guard")
-    folder = Path(tools) / f"node-{key}" / "node_modules"
+    folder = tools() / f"node-{key}" / "node_modules"
     if not folder.is_dir():
-        message = f"the packages of npm are not installed: there is no {folder}; run scripts/install_tools.sh"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message, allow_module_level=True)
+        unavailable(f"the packages of npm are not installed: there is no {folder}; run scripts/install_tools.sh")
     return folder

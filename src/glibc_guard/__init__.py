@@ -1,6 +1,6 @@
 """Stops a release whose native code will not load on the oldest Linux system it was promised to.
 
-What is named here is the library (docs/library.md); all else may change.
+What is named here is the library (https://github.com/org/glibc-guard/blob/main/docs/library.md); all else may change.
 """
 
 from __future__ import annotations

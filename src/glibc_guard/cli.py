@@ -45,6 +45,7 @@ from glibc_guard.sharding import ShardError, listed, shard_of
 from glibc_guard.sizes import size_in_bytes
 from glibc_guard.targets import TargetError, resolve
 from glibc_guard.targets.glibc import ARCHITECTURES
+from glibc_guard.urls import page
 
 SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
 
@@ -58,7 +59,8 @@ LIMIT = click.option(
     "limits",
     multiple=True,
     metavar="NAME=NUMBER",
-    help="A bound on what an artifact may ask of this machine, as its error names it. Repeat; see docs/security.md.",
+    help="A bound on what an artifact may ask of this machine, as its error names it. Repeat; "
+    f"see {page('security.md')}.",
 )
 FORMAT = click.option(
     "--format", "formats", multiple=True, type=click.Choice(FORMATS), help="Repeat, with --output, for several reports."
@@ -351,7 +353,17 @@ def diff_command(  # noqa: PLR0913  # one parameter an option
     sys.exit(EXIT_UNREADABLE if report.verdict == "unreadable" else EXIT_CLEAN)
 
 
-@cli.command("fix")
+@cli.command(
+    "fix",
+    help=f"""Repair a copy of a wheel, zip archive, folder or ELF file, where that is provably safe, and check it again.
+
+    Taken out are needs for symbol versions that are only asked for by weak symbols. All else is refused, with its
+    reason: see {page("fixing.md")}.
+
+    Exit status: 0 nothing is left that fails the check, 1 something is, 2 wrong usage, 3 something could not be read,
+    or the copy does not pass as it must.
+    """,
+)
 @click.argument("path", type=click.Path())
 @click.option(
     "-o",
@@ -383,14 +395,7 @@ def fix_command(  # noqa: PLR0913  # one parameter an option
     form: str,
     no_color: bool,
 ) -> None:
-    """Repair a copy of a wheel, zip archive, folder or ELF file, where that is provably safe, and check it again.
-
-    Taken out are needs for symbol versions that are only asked for by weak symbols. All else is refused, with its
-    reason: see docs/fixing.md.
-
-    Exit status: 0 nothing is left that fails the check, 1 something is, 2 wrong usage, 3 something could not be read,
-    or the copy does not pass as it must.
-    """
+    """Repair a copy; what it says of itself stands above, since it names a page."""
     from glibc_guard.fixing import NotFixedError, Request, fix, fix_status  # noqa: PLC0415  # lazy, rarely wanted
 
     with _exit_status_for_errors():
@@ -431,10 +436,10 @@ def explain_command(
         if all(target.libc == "musl" for target in judged):
             raise UsageError("musl has no symbol versions: name a target with glibc")
         try:
-            page = symbol_page(symbol, asked, judged)
+            found = symbol_page(symbol, asked, judged)
         except UnknownSymbolError as error:
             raise UsageError(str(error)) from error
-        write(render_page(page, form, color=_color(no_color), width=_width()), None)
+        write(render_page(found, form, color=_color(no_color), width=_width()), None)
     sys.exit(EXIT_CLEAN)
 
 

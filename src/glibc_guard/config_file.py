@@ -41,6 +41,8 @@ Text = Annotated[str, msgspec.Meta(min_length=1, pattern=r"\S")]
 Bytes = Annotated[int, msgspec.Meta(ge=1)]
 
 
+LONGEST: Final = 1024 * 1024  # bytes of a file
+
 #: What each key takes, in the words of the documentation.
 WANTED: Final = {
     "target": 'a name, like "manylinux2014", or a list of them',
@@ -115,7 +117,7 @@ def read_settings(path: Path) -> Settings | None:
         ConfigError: the file cannot be read, is not TOML, or holds what is not understood.
     """
     try:
-        document: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        document: Any = tomllib.loads(_text(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -126,6 +128,15 @@ def read_settings(path: Path) -> Settings | None:
         if document is None:
             return None
     return _settings(document, path)
+
+
+def _text(path: Path) -> str:
+    """Return what is in the file; raises ConfigError where that is more than anybody writes, or has no end."""
+    with path.open("rb") as file:
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise ConfigError(f"{path}: larger than {LONGEST // 1024} KiB, so it is no configuration: is the path right?")
+    return data.decode("utf-8").replace("\r\n", "\n")
 
 
 def _settings(document: Any, path: Path) -> Settings:  # noqa: ANN401  # any TOML value

@@ -94,9 +94,17 @@ def fix(request: Request, settings: Settings, *, progress: Progress | None = Non
         outcome=_outcome(repairs, remaining),
         repairs=repairs,
         refusals=(*refusals, *(refusal for result in results for refusal in result.refusals)),
-        remaining=remaining,
+        remaining=_not_told_to_fix(remaining, request),
         notes=tuple(before.notes),
     )
+
+
+def _not_told_to_fix(findings: Sequence[Finding], request: Request) -> tuple[Finding, ...]:
+    """Return ``findings`` without the advice to repair what was just refused; what was not asked for may be."""
+    from glibc_guard.explain.advice import without_repair  # noqa: PLC0415  # lazy: reads the knowledge table
+
+    tried = {VERSION_TOO_NEW, *([EXECUTABLE_STACK] if request.clear_executable_stack else [])}
+    return tuple(without_repair(finding) if finding.rule in tried else finding for finding in findings)
 
 
 def fix_status(report: FixReport) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from glibc_guard import __version__
-from glibc_guard.artifacts import Limits
+from glibc_guard.artifacts import Fetched, Limits
 from glibc_guard.model import Artifact, ArtifactReport, Report, Tool, Verdict
 from glibc_guard.reading import Progress, read_artifact
 from glibc_guard.settings import FailOn, Settings
@@ -66,8 +66,11 @@ def check(
     source = None if settings.baseline is None else _opened(settings.baseline)
     if source is None and settings.baseline_required:
         raise UsageError(NO_BASELINE)
-    with _threads(settings.jobs) as pool:
-        read = partial(read_artifact, limits=limits, pool=pool, progress=progress, meanwhile=_import_rules)
+    with _threads(settings.jobs) as pool, Fetched(limits.remote_bytes) as fetched:
+        read = partial(
+            read_artifact, limits=limits, pool=pool, progress=progress, meanwhile=_import_rules, fetched=fetched
+        )
+        explain = partial(_explained, settings=settings, limits=limits, pool=pool, fetched=fetched)
         reports: list[ArtifactReport] = []
         origins: list[str] = []
         ignores: IgnoreList | None = None
@@ -76,7 +79,11 @@ def check(
         for group in [own] if settings.together else [[path] for path in own]:
             found = [(path, item) for path in group for item in read(path)]
             ignores = ignores or _ignores(settings, today)
-            reports += _judged([artifact for _, artifact in found], settings, ignores)
+            judged = _judged([artifact for _, artifact in found], settings, ignores)
+            if source is None:  # a baseline brings findings of its own, at the end
+                judged = explain(judged, [path for path, _ in found])
+                fetched.close()
+            reports += judged
             origins += [path for path, _ in found]
             comments.update(
                 (one.path, {item.path: item.comments for item in one.objects if item.comments}) for _, one in found
@@ -86,10 +93,7 @@ def check(
         if source is not None:
             comparer = _comparer(source, _reader(limits, pool, progress), index)
             reports, remarks = comparer.judged(reports, settings, ignores)
-        if settings.explain and any(finding.version or finding.symbol for one in reports for finding in one.findings):
-            from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
-
-            reports = explained(reports, origins, Reading(settings, limits, pool))
+            reports = explain(reports, origins)
     report = _report(_advised(reports, comments), (*ignores.remarks(), *remarks))
     return report if shard is None else replace(report, shard=with_contents(shard, report.artifacts))
 
@@ -191,6 +195,22 @@ def _reader(limits: Limits | None, pool: Executor, progress: Progress | None) ->
     from glibc_guard.comparing import unjudged  # noqa: PLC0415  # lazy
 
     return lambda path: [unjudged(artifact) for artifact in read_artifact(path, limits or Limits(), pool, progress)]
+
+
+def _explained(
+    reports: list[ArtifactReport],
+    origins: Sequence[str],
+    settings: Settings,
+    limits: Limits,
+    pool: Executor,
+    fetched: Fetched,
+) -> list[ArtifactReport]:
+    """Return ``reports`` with the places that use the symbols of their findings, where that is wanted."""
+    if not settings.explain or not any(one.version or one.symbol for report in reports for one in report.findings):
+        return reports
+    from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
+
+    return explained(reports, origins, Reading(settings, limits, pool, fetched))
 
 
 def _report(reports: Sequence[ArtifactReport], notes: tuple[str, ...]) -> Report:

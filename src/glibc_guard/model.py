@@ -81,12 +81,14 @@ class ElfObject(Struct, frozen=True):
     defined: frozenset[str] = frozenset()  # names of what a shared object provides to others
     unique: frozenset[str] = frozenset()  # those defined as STB_GNU_UNIQUE: one definition serves the whole process
     unversioned: frozenset[str] = frozenset()  # those without a version, of an object that defines versions
+    by_version: frozenset[str] = frozenset()  # those that no reference without a version gets: foo@V1, and no foo@@V2
     executable_stack: bool = False  # asked for by PT_GNU_STACK, or by the lack of it where the default is executable
     isa_level: int = 0  # x86-64-v1 … v4 as declared needed by the GNU property note; 0 where nothing is declared
     page_size: int = 0  # bytes: the largest with which addresses and file offsets of all PT_LOAD agree; 0 without any
     segment_alignment: int = 0  # bytes: the least p_align of the PT_LOADs; 0 without any
     relative_relocations: bool = False  # DT_RELR
     static_tls: bool = False  # DF_STATIC_TLS
+    pie: bool = False  # DF_1_PIE: a program at any address, which glibc 2.30 and later refuse to load as a library
     glibc_start_files: bool = False  # linked with glibc's crt1.o, which leaves an NT_GNU_ABI_TAG note
     comments: tuple[str, ...] = ()  # compiler notes (the section ``.comment``), the first of them; hearsay, no proof
     build_folders: tuple[
@@ -220,6 +222,9 @@ class Finding(Struct, frozen=True):
     target: str | None = None
     sites: tuple[Site, ...] = ()
     hint: str | None = None
+    remedy: str | None = (
+        None  # the part of ``hint`` behind its reason and ": " that many findings share: where to build
+    )
     uses: int = 0  # places that use the symbol, of which ``sites`` names some; 0 where none is known
 
 

@@ -22,6 +22,7 @@ from glibc_guard.artifacts import (
     START_BYTES,
     ArtifactError,
     Content,
+    Fetched,
     Limits,
     Member,
     NestedWheel,
@@ -87,16 +88,17 @@ def read_artifact(
     pool: Executor,
     progress: Progress | None = None,
     meanwhile: Callable[[], None] | None = None,
+    fetched: Fetched | None = None,
 ) -> list[Artifact]:
     """Read all that can be known of the artifact at ``path`` and of the wheels inside it, artifacts of their own.
 
     What cannot be read is told in ``unread``; nothing is raised. ``meanwhile`` is called when there is nothing left to
-    do but to wait for the threads of ``pool``.
+    do but to wait for the threads of ``pool``; ``fetched`` keeps what is remote for another reading.
     """
     digest = pool.submit(_sha256, path)
     found: dict[NestedWheel | None, _Found] = {None: _Found()}
     try:
-        with open_artifact(path, limits) as opened:
+        with open_artifact(path, limits, fetched) as opened:
             for member, result in _results(opened, pool, found[None], Allowance(limits), meanwhile):
                 found.setdefault(member.wheel, _Found()).add(member, result)
                 if progress is not None:

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from glibc_guard.limits import NAMES, Limits
 from glibc_guard.model import SEVERITIES, Severity, Shard
-from glibc_guard.urls import DOCUMENTATION
+from glibc_guard.urls import page
 
 FailOn: TypeAlias = Literal["error", "warning", "never"]
 FAIL_ON: Final[tuple[FailOn, ...]] = ("error", "warning", "never")
@@ -161,7 +161,7 @@ def limit_name(text: str) -> str:
     """Return ``text`` if it is the name of a limit; raises ConfigError."""
     if text not in NAMES:
         (near,) = difflib.get_close_matches(text, NAMES, n=1, cutoff=0)
-        raise ConfigError(f'there is no limit "{text}"; did you mean "{near}"? All are in {DOCUMENTATION}/security.md')
+        raise ConfigError(f'there is no limit "{text}"; did you mean "{near}"? All are in {page("security.md")}')
     return text
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import urllib.parse
 from typing import Final
 
 #: Whoever installed the package has no folder of this name.
 DOCUMENTATION: Final = "https://github.com/org/glibc-guard/blob/main/docs"
+#: A page of it, or a section of one; nothing in it needs an escape in HTML or Markdown.
+OWN_PAGE: Final = re.compile(rf"{re.escape(DOCUMENTATION)}/[A-Za-z0-9/-]+\.md(?:#[A-Za-z0-9-]+)?")
 SCHEMES: Final = ("https://", "http://")
 LONGEST: Final = 8000  # characters; RFC 9110 asks servers and clients for as many, section 4.1
+
+
+def page(name: str) -> str:
+    """Return the address of a page of the documentation: "security.md"."""
+    return f"{DOCUMENTATION}/{name}"
 
 
 def is_url(path: str) -> bool:

@@ -20,7 +20,7 @@ from glibc_guard.model import (
     RunsOn,
     Verdict,
 )
-from glibc_guard.rules import coverage, python_abi
+from glibc_guard.rules import coverage, python_abi, wheel_tag
 from glibc_guard.rules.floor import floor, system_imports, system_versions
 from glibc_guard.rules.linkage import Linkage, is_musl_library
 from glibc_guard.settings import FailOn
@@ -61,6 +61,7 @@ def artifact_report(
             *resolution.notes,
             *coverage.remarks(artifact),
             *python_abi.remarks(artifact),
+            *wheel_tag.remarks(artifact),
             *_not_judged(resolution, needed),
             *artifact.notes,
         ),

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import runpy
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from building import library
+from building import CACHE, library
 from e2e.runner import Job
+from github_api.server import GitHubApi, serving
+from node_tools import node_modules
+from provisions import needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
+PYTHON = """\
+#!/bin/sh
+if [ -d "${{RUNNER_TEMP:-}}" ] && mkdir -p "$RUNNER_TEMP/glibc-guard"; then
+    ln -s -n "{dependencies}" "$RUNNER_TEMP/glibc-guard" 2>/dev/null # where it is not there already
+fi
+exec "{python}" "$@"
+"""
 
 
 def tool(name: str) -> Path:
     """The path of a program that pip does not install; without it the test fails in CI and is skipped elsewhere."""
-    folder = os.environ.get("GLIBC_GUARD_TOOLS") or str(Path.home() / ".cache" / "glibc-guard")
-    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), str(Path(folder) / "bin")]))
-    if found is None:
-        message = f"{name} is not installed: it is on PATH nowhere, and not in {folder}/bin"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return Path(found)
+    return Path(needed(name, "run scripts/install_tools.sh"))
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +56,35 @@ def environment() -> dict[str, str]:
     kept = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
     pip = ("PIP_CERT", "PIP_CONFIG_FILE", "PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT")
     return {name: os.environ[name] for name in (*kept, *pip) if name in os.environ}
+
+
+@pytest.fixture(scope="session")
+def used_before(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a job of act inherits where the dependencies are in its RUNNER_TEMP as an earlier use leaves them.
+
+    act makes that folder itself, under a name by chance; so the ``python3`` that is first on PATH puts them there,
+    and is the Python of the tests. Those that try the installation take `environment`.
+    """
+    bootstrap = runpy.run_path(str(ROOT / "scripts" / "action" / "bootstrap.py"))
+    dependencies: Path = bootstrap["dependencies_folder"](bootstrap["LOCK"], CACHE / "action")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "action.lock").open("w") as lock:  # another process of the tests waits, and has them then
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not dependencies.is_dir():
+            bootstrap["install"](bootstrap["LOCK"], dependencies)
+    python = tmp_path_factory.mktemp("programs") / "python3"
+    python.write_text(PYTHON.format(dependencies=dependencies, python=sys.executable), encoding="utf-8")
+    python.chmod(0o755)
+    return {**environment, "PATH": f"{python.parent}{os.pathsep}{environment['PATH']}"}
+
+
+@pytest.fixture
+def api() -> Iterator[GitHubApi]:
+    """The stand-in for GitHub's API, with an open pull request."""
+    node_modules()
+    with serving(GitHubApi(pulls={2})) as listener:
+        yield listener.api
+        assert not listener.api.problems
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import copy
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,7 @@ import pytest
 
 from e2e.conftest import tool
 from github_api.description import recorded, workflow_run
-from github_api.server import TOKEN, GitHubApi, serving
-from node_tools import node_modules
+from github_api.server import TOKEN, GitHubApi
 
 pytestmark = pytest.mark.e2e
 
@@ -37,14 +36,6 @@ jobs:
           comment: always
 """
 MATRIX = "strategy: {matrix: {arch: [x86_64, aarch64]}}"
-
-
-@pytest.fixture
-def api() -> Iterator[GitHubApi]:
-    node_modules()
-    with serving(GitHubApi(pulls={2})) as listener:
-        yield listener.api
-        assert not listener.api.problems
 
 
 @pytest.fixture
@@ -103,8 +94,8 @@ class Platform:
 
 
 @pytest.fixture
-def platform(project: Path, api: GitHubApi, environment: dict[str, str]) -> Platform:
-    return Platform(project, api, environment)
+def platform(project: Path, api: GitHubApi, used_before: dict[str, str]) -> Platform:
+    return Platform(project, api, used_before)
 
 
 def commit(project: Path) -> str:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
+PATIENCE: Final = 300  # seconds for what happens at once on a machine that does nothing else
 C_PROGRAM = "#define _GNU_SOURCE\n#include <stdlib.h>\nint main(void) { return reallocarray(0, 1, 2) == 0; }\n"
 
 
@@ -243,10 +245,11 @@ def test_a_build_that_takes_the_programs_of_its_container_away(steps: Steps) -> 
     assert owners(steps.workspace) == {RUNNER}
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can have a workspace of another user")
 def test_files_that_cannot_be_given_back(steps: Steps) -> None:
     derive(steps, "no-stat", "RUN rm /usr/bin/stat")
     done = steps.build(build_command="mkdir out; touch out/mine", artifacts="out")
+    if os.getuid() != 0 and owners(steps.workspace) == {os.getuid()}:
+        pytest.skip("the root of containers is this user: the engine runs without root")
     assert done.status == 1
     assert done.last_line.endswith(
         "out belongs to root after the build, and could not be given back: see the log above"
@@ -263,11 +266,21 @@ def derive(steps: Steps, name: str, *recipe: str) -> None:
     subprocess.run(command, check=True, env=variables, input=text, capture_output=True)
 
 
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 60
+def wait_for(path: Path, step: subprocess.Popen[bytes]) -> None:
+    """Wait until the build that ``step`` runs has made ``path``."""
+    deadline = time.monotonic() + PATIENCE
     while not path.exists():
+        if step.poll() is not None:
+            pytest.fail(f"the step ended before there was {path}:\n{step.communicate()[0].decode(errors='replace')}")
         assert time.monotonic() < deadline, f"{path} does not appear"
         time.sleep(0.1)
+
+
+def seconds_of_an_empty_container(steps: Steps) -> float:
+    began = time.monotonic()
+    command = [str(tool("docker")), "run", "--rm", IMAGE, "true"]
+    subprocess.run(command, check=True, env={**os.environ, **steps.environment}, stdin=subprocess.DEVNULL)
+    return time.monotonic() - began
 
 
 def container(steps: Steps) -> str:
@@ -282,21 +295,28 @@ def is_there(steps: Steps, name: str) -> bool:
     return subprocess.run(command, check=True, env=variables, capture_output=True, text=True).stdout != ""
 
 
-LONG: Final = {"build_command": "mkdir out; touch out/half; sleep 600", "artifacts": "out"}
+LONG: Final = {"build_command": "mkdir out; touch out/half; sleep 3600", "artifacts": "out"}
 
 
 def test_a_job_that_is_cancelled_leaves_nothing_behind(steps: Steps) -> None:
-    """The runner sends SIGINT to the process that it started, and SIGTERM after 7.5 seconds (ProcessInvoker.cs)."""
+    """The runner sends SIGINT to the process that it started, and SIGTERM after 7.5 seconds (ProcessInvoker.cs).
+
+    It takes as long as three containers that do nothing. Where the machine is so busy that one of those takes a second
+    meanwhile, and not the half, the step may take longer, too.
+    """
     commit(steps.workspace)
     assert steps.step("prepare", **LONG).status == 0
     step = steps.start("run")
-    wait_for(steps.workspace / "out" / "half")
+    wait_for(steps.workspace / "out" / "half", step)
     name = container(steps)
     assert is_there(steps, name)
-    began = time.monotonic()
-    step.send_signal(signal.SIGINT)
-    log, _ = step.communicate(timeout=60)
-    assert time.monotonic() - began < 7.5, "the runner would not have waited"
+    with ThreadPoolExecutor(1) as pool:
+        meanwhile = pool.submit(seconds_of_an_empty_container, steps)
+        began = time.monotonic()
+        step.send_signal(signal.SIGINT)
+        log, _ = step.communicate(timeout=PATIENCE)
+        took = time.monotonic() - began
+        assert took < max(7.5, 10 * meanwhile.result()), "the runner would not have waited"
     assert step.returncode == 1
     last = log.decode().rstrip().splitlines()[-1]
     assert last.endswith("The build was stopped: the job was cancelled, or ran longer than timeout-minutes")
@@ -313,9 +333,9 @@ def test_what_a_killed_step_leaves_is_cleared_up(steps: Steps, ending: signal.Si
     build = LONG["build_command"].replace("out", "../out")
     assert steps.step("prepare", build_command=build, artifacts="out", working_directory="project").status == 0
     step = steps.start("run")
-    wait_for(steps.workspace / "out" / "half")
+    wait_for(steps.workspace / "out" / "half", step)
     step.send_signal(ending)
-    assert step.wait(timeout=60) == -ending
+    assert step.wait(timeout=PATIENCE) == -ending
     name = container(steps)
     assert is_there(steps, name)
     shutil.rmtree(steps.workspace / "project")  # the build may have done so, too

@@ -60,12 +60,15 @@ def example(name: str, tmp_path: Path, published: Path, environment: dict[str, s
 
 
 @pytest.fixture
-def variables(environment: dict[str, str], container_engine: dict[str, str]) -> dict[str, str]:
-    return {**environment, **container_engine}
+def variables(used_before: dict[str, str], container_engine: dict[str, str]) -> dict[str, str]:
+    return {**used_before, **container_engine}
 
 
-def test_the_c_program(tmp_path: Path, published: Path, variables: dict[str, str]) -> None:
-    project = example("c-program", tmp_path, published, variables)
+def test_the_c_program(
+    tmp_path: Path, published: Path, environment: dict[str, str], container_engine: dict[str, str]
+) -> None:
+    """Whole: the job of the gate installs its dependencies."""
+    project = example("c-program", tmp_path, published, {**environment, **container_engine})
     done = project.run()
     assert done.returncode == 0, done.stdout
     name = f"table-{os.uname().machine}"

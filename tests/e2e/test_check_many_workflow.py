@@ -43,10 +43,10 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def caller(tmp_path: Path, published_many: Path, environment: dict[str, str]) -> Caller:
+def caller(tmp_path: Path, published_many: Path, used_before: dict[str, str]) -> Caller:
     folder = tmp_path / "a project"
     (folder / WORKFLOW).parent.mkdir(parents=True)
-    return Caller(folder, tmp_path, published_many, environment, WORKFLOW)
+    return Caller(folder, tmp_path, published_many, used_before, WORKFLOW)
 
 
 def give(caller: Caller, **inputs: str | int) -> None:
@@ -104,7 +104,8 @@ def test_globs_urls_and_an_index_in_shards(
     assert failed["path"] == f"{served.address}/files/{new.name}"
 
 
-def test_what_passes_passes(caller: Caller, old_enough: bytes) -> None:
+def test_what_passes_passes(caller: Caller, environment: dict[str, str], old_enough: bytes) -> None:
+    caller.environment = environment  # each job installs the dependencies
     many(caller.folder / "dist", old_enough, 2)
     give(caller, artifacts="dist/*.whl", working_directory=".")
     done = caller.run()

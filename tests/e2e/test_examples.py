@@ -22,6 +22,7 @@ import yaml
 from building import CACHE
 from e2e.conftest import ROOT, tool
 from e2e.containers import IMAGE
+from provisions import unavailable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -219,10 +220,7 @@ def a_python(oldest: tuple[int, int], *, headers: bool) -> str:
     for python in listing.split():
         if subprocess.run([python, "-c", probe], check=False).returncode == 0:
             return python
-    message = f"CPython {oldest[0]}.{oldest[1]} or newer{' with its headers' * headers} is not installed"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
+    return unavailable(f"CPython {oldest[0]}.{oldest[1]} or newer{' with its headers' * headers} is not installed")
 
 
 @one("ray-like")

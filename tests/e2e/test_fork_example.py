@@ -65,7 +65,7 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path: Path, action: Path, environment: dict[str, str]) -> Iterator[Repository]:
+def repository(tmp_path: Path, action: Path, used_before: dict[str, str]) -> Iterator[Repository]:
     folder, published = tmp_path / "project", tmp_path / "published"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("build"))
     shutil.copytree(action, published)
@@ -79,7 +79,7 @@ def repository(tmp_path: Path, action: Path, environment: dict[str, str]) -> Ite
         commands = (["init", "-q", "-b", "main"], ["add", "."], [*identity, "commit", "-q", "-m", "x"])
         for command in commands:
             subprocess.run([tool("git"), *command], cwd=folder, check=True)
-        yield Repository(folder, published, tmp_path, environment, listener.api)
+        yield Repository(folder, published, tmp_path, used_before, listener.api)
         assert not listener.api.problems
 
 

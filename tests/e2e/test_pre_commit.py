@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +12,7 @@ import pytest
 
 from building import make_wheel
 from e2e.conftest import ROOT, tool
+from provisions import needed_module
 
 pytestmark = pytest.mark.e2e
 
@@ -55,9 +54,7 @@ class User:
 
 @pytest.fixture
 def user(tmp_path: Path, published_hooks: Path, home: Path, environment: dict[str, str]) -> User:
-    if importlib.util.find_spec("pre_commit") is None:
-        assert not os.environ.get("CI"), "pre-commit is not installed"
-        pytest.skip("pre-commit is not installed: pip install pre-commit")
+    needed_module("pre_commit")
     revision = git(published_hooks, "rev-parse", "HEAD")
     hooks = "  hooks:\n  - id: glibc-guard\n  - id: glibc-guard-dist\n"
     configuration = f"repos:\n- repo: {published_hooks}\n  rev: {revision}\n{hooks}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ import pytest
 from building import make_wheel
 from e2e.runner import Job, Result
 from github_api.description import recorded
-from github_api.server import TOKEN, Answer, GitHubApi, serving
-from node_tools import node_modules
+from github_api.server import TOKEN, Answer, GitHubApi
 
 pytestmark = pytest.mark.e2e
 
@@ -23,14 +22,6 @@ HOME = "Codertocat/Hello-World"
 PULL_REQUEST_HEAD = "ec26c3e57ca3a959ca5aad62de7213c562f8c821"
 MERGE_COMMIT = "f" * 40
 ASKED = {"artifacts": "*.so", "target": "2.17", "check-run": "glibc-guard", "comment": "on-change"}
-
-
-@pytest.fixture
-def api() -> Iterator[GitHubApi]:
-    node_modules()
-    with serving(GitHubApi(pulls={2})) as listener:
-        yield listener.api
-        assert not listener.api.problems
 
 
 class Workflow:

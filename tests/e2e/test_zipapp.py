@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -14,15 +13,14 @@ import pytest
 from building import make_wheel
 from e2e.conftest import ROOT
 from glibc_guard import __version__
+from provisions import needed_module
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="session")
 def zipapp(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if importlib.util.find_spec("shiv") is None:
-        assert not os.environ.get("CI"), "shiv is not installed"
-        pytest.skip("shiv is not installed: pip install shiv")
+    needed_module("shiv")
     path = tmp_path_factory.mktemp("zipapp") / "glibc-guard.pyz"
     subprocess.run([sys.executable, ROOT / "scripts" / "make_zipapp.py", path], check=True, cwd=path.parent)
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from github import Github
@@ -13,8 +14,9 @@ from glibc_guard.github.client import Patience, connect
 from node_tools import node_modules
 
 QUICK = Patience(
-    timeout=1, backoff=0.01, secondary_wait=0.05, longest_wait=3.0, between_requests=0.0, between_writes=0.0
+    timeout=30, backoff=0.01, secondary_wait=0.05, longest_wait=3.0, between_requests=0.0, between_writes=0.0
 )
+HURRIED = replace(QUICK, timeout=1)  # where an answer is to be too late
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from github_api.conftest import QUICK, client
+from github_api.conftest import HURRIED, QUICK, client
 from github_api.server import Answer, GitHubApi
 from glibc_guard.github import check_run
 from glibc_guard.github.annotations import Annotation, Repository
 from glibc_guard.github.check_run import BATCH, LONGEST_TEXT, Check
-from glibc_guard.github.client import ApiError, insist
+from glibc_guard.github.client import ApiError, Patience, insist
 from unit.github.reports import artifact, finding, report
 
 HEAD = "a" * 40
@@ -26,9 +26,9 @@ def check(annotations: int = 1, *, name: str = "glibc-guard", key: str = "glibc-
     return Check(name, key, head, "failure", "1 error", "a summary", "the text", found, "https://example.invalid/run")
 
 
-def publish(api: GitHubApi, wanted: Check) -> None:
-    repository = client(api).get_repo("octo/sample")
-    insist(lambda: check_run.publish(repository, wanted), QUICK)
+def publish(api: GitHubApi, wanted: Check, patience: Patience = QUICK) -> None:
+    repository = client(api, patience).get_repo("octo/sample")
+    insist(lambda: check_run.publish(repository, wanted), patience)
 
 
 def only(api: GitHubApi) -> dict[str, object]:
@@ -126,7 +126,7 @@ def test_502_then_success(api: GitHubApi) -> None:
 
 def test_a_time_out_makes_no_second_one(api: GitHubApi) -> None:
     api.fail("POST", "/check-runs", Answer(201, {}, delay=2.0), after=True)
-    publish(api, check())
+    publish(api, check(), HURRIED)
     assert len(api.check_runs) == 1
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from debug_building import needed
 from glibc_guard.guard import check
 from glibc_guard.model import Finding
 from glibc_guard.settings import Settings
+from provisions import needed
 from unit.explain.using import FUNCTIONS, build, compiler, lines_of
 
 SHARED = ("-shared", "-fPIC")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from debug_building import compiler, line_of, needed
+from debug_building import compiler, line_of
 from glibc_guard.cli import main
 from glibc_guard.github import repository
 from glibc_guard.github.annotations import annotate
@@ -21,6 +21,7 @@ from glibc_guard.model import Report, Site
 from glibc_guard.report import json as json_report
 from glibc_guard.report import markdown, overview, sarif, text
 from glibc_guard.settings import Settings
+from provisions import needed
 
 SOURCE = """\
 #include <cmath>

@@ -22,6 +22,7 @@ import pytest
 from building import compile_with_gcc, compile_with_zig, make_wheel
 from glibc_guard.repair import Change, FixReport, Outcome, Refusal, Repair
 from integration.test_command_line import run
+from provisions import needed_module
 
 WEAK = """
 #define _GNU_SOURCE
@@ -64,7 +65,7 @@ def test_a_wheel_that_is_fixed(tmp_path: Path) -> None:
 
 
 def test_a_fixed_wheel_is_installed_by_pip_and_read_by_auditwheel(tmp_path: Path) -> None:
-    pytest.importorskip("auditwheel", reason="auditwheel is not installed: pip install auditwheel")
+    needed_module("auditwheel")
     wheel = make_wheel(tmp_path, {"pkg/m.so": object_of(WEAK)}, tag="py3-none-manylinux2014_x86_64")
     assert run("fix", wheel, "-o", f"{tmp_path}/fixed/").returncode == 0
     fixed = tmp_path / "fixed" / wheel.name
@@ -237,6 +238,19 @@ def test_nothing_is_advised_that_fix_refuses(tmp_path: Path) -> None:
     assert advised_commands(tmp_path / "s.so", "--target", "2.17") == set()
 
 
+def test_what_was_refused_is_not_advised_again(tmp_path: Path) -> None:
+    """It is called without a look at its address, so that the need has to stay."""
+    (tmp_path / "m.so").write_bytes(object_of(WEAK.replace("__cxa_thread_atexit_impl ?", "f ?")))
+    checked = json.loads(run("check", tmp_path / "m.so", "--target", "2.17", "--format", "json").stdout)
+    assert "glibc-guard fix" in checked["artifacts"][0]["findings"][0]["hint"]
+    command = ("fix", tmp_path / "m.so", "--dry-run", "--target", "2.17", "--format", "json")
+    report = json.loads(run(*command).stdout)
+    assert report["outcome"] == "not fixed"
+    (finding,) = report["remaining"]
+    assert "glibc-guard fix" not in finding["hint"]
+    assert "build in manylinux2014" in finding["hint"]
+
+
 # --- executable stacks ------------------------------------------------------------------------------------------------
 
 
@@ -371,7 +385,7 @@ def test_a_signal_leaves_nothing_behind(number: signal.Signals, status: int, tmp
     while process.poll() is None and not any(tmp_path.glob("fixed/.glibc-guard.*")):
         time.sleep(0.005)
     process.send_signal(number)
-    _, complaint = process.communicate(timeout=60)
+    _, complaint = process.communicate(timeout=300)
     assert process.returncode == status, complaint
     assert "Traceback" not in complaint
     assert snapshot(tmp_path) == before

@@ -29,6 +29,7 @@ from glibc_guard.model import Report, Site
 from glibc_guard.report import changes_markdown, changes_text, html, markdown, overview, sarif, svg, text
 from glibc_guard.report import json as json_report
 from glibc_guard.settings import Settings
+from glibc_guard.urls import OWN_PAGE
 from hostile import ATTACKS, hostile_wheel
 
 PLACE: Final = Repository(lambda name: name, "pyproject.toml")
@@ -160,7 +161,7 @@ def tokens(page: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("surface", PAGES)
 def test_a_page_has_no_markup_but_ours(shown: Shown, surface: str) -> None:
-    page = PAGES[surface](shown.report)
+    page = re.sub(f"<{OWN_PAGE.pattern}>", "", PAGES[surface](shown.report))  # the only links
     found = list(tokens(page))
     kinds = {kind for kind, _ in found}
     assert not kinds & {"link_open", "image", "s_open", "blockquote_open", "fence", "code_block", "hr"}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
 import click
-import pytest
 
 from glibc_guard.cli import cli
+from provisions import needed
 from scripts.update_man_page import PAGE, roff
 
 ROOT: Final = Path(__file__).parents[2]
@@ -28,11 +26,7 @@ def test_the_page_is_that_of_the_command_line() -> None:
 
 
 def test_groff_shows_all_of_it_without_a_warning() -> None:
-    groff = shutil.which("groff")
-    if groff is None:
-        assert not os.environ.get("CI"), "groff is not installed"
-        pytest.skip("groff is not installed: apt-get install groff-base")
-    command = [groff, "-man", "-k", "-Tascii", "-ww", "-P-cbou", str(PAGE)]
+    command = [needed("groff", "apt-get install groff-base"), "-man", "-k", "-Tascii", "-ww", "-P-cbou", str(PAGE)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stderr == ""
     shown = re.sub(r"\s+", " ", done.stdout)

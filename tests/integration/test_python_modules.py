@@ -10,6 +10,7 @@ import pytest
 from building import make_wheel
 from glibc_guard.rules.python_modules import endings
 from glibc_guard.targets import cpython
+from provisions import unavailable
 from python_building import Interpreter, interpreters, native_module
 from unit.rules.judging import judged, of_rule
 
@@ -51,7 +52,8 @@ ODD = tuple(
         "310-i686-linux-gnu",
     )
 )
-pytestmark = pytest.mark.skipif(not KNOWN, reason="every CPython of this machine is newer than the table")
+if not KNOWN:
+    unavailable("every CPython of this machine is newer than the table")
 
 
 def tag_of(interpreter: Interpreter) -> str:

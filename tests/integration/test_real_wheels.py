@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.fetch_wheels import FetchError, Wheel, fetch, listed
+from bench.fetch_wheels import Wheel, listed
 from glibc_guard.guard import check
 from glibc_guard.settings import Settings
+from provisions import fetched
 
 ROOT = Path(__file__).parents[2]
 PINNED = {wheel.file: wheel for wheel in listed()}
@@ -33,18 +34,12 @@ TOGETHER = (SUBSET[1], "scipy-1.18.1-cp312-cp312-manylinux_2_27_x86_64.manylinux
 
 @pytest.fixture(params=SUBSET, ids=lambda file: str(file).partition("-cp")[0])
 def wheel(request: pytest.FixtureRequest) -> Wheel:
-    return fetched(request.param)
+    return the_wheel(request.param)
 
 
-def fetched(file: str) -> Wheel:
-    pinned = PINNED[file]
-    try:
-        fetch(pinned)
-    except FetchError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"{pinned.file} is not in the cache and cannot be fetched: {error}")
-    return pinned
+def the_wheel(file: str) -> Wheel:
+    fetched(PINNED[file])
+    return PINNED[file]
 
 
 def test_verdict_and_floor_are_the_true_ones(wheel: Wheel, tmp_path: Path) -> None:
@@ -69,7 +64,7 @@ def test_every_wheel_is_pinned_by_checksum_and_judged() -> None:
 
 
 def test_numpy_and_scipy_together_are_no_more_than_a_note() -> None:
-    paths = [str(fetched(file).path) for file in TOGETHER]
+    paths = [str(the_wheel(file).path) for file in TOGETHER]
     report = check(paths, Settings(together=True))
     assert report.verdict == "pass"
     (finding,) = (finding for artifact in report.artifacts for finding in artifact.findings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,6 +20,7 @@ from building import compile_with_zig, make_wheel
 from glibc_guard.config import load
 from glibc_guard.rules.catalogue import CATALOGUE
 from glibc_guard.rules.coverage import UNREADABLE_RULES
+from provisions import needed
 from unit.rules.crafting import dynamic_entry, need_renamed, put, section, weak_need
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +30,8 @@ DT_NEEDED: Final = 1
 UNUSED_TAG: Final = 0x60000001  # of no meaning to any loader
 EXIT_STATUSES: Final = {"PASS": 0, "FIXED": 0, "FAIL": 1, "UNREADABLE": 3}
 ELLIPSIS: Final = "…"  # a line of its own: here the page leaves something out
+
+SHOWS_NAMES_OF_CXX: Final = {"conflicting-libstdcxx", "conflicting-protobuf"}
 
 #: What a page is made of as far as it is run; a block in ```sh is only shown.
 PIECE: Final = re.compile(
@@ -180,9 +182,8 @@ def split(lines: list[str]) -> Iterator[list[str]]:
 
 
 def need_the_compilers_of(rule: str) -> None:
-    if "$ g++ " in page(rule) and shutil.which("g++") is None:
-        assert not os.environ.get("CI"), "g++ is not installed"
-        pytest.skip("g++ is not installed: apt-get install g++")
+    if "$ g++ " in page(rule):
+        needed("g++", "apt-get install g++")
 
 
 def page(rule: str) -> str:
@@ -221,6 +222,8 @@ def test_a_page_has_its_parts(rule: str) -> None:
 @pytest.mark.parametrize("rule", CATALOGUE)
 def test_what_a_page_shows_is_what_happens(rule: str, tmp_path: Path) -> None:
     need_the_compilers_of(rule)
+    if sys.version_info < (3, 11) and rule in SHOWS_NAMES_OF_CXX:
+        pytest.skip("names stay mangled: demangle has no wheel for Python 3.10")
     for check in checks(page(rule), tmp_path):
         printed = "\n".join(check.printed)
         missing = missing_part(check.shown, check.printed)

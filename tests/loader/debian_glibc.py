@@ -12,7 +12,7 @@ from typing import Final
 
 from building import CACHE
 from loader.judge import Glibc
-from loader.provisions import kept, tool, unavailable
+from provisions import kept, needed, unavailable
 
 SUITES: Final = ("bullseye", "bookworm", "trixie", "sid")  # glibc 2.31, 2.36, 2.41, and a newer one
 PACKAGES: Final = ("libc6", "libcrypt1", "libgcc-s1", "libstdc++6", "zlib1g")
@@ -58,13 +58,13 @@ def debian_glibc(suite: str, architecture: str = "amd64") -> Glibc:
     # Not the file that the link leads to: a loader calls itself by the name by which it was started.
     loader = min(root.glob(f"**/{triplet}/{_LOADERS[architecture]}"))
     libraries = tuple(path for path in (root / "lib" / triplet, root / "usr/lib" / triplet) if path.is_dir())
-    emulator = None if platform.machine() == _MACHINES[architecture] else tool(_EMULATORS[architecture], "qemu-user")
+    emulator = None if platform.machine() == _MACHINES[architecture] else needed(_EMULATORS[architecture], "qemu-user")
     return Glibc(f"Debian {root.name}", root.name.split("-")[2], loader, libraries, emulator)
 
 
 def _download(suite: str, architecture: str, folder: Path) -> Path:
     for program, package in (("apt-get", "apt"), ("dpkg-deb", "dpkg")):
-        tool(program, package)
+        needed(program, package)
     if not KEYRING.is_file():
         unavailable(f"{KEYRING} is not there: apt-get install debian-archive-keyring")
     failures = []

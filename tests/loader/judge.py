@@ -38,7 +38,7 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
 TRACE: Final = {"LD_TRACE_LOADED_OBJECTS": "1", "LD_WARN": "1", "LD_BIND_NOW": "1", "LC_ALL": "C"}
-SECONDS: Final = 60
+SECONDS: Final = 300
 
 
 class UnknownLineError(AssertionError):
@@ -82,7 +82,7 @@ def ask_loader(object_path: Path, glibc: Glibc, extra_library_path: tuple[Path, 
 
     Raises:
         UnknownLineError: the loader printed a line that is not understood.
-        subprocess.TimeoutExpired: it did not end within a minute.
+        subprocess.TimeoutExpired: it did not end within five minutes.
     """
     path = object_path.absolute()
     folders = ":".join(str(folder) for folder in (*extra_library_path, *glibc.library_path))

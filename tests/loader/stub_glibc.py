@@ -24,7 +24,7 @@ from typing import Final
 
 from building import CACHE
 from loader.judge import Glibc
-from loader.provisions import kept, unavailable
+from provisions import kept, unavailable
 
 RELEASES: Final = ("2.17", "2.24", "2.28", "2.31", "2.33")
 HOST_LOADER: Final = Path("/lib64/ld-linux-x86-64.so.2")

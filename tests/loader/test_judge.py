@@ -14,8 +14,8 @@ from building import compile_with_gcc, compile_with_zig, library
 from loader.debian_glibc import SUITES, debian_glibc
 from loader.judge import UnknownLineError, ask_loader, understand
 from loader.machine_objects import is_dynamic_x86_64, machine_objects
-from loader.provisions import kept
 from loader.stub_glibc import RELEASES, stub_glibc
+from provisions import kept
 
 pytestmark = pytest.mark.loader
 

@@ -12,15 +12,16 @@ from typing import Final
 
 import pytest
 
-from building import CACHE, compile_with_gcc, compile_with_zig
+from bench.fetch_wheels import listed
+from building import compile_with_gcc, compile_with_zig
 from glibc_guard.fixing import Request, fix
 from glibc_guard.guard import check
 from glibc_guard.repair import FixReport
 from glibc_guard.settings import Settings
 from loader.debian_glibc import debian_glibc
 from loader.judge import Glibc, ask_loader
-from loader.provisions import tool
 from loader.stub_glibc import stub_glibc
+from provisions import fetched, needed
 
 pytestmark = pytest.mark.loader
 
@@ -49,6 +50,7 @@ fn main() {
     println!("{}", std::fs::metadata("/").unwrap().is_dir());
 }
 """
+CRYPTOGRAPHY: Final = r"cryptography-5\d.*-cp311-abi3-manylinux_2_28_x86_64\.whl"
 #: rustc's linker for glibc 2.28. zig has no libgcc_s, and its own libunwind instead.
 LINKER: Final = """\
 #!/bin/bash
@@ -77,7 +79,7 @@ def output(path: Path, glibc: Glibc | None = None) -> str:
     if glibc is not None:
         folders = ":".join(map(str, glibc.library_path))
         command = [*filter(None, [glibc.emulator]), str(glibc.loader), "--library-path", folders, *command]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     return done.stdout + done.stderr
 
 
@@ -135,7 +137,15 @@ def test_libraries_of_other_compilers(compiler: str, flags: str, tmp_path: Path)
     """
     (tmp_path / "source.c").write_text(source)
     path = tmp_path / "library.so"
-    command = [str(tool(compiler, compiler)), "-shared", "-fPIC", *flags.split(), "-o", str(path), "source.c"]
+    command = [
+        needed(compiler, f"apt-get install {compiler}"),
+        "-shared",
+        "-fPIC",
+        *flags.split(),
+        "-o",
+        str(path),
+        "source.c",
+    ]
     subprocess.run(command, cwd=tmp_path, check=True)
     assert ask_loader(path, stub_glibc("2.17")).missing_versions == {
         ("libc.so.6", "GLIBC_2.30"),
@@ -197,13 +207,13 @@ def test_what_is_called_without_a_look_would_crash(flags: str, said: str, tmp_pa
 
 def test_a_program_in_rust(tmp_path: Path) -> None:
     """The story of a Rust program that one weak symbol of its thread-local destructors kept from CentOS 7."""
-    rustc = tool("rustc", "rustc")
+    rustc = needed("rustc", "https://rustup.rs")
     (tmp_path / "main.rs").write_text(textwrap.dedent(RUST))
     linker = tmp_path / "zig-cc"
     linker.write_text(LINKER.format(python=sys.executable))
     linker.chmod(0o755)
     flags = ["-O", "-C", f"linker={linker}", "-C", "linker-flavor=gcc", "-o", "program"]
-    subprocess.run([str(rustc), *flags, "main.rs"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([rustc, *flags, "main.rs"], cwd=tmp_path, check=True, capture_output=True)
     path = tmp_path / "program"
     refused = {version for _, version in ask_loader(path, stub_glibc("2.17")).missing_versions}
     assert "GLIBC_2.18" in refused
@@ -217,10 +227,8 @@ def test_a_program_in_rust(tmp_path: Path) -> None:
 
 def test_a_wheel_of_rust_and_openssl_that_everybody_uses(tmp_path: Path) -> None:
     """cryptography for glibc 2.28 asks for nothing newer than 2.17 but by weak symbols; OpenSSL and Rust do without."""
-    found = sorted((CACHE / "wheels").glob("cryptography-*-cp311-abi3-manylinux_2_28_x86_64.whl"))
-    if not found:
-        pytest.skip("the wheel of cryptography is not there: python bench/fetch_wheels.py")
-    report = fix(Request(str(found[0]), f"{tmp_path}/fixed/"), Settings(targets=("2.17",)))
+    wheel = fetched(next(one for one in listed() if re.fullmatch(CRYPTOGRAPHY, one.file)))
+    report = fix(Request(str(wheel), f"{tmp_path}/fixed/"), Settings(targets=("2.17",)))
     assert report.outcome == "fixed"
     symbols = {symbol for repair in report.repairs for symbol in repair.symbols}
     assert {"__cxa_thread_atexit_impl", "getrandom", "getentropy", "statx"} <= symbols
@@ -230,7 +238,7 @@ def test_a_wheel_of_rust_and_openssl_that_everybody_uses(tmp_path: Path) -> None
     install = ["-m", "uv", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(site), report.output]
     subprocess.run([sys.executable, *install], check=True)
     (module,) = site.rglob("_rust*.so")
-    before = ask_loader(original(found[0], tmp_path), stub_glibc("2.17"))
+    before = ask_loader(original(wheel, tmp_path), stub_glibc("2.17"))
     assert {version for _, version in before.missing_versions} == {"GLIBC_2.18", "GLIBC_2.25", "GLIBC_2.28"}
     after = ask_loader(module, stub_glibc("2.17"))
     assert (after.missing_versions, after.fatal) == (frozenset(), None)

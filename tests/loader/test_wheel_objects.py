@@ -10,14 +10,14 @@ from typing import Final
 
 import pytest
 
-from bench.fetch_wheels import FetchError, fetch, listed
+from bench.fetch_wheels import listed
 from glibc_guard.artifacts import Limits
 from glibc_guard.reading import read_artifact
 from glibc_guard.rules.linkage import Linkage
 from loader.agreement import Agreement, compare
 from loader.judge import ask_loader
-from loader.provisions import unavailable
 from loader.stub_glibc import stub_glibc
+from provisions import fetched
 
 pytestmark = pytest.mark.loader
 
@@ -30,10 +30,7 @@ MANY: Final = (*FEW, "ray", "pyarrow", "cryptography-5", "scipy", "psycopg2", "l
 @pytest.mark.parametrize("name", MANY if ALL else FEW)
 def test_objects_of_a_wheel(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wheel = next(one for one in listed() if one.file.startswith(name) and one.file.endswith("x86_64.whl"))
-    try:
-        path = fetch(wheel)
-    except FetchError as error:
-        unavailable(f"{wheel.file} cannot be fetched: {error}")
+    path = fetched(wheel)
     with ThreadPoolExecutor(2) as pool:
         (artifact,) = read_artifact(str(path), Limits(), pool)
     with zipfile.ZipFile(path) as archive:

@@ -161,3 +161,14 @@ def test_a_baseline_from_an_index_is_no_path(tmp_path: Path) -> None:
     assert load(None, tmp_path).baseline == "pypi:ray==2.9"
     (tmp_path / "glibc-guard.toml").write_text('baseline = "run:report-*"\n')
     assert load(None, tmp_path).baseline == "run:report-*"
+
+
+def test_what_is_too_large_for_a_configuration_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "glibc-guard.toml"
+    path.write_bytes(b"#" * (1024 * 1024))
+    assert load(path, tmp_path).targets == Settings().targets
+    path.write_bytes(b"#" * (1024 * 1024 + 1))
+    with pytest.raises(ConfigError, match="larger than 1024 KiB, so it is no configuration"):
+        load(path, tmp_path)
+    with pytest.raises(ConfigError, match="larger than 1024 KiB"):
+        load("/dev/zero", tmp_path)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fuzz.one import INSTRUMENTED
 from fuzz.readers import READERS, read_config, read_edited_report
 from fuzz.seeds import SEEDS
+from measured import costs_less_than
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -25,10 +26,11 @@ def test_names() -> None:
     assert INSTRUMENTED.keys() <= READERS.keys()
 
 
-@settings(max_examples=300, deadline=5000)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=16))
 def test_a_report_that_is_put_together_anyhow(edits: bytes) -> None:
-    read_edited_report(edits)
+    with costs_less_than(5):
+        read_edited_report(edits)
 
 
 KEYS = st.sampled_from(
@@ -54,7 +56,8 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=5000)
+@settings(max_examples=300, deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
 def test_a_configuration_of_any_shape(table: dict[str, str]) -> None:
-    read_config("\n".join(f"{key} = {value}" for key, value in table.items()).encode())
+    with costs_less_than(5):
+        read_config("\n".join(f"{key} = {value}" for key, value in table.items()).encode())

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from glibc_guard.globs import WILDCARDS, glob_matches, glob_matches_within
+from measured import costs_less_than
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,9 @@ def test_a_path_or_a_folder_of_it(pattern: str, text: str, before: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["**/b/**/c", "**/a/**/a/**/a/**/x", "*a*a*a*a*x", "**a**a**a**x"])
 def test_hostile_paths_cost_little(pattern: str) -> None:
-    start = time.process_time()
-    for text in ("a/" * 15_000, "a" * 30_000, "a/" * 15_000 + "y"):
-        assert not glob_matches(pattern, text)
-        assert not glob_matches_within(pattern, text)
-    assert time.process_time() - start < 5
+    with costs_less_than(10):
+        for text in ("a/" * 15_000, "a" * 30_000, "a/" * 15_000 + "y"):
+            assert not glob_matches(pattern, text)
+            assert not glob_matches_within(pattern, text)
     assert glob_matches("**/a/**/x", "a/" * 15_000 + "x")
     assert glob_matches_within("**/x", "a/" * 15_000 + "x/y")

@@ -19,7 +19,7 @@ import msgspec.structs
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from building import compile_with_gcc, library, make_wheel
+from building import compile_with_gcc, library, make_wheel, zipped
 from glibc_guard.artifacts import ArtifactError
 from glibc_guard.artifacts.member import WINDOW, StreamedContent
 from glibc_guard.config import load
@@ -40,14 +40,6 @@ class Case:
     data: Callable[[], bytes]
     enough: int
     too_little: int | None = None
-
-
-def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return file.getvalue()
 
 
 def tarred(files: dict[str, bytes], headers: dict[str, str] | None = None) -> bytes:

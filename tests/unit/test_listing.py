@@ -31,7 +31,7 @@ class Store:
 
     def list(self, *sources: str, match: tuple[str, ...] = DEFAULT_MATCH, token: str = "") -> list[str]:
         github = GitHub(self.address, token)
-        return listing(sources, match, github, Web(Patience(timeout=2, pauses=()))).artifacts
+        return listing(sources, match, github, Web(Patience(timeout=30, pauses=()))).artifacts
 
 
 @contextmanager

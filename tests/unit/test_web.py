@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -21,17 +19,15 @@ from glibc_guard.artifacts.remote import RemoteFile
 from glibc_guard.guard import check
 from glibc_guard.settings import Settings
 from glibc_guard.web import Patience, Web, WebError
+from provisions import needed
 
-HURRIED = Patience(timeout=5, pauses=())
+PATIENT = Patience(timeout=30, pauses=())
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1, with its key in the same file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        assert not os.environ.get("CI"), "openssl is not installed"
-        pytest.skip("openssl is not installed: apt-get install openssl")
+    openssl = needed("openssl", "apt-get install openssl")
     path = tmp_path_factory.mktemp("tls") / "server.pem"
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", str(path), "-out", f"{path}.crt"]
     command += ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
@@ -74,7 +70,7 @@ def test_a_certificate_that_nobody_vouches_for(tmp_path: Path, tls: ssl.SSLConte
         serving(tmp_path, tls=tls) as served,
         pytest.raises(ArtifactError, match="its certificate is not to be trusted: self-signed certificate"),
     ):
-        RemoteFile(f"{served.address}/x", Limits(), HURRIED)
+        RemoteFile(f"{served.address}/x", Limits(), PATIENT)
     assert served.ranges == []
 
 
@@ -114,7 +110,7 @@ def proxying() -> Iterator[tuple[str, list[str]]]:
 def test_a_proxy_gets_its_own_password_and_sees_no_path(tmp_path: Path, tls: ssl.SSLContext) -> None:
     (tmp_path / "x").write_bytes(b"content")
     with serving(tmp_path, tls=tls) as served, proxying() as (place, asked):
-        web = Web(HURRIED, {"https": f"http://me:p%40ss@{place}"})
+        web = Web(PATIENT, {"https": f"http://me:p%40ss@{place}"})
         found = web.get(f"{served.address}/x?signature=hidden", {}, lambda answer: answer.body(100))
         web.close()
     assert found == b"content"
@@ -127,7 +123,7 @@ def test_a_proxy_gets_its_own_password_and_sees_no_path(tmp_path: Path, tls: ssl
 @pytest.mark.usefixtures("trusted")
 def test_a_proxy_that_does_not_answer_is_named_without_its_password(tmp_path: Path, tls: ssl.SSLContext) -> None:
     with serving(tmp_path, tls=tls) as served:
-        web = Web(HURRIED, {"https": "http://me:secret@127.0.0.1:9"})
+        web = Web(PATIENT, {"https": "http://me:secret@127.0.0.1:9"})
         with pytest.raises(WebError, match="Connection refused") as caught:
             web.get(f"{served.address}/x", {}, lambda answer: answer.body(100))
     assert "secret" not in str(caught.value)
@@ -139,5 +135,5 @@ def test_https_leads_to_https_alone(tmp_path: Path, tls: ssl.SSLContext) -> None
     with serving(tmp_path) as plain, serving(tmp_path, tls=tls) as served:
         served.redirects["/x"] = f"{plain.address}/x?signature=hidden"
         with pytest.raises(WebError, match=r"leads to http://127\.0\.0\.1:\d+/x, which is not https$"):
-            Web(HURRIED, {}).get(f"{served.address}/x", {}, lambda answer: answer.body(100))
+            Web(PATIENT, {}).get(f"{served.address}/x", {}, lambda answer: answer.body(100))
         assert plain.ranges == []

@@ -1,6 +1,7 @@
 """Finds the members of an artifact, whatever holds them, and streams their bytes within bounds."""
 
 from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact, reported
+from glibc_guard.artifacts.fetched import Fetched
 from glibc_guard.artifacts.member import CHANGED, ArtifactError, Content, Member, NestedWheel, identity, printable
 from glibc_guard.artifacts.packings import START_BYTES, packed
 from glibc_guard.limits import Limits
@@ -11,6 +12,7 @@ __all__ = [
     "START_BYTES",
     "ArtifactError",
     "Content",
+    "Fetched",
     "Limits",
     "Member",
     "NestedWheel",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -39,6 +40,16 @@ ARCHIVE_SUFFIXES: Final = (
     ".whl", ".zip", ".egg", ".conda", ".deb", ".pyz", ".pex",
     ".tar", ".tgz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst",
 )  # fmt: skip
+#: What installers look into as zip archives, from the end, whatever they begin with.
+ZIP_SUFFIXES: Final = (".whl", ".zip", ".egg", ".conda", ".pyz", ".pex")
+ZIP_END: Final = b"PK\x05\x06"
+ZIP_END_WITHIN: Final = 22 + 0xFFFF  # bytes before the end: the record and the longest comment (APPNOTE 4.3.16)
+#: Beginnings by which bsdtar takes a file for a compressed one (archive_read_support_filter_*.c of libarchive), and
+#: nothing here does: frames of lz4 and zstd to skip, lz4, lzip, lzop, compress, RPM, grzip, lrzip, LZMA, uuencode.
+OTHER_FILTERS: Final = re.compile(
+    rb"[\x50-\x5f]\x2a\x4d\x18|\x04\x22\x4d\x18|\x02\x21\x4c\x18|LZIP[\0\1][^\0]|\x89LZO\0|\x1f[\x9d\xa0]|\xed\xab\xee\xdb"
+    rb"|GRZipII\0[^\0]|LRZI\0[^\0]|[\x5d\x5e]\0\0?[^\0]|begin(-base64)? [0-7]{3}"
+)
 OTHER_FORMATS: Final = {
     b"MZ": "a Windows program or library",
     b"\xcf\xfa\xed\xfe": "a macOS program or library",
@@ -50,6 +61,7 @@ OTHER_FORMATS: Final = {
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from glibc_guard.artifacts.fetched import Fetched
     from glibc_guard.artifacts.remote import RemoteFile
     from glibc_guard.artifacts.wheel import Record
 
@@ -73,6 +85,7 @@ class OpenArtifact:
         self.archives: dict[str, int] = {}  # archives inside, wheels too: path → bytes; complete likewise
         self.file: DiskFile | None = None  # closed with the artifact, as is the next
         self.remote: RemoteFile | None = None
+        self.keeping: Fetched | None = None  # what takes the remote file instead
         self._members = members
         self._limits = limits
 
@@ -81,10 +94,13 @@ class OpenArtifact:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close what is open."""
-        for file in (self.file, self.remote):
-            if file is not None:
-                file.close()
+        """Close what is open and not kept."""
+        if self.file is not None:
+            self.file.close()
+        if self.remote is not None and self.keeping is not None:
+            self.keeping.keep(self.remote.url, self.remote)
+        elif self.remote is not None:
+            self.remote.close()
 
     def members(self) -> Iterator[Member]:
         """Yield each regular file once; ``kind`` is final when the last one was given. Raises ArtifactError."""
@@ -105,14 +121,14 @@ class OpenArtifact:
                 self.links.append((member.path, member.link))
 
 
-def open_artifact(path: str, limits: Limits) -> OpenArtifact:
-    """Open ``path``, whatever it is called, by what it holds.
+def open_artifact(path: str, limits: Limits, fetched: Fetched | None = None) -> OpenArtifact:
+    """Open ``path``, whatever it is called, by what it holds; of a URL, what is in ``fetched`` stays there.
 
     Raises:
         ArtifactError: it holds nothing that can be judged, or cannot be opened.
     """
     if is_url(path):
-        return _open_remote(path, limits)
+        return _open_remote(path, limits, fetched)
     if Path(path).is_dir():
         return _open_folder(path, limits)
     if Path(path).exists() and not Path(path).is_file():
@@ -138,16 +154,17 @@ def reported(path: str) -> str:
     return shown(path) if is_url(path) else printable(path)
 
 
-def _open_remote(url: str, limits: Limits) -> OpenArtifact:
+def _open_remote(url: str, limits: Limits, fetched: Fetched | None) -> OpenArtifact:
     from glibc_guard.artifacts.remote import RemoteFile  # noqa: PLC0415  # lazy: http.client and ssl take 40 ms
 
-    file = RemoteFile(url, limits)
+    kept = fetched.take(url) if fetched is not None else None
+    file = kept if kept is not None else RemoteFile(url, limits)
     try:
         opened = open_file(url, file, limits)
     except ArtifactError:
         file.close()
         raise
-    opened.remote = file
+    opened.remote, opened.keeping = file, fetched
     return opened
 
 
@@ -168,8 +185,9 @@ def open_file(given: str, file: RandomAccess, limits: Limits) -> OpenArtifact:
     path = file_name(given) if is_url(given) else given
     start = file.read_at(0, START_BYTES)
     opener = _opener(start, path)
-    if path.lower().endswith(".whl") and opener is not _zip_members:
-        raise ArtifactError(f"named like a wheel, but it does not begin as a zip archive does: {_what_else(start)}")
+    if path.lower().endswith(ZIP_SUFFIXES) and opener is not _zip_members:
+        what = "a wheel" if path.lower().endswith(".whl") else "a zip archive"
+        raise ArtifactError(f"named like {what}, but it does not begin as a zip archive does: {_what_else(start)}")
     if start.startswith(ELF_MAGIC):
         place = Path(path) if isinstance(file, DiskFile) else None
         only = Member(reported(given), file.size, lambda: PlainContent(file), file=place)
@@ -189,14 +207,31 @@ def open_file(given: str, file: RandomAccess, limits: Limits) -> OpenArtifact:
 
 
 def _opener(start: bytes, path: str) -> Opener | None:
-    """Return what opens an archive at ``path`` that begins with ``start``; None if it is no archive that is known."""
+    """Return what opens an archive at ``path`` that begins with ``start``; None if it is no archive that is known.
+
+    Raises:
+        ArtifactError: it begins as a tar does, and as something else.
+    """
+    _refuse_two_formats(start)
     if start.startswith(ZIP_MAGICS) or (_is_zip_application(start) and not path.lower().endswith(".whl")):
         return _zip_members
     if is_deb(start):
         return deb_members
-    if start.startswith(COMPRESSION_MAGICS) or start[TAR_MAGIC] == b"ustar" or _is_old_tar(start):
+    if start.startswith(COMPRESSION_MAGICS) or _is_tar(start):
         return _tar_members
     return None
+
+
+def _refuse_two_formats(start: bytes) -> None:
+    """Raise ArtifactError for a tar whose first name is the magic of another format: some tools open it as that."""
+    magics = (ELF_MAGIC, AR_MAGIC, *ZIP_MAGICS, *COMPRESSION_MAGICS)
+    other = start.startswith(magics) or _is_zip_application(start) or OTHER_FILTERS.match(start)
+    if other and _is_tar(start):
+        raise ArtifactError("it begins as a tar does, and as a file of another format: tools differ in what they open")
+
+
+def _is_tar(start: bytes) -> bool:
+    return start[TAR_MAGIC] == b"ustar" or _is_old_tar(start)
 
 
 def _is_zip_application(start: bytes) -> bool:
@@ -247,7 +282,7 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
         try:
             content = member.open()
             opener = _opener(content.read(0, START_BYTES), member.path)
-            if opener is None and _claims_to_be_an_archive(content.read(0, START_BYTES)):
+            if _is_disguised(member, content, opener):
                 reason = "named like an archive, but it is none that can be opened: check what it holds by itself"
                 yield unreadable(member.path, member.size, reason)
             elif opener is None and member.sequential:
@@ -272,9 +307,15 @@ def _with_nested(members: Iterator[Member], limits: Limits, depth: int) -> Itera
             yield unreadable(member.path, member.size, str(error))
 
 
-def _claims_to_be_an_archive(start: bytes) -> bool:
-    """Tell a damaged archive, or one of an unknown kind, from a text that is only called like one."""
-    return bool(start) and not _is_text(start)
+def _is_disguised(member: Member, content: Content, opener: Opener | None) -> bool:
+    """Tell a damaged archive, or one that is another kind to other tools, from a text that is only called like one."""
+    start = content.read(0, START_BYTES)
+    like_zip = member.path.lower().endswith(ZIP_SUFFIXES)
+    if opener is not None:
+        return like_zip and opener is not _zip_members
+    if not _is_text(start):
+        return bool(start)
+    return like_zip and ZIP_END in content.read(max(0, member.size - ZIP_END_WITHIN), ZIP_END_WITHIN)
 
 
 def _same(content: Content) -> Content:

@@ -79,6 +79,8 @@ class Member(Struct, frozen=True):
 
 def printable(name: str) -> str:
     """Return ``name`` without the surrogates that stand for bytes that are not UTF-8: they could not be written."""
+    if name.isascii():
+        return name
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

@@ -47,6 +47,7 @@ class RemoteFile:
         Raises:
             ArtifactError: there is no such file, or the server cannot be understood.
         """
+        self.url = url  # as it was given
         self._url = url.partition("#")[0]
         self._claimed = _claimed_digest(url)
         self._place = self._url  # where redirects led to

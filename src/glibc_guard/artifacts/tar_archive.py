@@ -18,7 +18,10 @@ from typing import Any, BinaryIO, Final, cast
 from glibc_guard.artifacts.bombs import refuse_bomb
 from glibc_guard.artifacts.member import (
     ArtifactError,
+    Content,
     Member,
+    MemoryFile,
+    PlainContent,
     StreamedContent,
     linked,
     normalized,
@@ -34,6 +37,7 @@ else:
     from backports import zstd
 
 STEP: Final = 1024 * 1024
+BUFFER: Final = 64 * 1024  # bytes that tarfile holds: it copies what is left of them at each header
 XZ_MEMORY: Final = 256 * 1024 * 1024  # bytes; `xz -9` asks for 65 MiB, a dictionary of 4 GiB can be asked for
 STREAM_ERRORS: Final = (tarfile.TarError, zlib.error, lzma.LZMAError, zstd.ZstdError, EOFError, OSError, ValueError)
 
@@ -101,7 +105,7 @@ def tar_members(stream: BinaryIO, limits: Limits, size: int) -> Iterator[Member]
     """
     bounded = _Bounded(stream, limits)
     try:
-        with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r|", bufsize=STEP, tarinfo=Header) as archive:
+        with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r|", bufsize=BUFFER, tarinfo=Header) as archive:
             total = 0
             links: set[str] = set()
             for info in archive:
@@ -130,7 +134,7 @@ def _told(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits, links
     elif links and any(str(parent) in links for parent in PurePosixPath(path).parents):
         yield unreadable(path, info.size, "it lies behind a link of the same archive: it is unpacked to another place")
     elif info.isreg():
-        yield _member(archive, info, limits)
+        yield _member(archive, info, path, limits)
     else:
         if info.issym():
             links.add(path)
@@ -174,7 +178,10 @@ def _link(info: tarfile.TarInfo) -> Member:
     return linked(path, posixpath.normpath(target).lstrip("/"))
 
 
-def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits) -> Member:
+def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, path: str, limits: Limits) -> Member:
+    if not info.size:
+        return Member(path, 0, _nothing)
+
     # The stream cannot go back, so all of the object stays in memory while it is looked at.
     def pieces() -> Iterator[bytes]:
         if info.size > limits.sequential_object_bytes:
@@ -192,5 +199,8 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, limits: Limits) -> 
             except STREAM_ERRORS as error:
                 raise ArtifactError(f"damaged or truncated archive: {error}") from error
 
-    path = normalized(printable(info.name))
     return Member(path, info.size, lambda: StreamedContent(pieces, limits.sequential_object_bytes), sequential=True)
+
+
+def _nothing() -> Content:
+    return PlainContent(MemoryFile(b""))

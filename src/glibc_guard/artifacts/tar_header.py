@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from glibc_guard.artifacts.member import printable
+from glibc_guard.artifacts.tar_sparse import (
+    NUMBER,
+    is_number,
+    old_pieces,
+    pieces_before_content,
+    pieces_of_records,
+    unlike,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 SIZE, TYPE = slice(124, 136), slice(156, 157)
-#: Octal digits (POSIX), or base 256 (GNU, star), which the first bit tells; not what Python's int() takes beside.
-NUMBER: Final = re.compile(rb" *[0-7]+[ \0]*|[\x80\xff][\x00-\xff]{11}")
 #: POSIX, of GNU tar long names, sparse files, volume labels and lists of folders, the extended header of Solaris.
 #: Any other is a file to tar, dpkg and Python's extractall().
 TYPES: Final = frozenset(b"\x0001234567SLKxgXVD")
@@ -24,11 +29,15 @@ NUMBERS: Final = frozenset(
     {"size", "GNU.sparse.size", "GNU.sparse.realsize", "GNU.sparse.offset", "GNU.sparse.numbytes"}
 )
 REPEATED: Final = frozenset({"GNU.sparse.offset", "GNU.sparse.numbytes"})
+#: Sparse files of star and of Solaris, which bsdtar unpacks as such and other tools do not.
+OF_OTHERS: Final = frozenset({"SCHILY.realsize", "SUN.holesdata"})
 LENGTH_DIGITS: Final = 10
 
 
 class Header(tarfile.TarInfo):
     """A header of a member; what tarfile would guess at or pass over is an error here."""
+
+    sparse_header = b""  # of the old form of GNU tar
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
@@ -44,36 +53,49 @@ class Header(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Return the header in the block ``buf``; raises tarfile.ReadError where readers differ on it."""
         header = super().frombuf(buf, encoding, errors)
-        name = printable(header.name)
         if buf.startswith(b"\x7fELF"):
             raise tarfile.ReadError("an object where a header must be: to other readers it is the member before")
         if buf[TYPE][0] not in TYPES:
-            raise tarfile.ReadError(f"{name}: a member of an unknown type, which other readers unpack as a file")
+            raise header.refused("a member of an unknown type, which other readers unpack as a file")
         unlabelled = buf[TYPE] != b"V" or any(buf[SIZE])  # GNU tar leaves all of a label empty but its name
         if unlabelled and not NUMBER.fullmatch(buf[SIZE]):
-            raise tarfile.ReadError(f"{name}: a size that readers understand in different ways")
+            raise header.refused("a size that readers understand in different ways")
         if header.size and header.type != buf[TYPE]:  # tarfile takes an old file with "/" behind its name for a folder
-            raise tarfile.ReadError(f"{name}: a file with content, and its name is that of a folder")
+            raise header.refused("a file with content, and its name is that of a folder")
+        if buf[TYPE] == b"S":
+            header.sparse_header = bytes(buf)
         return header
 
     def check(self) -> None:
         """Raise tarfile.ReadError where readers differ on what follows this header."""
-        name = printable(self.name)
         if self.size < 0:  # tarfile takes it for an empty file, and goes back
             raise tarfile.ReadError("a member of less than no bytes")
         if not self.isreg() and (self.size or self.sparse is not None):
-            raise tarfile.ReadError(f"{name}: it is not a file, and has content, which other readers take for members")
+            raise self.refused("it is not a file, and has content, which other readers take for members")
         names = (self.name, self.pax_headers.get("path", ""), self.pax_headers.get("GNU.sparse.name", ""))
         if self.size and any(one.endswith("/") for one in names):
-            raise tarfile.ReadError(f"{name}: a file with content, and its name is that of a folder")
-        self._check_pieces(name)
+            raise self.refused("a file with content, and its name is that of a folder")
+        self._check_pieces()
 
-    def _check_pieces(self, name: str) -> None:
+    def refused(self, reason: str) -> tarfile.ReadError:
+        """Return the error that names this member and the ``reason``."""
+        return tarfile.ReadError(f"{printable(self.name)}: {reason}")
+
+    def _check_pieces(self) -> None:
         end = 0
         for offset, length in cast("Sequence[tuple[int, int]]", self.sparse or ()):
             if length and not end <= offset <= offset + length <= self.size:
-                raise tarfile.ReadError(f"{name}: the pieces of a sparse file overlap, or lie behind its end")
+                raise self.refused("the pieces of a sparse file overlap, or lie behind its end")
             end = offset + length if length else end
+
+    def _proc_sparse(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """Return this sparse file, in place of what tarfile does, which stops without a word at what is no number."""
+        stored = self.size
+        pieces, self.size = old_pieces(archive, self.sparse_header)
+        self.sparse = pieces  # type: ignore[assignment]  # typeshed says bytes
+        self.offset_data = archive.fileobj.tell()
+        archive.offset = self.offset_data + -(-stored // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        return self
 
     def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         """Return the member that this extended header is of.
@@ -96,11 +118,12 @@ class Header(tarfile.TarInfo):
 
     def _apply(self, member: Self, records: Sequence[tuple[str, str]], archive: tarfile.TarFile) -> None:
         fields = dict(records)
-        sparse = _pieces(records, fields)
+        sparse = pieces_of_records(records, fields)
+        if sparse is None and (fields.get("GNU.sparse.major"), fields.get("GNU.sparse.minor")) == ("1", "0"):
+            sparse = pieces_before_content(archive)
+            member.offset_data = archive.fileobj.tell()
         if sparse is not None:
             member.sparse = sparse  # type: ignore[assignment]  # typeshed says bytes
-        elif (fields.get("GNU.sparse.major"), fields.get("GNU.sparse.minor")) == ("1", "0"):
-            self._proc_gnusparse_10(member, fields, archive)  # type: ignore[attr-defined]
         member._apply_pax_info(fields, archive.encoding, archive.errors)  # type: ignore[attr-defined]
         if "size" in fields:
             blocks = -(-member.size // tarfile.BLOCKSIZE) if member.isreg() else 0
@@ -121,46 +144,23 @@ def pax_records(raw: bytes, size: int) -> list[tuple[str, str]]:
         end = at + int(digits) if digits.isdigit() else at
         key, equals, value = raw[blank + 1 : end - 1].partition(b"=")
         if not (blank < end <= size and raw[end - 1 : end] == b"\n" and key and equals):
-            raise _unlike()
+            raise unlike("an extended header")
         records.append((key.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape")))
         at = end
     _check_records(records)
     if raw[size:].strip(b"\0"):
-        raise _unlike()
+        raise unlike("an extended header")
     return records
 
 
 def _check_records(records: Sequence[tuple[str, str]]) -> None:
     once = [key for key, _ in records if key not in REPEATED]
     if len(set(once)) < len(once) or ("size" in once and any(key.startswith("GNU.sparse.") for key, _ in records)):
-        raise _unlike()
+        raise unlike("an extended header")
     for key, value in records:
+        if key in OF_OTHERS:
+            raise tarfile.ReadError(f"a sparse file as only some readers know it ({key})")
         if key.startswith(OF_ONE_MEMBER) and "\0" in value:
-            raise _unlike()
-        if key in NUMBERS and not _is_number(value):
+            raise unlike("an extended header")
+        if key in NUMBERS and not is_number(value):
             raise tarfile.ReadError(f"{key} of an extended header is not a number")
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 20  # of 64 bits
-
-
-def _unlike() -> tarfile.ReadError:
-    return tarfile.ReadError("an extended header that readers understand in different ways")
-
-
-def _pieces(records: Sequence[tuple[str, str]], fields: Mapping[str, str]) -> list[tuple[int, int]] | None:
-    """Return offset and length of what a sparse file holds, by the versions 0.1 and 0.0 of GNU tar, if it is one."""
-    if (listed := fields.get("GNU.sparse.map")) is not None:
-        words = listed.split(",") if listed else []
-        if len(words) % 2 or not all(map(_is_number, words)):
-            raise _unlike()
-        numbers = [int(word) for word in words]
-        return list(zip(numbers[::2], numbers[1::2], strict=True))
-    if "GNU.sparse.size" in fields and "GNU.sparse.major" not in fields:
-        offsets = [int(value) for key, value in records if key == "GNU.sparse.offset"]
-        lengths = [int(value) for key, value in records if key == "GNU.sparse.numbytes"]
-        if len(offsets) != len(lengths):
-            raise _unlike()
-        return list(zip(offsets, lengths, strict=True))
-    return None

@@ -26,6 +26,7 @@ from glibc_guard.model import ElfObject, ObjectKind
 # Names and numbers of the gABI and the processor supplements (elf/elf.h of glibc).
 ET_REL, ET_EXEC, ET_DYN, ET_CORE = 1, 2, 3, 4
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
+PF_W: Final = 2
 DT_NEEDED, DT_SONAME, DT_RPATH, DT_RUNPATH = 1, 14, 15, 29
 DT_FLAGS, DT_RELR, DT_FLAGS_1, DT_FILTER = 30, 36, 0x6FFFFFFB, 0x7FFFFFFF
 DF_STATIC_TLS, DF_1_PIE = 0x10, 0x08000000
@@ -91,9 +92,12 @@ def read_object(path: str, size: int, data: Bytes, allowance: Allowance | None =
         if header.type == ET_DYN:
             raise ElfError("it has no dynamic segment: no loader maps such a shared object")
         return _with_sections(facts, header, data)
-    address = tables[-1].vaddr  # of several the loader takes the last
-    if not tables[-1].filesz and not image.mapped_after(address):
+    if len(tables) > 1:
+        raise ElfError("it has several dynamic segments: which of them a loader takes depends on its release")
+    address = tables[0].vaddr
+    if not tables[0].filesz and not image.mapped_after(address):
         return replace(facts, kind="debug")  # objcopy --only-keep-debug keeps the headers and drops the content
+    _refuse_fill(loads)
     dynamic = read_dynamic(image, address, header.layout)
     read = _with_dynamic(facts, header, image, dynamic)
     sections = read_sections(data, header.layout, header.section_table)
@@ -140,6 +144,16 @@ def check_segments(loads: tuple[ProgramHeader, ...], size: int) -> None:
         mapped_until = to_page_end(segment.vaddr + max(segment.filesz, segment.memsz))
 
 
+def _refuse_fill(loads: Sequence[ProgramHeader]) -> None:
+    """Raise ElfError for a segment whose last page not all fill with zeros behind what the file has.
+
+    The loader does, and the kernel, which maps programs, does not where it must not write (``padzero`` of
+    fs/binfmt_elf.c).
+    """
+    if any(segment.memsz > segment.filesz and not segment.flags & PF_W for segment in loads):
+        raise ElfError("a segment that is not writable is larger in memory than in the file: what lies there is unsure")
+
+
 def _continues(before: ProgramHeader | None, segment: ProgramHeader) -> bool:
     """Tell whether ``segment`` goes on where ``before`` ends, in memory as in the file."""
     return (
@@ -176,7 +190,7 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
     if unsure and any(name.startswith(MODULE_FUNCTIONS) for name in symbols.defined):
         kind = "shared"
     elif unsure:
-        symbols = replace(symbols, defined=frozenset(), unique=frozenset())
+        symbols = replace(symbols, defined=frozenset(), unique=frozenset(), by_version=frozenset())
     return replace(
         facts,
         kind=kind,
@@ -190,8 +204,10 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
         defined=symbols.defined,
         unique=symbols.unique,
         unversioned=symbols.unversioned,
+        by_version=symbols.by_version,
         relative_relocations=dynamic.get(DT_RELR) is not None,
         static_tls=bool((dynamic.get(DT_FLAGS) or 0) & DF_STATIC_TLS),
+        pie=_is_pie(header, dynamic),
     )
 
 
@@ -283,7 +299,7 @@ def _dynamic_kind(
         return "executable"
     if header.type == ET_EXEC:
         return "executable" if needed else "static"
-    if (dynamic.get(DT_FLAGS_1) or 0) & DF_1_PIE:
+    if _is_pie(header, dynamic):
         return "executable" if needed else "static"
     return "shared"
 
@@ -294,5 +310,8 @@ def _may_be_module(path: str, header: Header, dynamic: Dynamic) -> bool:
     Modules that are runnable as well have an interpreter, and modules rarely a DT_SONAME. Programs of before binutils
     2.26 lack DF_1_PIE: they look the same, but for the function that an import calls.
     """
-    pie = (dynamic.get(DT_FLAGS_1) or 0) & DF_1_PIE
-    return header.type == ET_DYN and not pie and path.endswith(".so")
+    return header.type == ET_DYN and not _is_pie(header, dynamic) and path.endswith(".so")
+
+
+def _is_pie(header: Header, dynamic: Dynamic) -> bool:
+    return header.type == ET_DYN and bool((dynamic.get(DT_FLAGS_1) or 0) & DF_1_PIE)

@@ -31,6 +31,9 @@ SHN_ABS, STT_TLS = 0xFFF1, 6
 # st_info by whose binding and type the loader finds no definition. It does by: global, weak, unique; no type, object,
 # function, common, thread-local, IFUNC (do_lookup_x and check_match of elf/dl-lookup.c).
 NEVER_FOUND: Final = re.compile(rb"[^\x10-\x12\x15\x16\x1a\x20-\x22\x25\x26\x2a\xa0-\xa2\xa5\xa6\xaa]")
+HIDDEN_VERSION, FIRST_HIDEABLE = 0x8000, 3  # the first version that an object defines serves references without one
+#: st_other of STV_INTERNAL and STV_HIDDEN: such a symbol is not there for others (do_lookup_x of elf/dl-lookup.c).
+OUT_OF_SIGHT: Final = re.compile(b"[" + re.escape(bytes(other for other in range(256) if other & 3 in {1, 2})) + b"]")
 UNIQUE: Final = re.compile(rb"[\xa0-\xaf]")  # st_info of STB_GNU_UNIQUE (10), whatever its type
 
 
@@ -41,6 +44,7 @@ class Symbols(Struct, frozen=True):
     defined: frozenset[str] = frozenset()  # empty for a program: nobody links against one
     unique: frozenset[str] = frozenset()  # those of `defined` with the binding STB_GNU_UNIQUE
     unversioned: frozenset[str] = frozenset()  # those of `defined` without a version, where others have one
+    by_version: frozenset[str] = frozenset()  # those of `defined` that no reference without a version gets
 
 
 class Strings:
@@ -125,13 +129,32 @@ def read_symbols(
         undefined.append(UndefinedSymbol(name, binding, version, library, index in relocated))
     if not of_library:
         return Symbols(tuple(undefined))
+    for index in _out_of_sight(raw, layout):
+        sections[index] = 0
     defined = frozenset(strings.at([name for name, section in zip(names, sections, strict=True) if section]))
     unique = frozenset(strings.at([names[index] for index in _unique_indexes(raw, layout) if sections[index]]))
-    unversioned: frozenset[str] = frozenset()
+    unversioned = by_version = frozenset[str]()
     if any(not definition.base for definition in definitions):
         plain = (index for index, version in enumerate(versions or ()) if version & INDEX_MASK <= VER_NDX_GLOBAL)
         unversioned = frozenset(strings.at([names[i] for i in plain if sections[i]])) if versions else defined
-    return Symbols(tuple(undefined), defined, unique, unversioned)
+        by_version = _by_version(strings, names, sections, versions or ())
+    return Symbols(tuple(undefined), defined, unique, unversioned, by_version)
+
+
+def _by_version(
+    strings: Strings, names: Sequence[int], sections: Sequence[int], versions: Sequence[int]
+) -> frozenset[str]:
+    """Return the names that are defined in old versions only (foo@V1, and no foo@@V2)."""
+    hidden = {i for i, version in enumerate(versions) if version >= HIDDEN_VERSION + FIRST_HIDEABLE and sections[i]}
+    if not hidden:
+        return frozenset()
+    others = [name for i, name in enumerate(names) if sections[i] and i not in hidden]
+    return frozenset(strings.at([names[i] for i in hidden])).difference(strings.at(others))
+
+
+def _out_of_sight(raw: bytes, layout: Layout) -> Iterator[int]:
+    others = raw[5::24] if layout.bits == 64 else raw[13::16]
+    return (match.start() for match in OUT_OF_SIGHT.finditer(others))
 
 
 def _passed_over(raw: bytes, layout: Layout, sections: Sequence[int], found: range) -> set[int]:
@@ -254,7 +277,8 @@ def relocation_tables(image: Image, dynamic: Dynamic) -> Iterator[tuple[bytes, b
     ):
         start, size = dynamic.get(start_tag), dynamic.get(size_tag)
         if start is not None and size:
-            size = min(size, image.mapped_after(start))
+            if size > image.mapped_after(start):
+                raise ElfError("a table of relocations does not fit into its segment: a size in the object lies")
             for offset in range(0, size, RELOCATIONS_AT_ONCE):
                 yield image.read(start + offset, min(RELOCATIONS_AT_ONCE, size - offset)), addend
 

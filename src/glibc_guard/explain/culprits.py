@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact, reported
+from glibc_guard.artifacts import ArtifactError, Fetched, Limits, Member, open_artifact, reported
 from glibc_guard.elf import ElfError
 from glibc_guard.explain.object_file import ObjectFile
 from glibc_guard.explain.object_sites import ObjectSites, sites_in
@@ -32,6 +32,7 @@ class Reading(Struct, frozen=True):
     settings: Settings
     limits: Limits
     pool: Executor
+    fetched: Fetched | None = None  # of remote ones
 
 
 def explained(reports: Sequence[ArtifactReport], origins: Sequence[str], reading: Reading) -> list[ArtifactReport]:
@@ -95,7 +96,7 @@ def _located(finding: Finding, result: Result | None) -> Finding:
 def _results(origin: str, wanted: Mapping[Place, set[Wanted]], reading: Reading) -> dict[Place, Result]:
     found: dict[Place, Result] = {}
     try:
-        with open_artifact(origin, reading.limits) as opened:
+        with open_artifact(origin, reading.limits, reading.fetched) as opened:
             found.update(_looked_through(opened.members(), wanted, reading))
     except (ArtifactError, OSError) as error:
         return {place: found.get(place, _reason(error)) for place in wanted}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
+import contextlib
 import os
 import struct
 import zlib
@@ -10,15 +10,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from glibc_guard.artifacts import ArtifactError
+from glibc_guard.artifacts.folder import FileContent
 from glibc_guard.elf.dwarf import DwarfError
 from glibc_guard.elf.image import ProgramHeader
 from glibc_guard.elf.sections import SHT_NOBITS, Section
-from glibc_guard.explain.debug_sections import ElfFile
+from glibc_guard.elf.sections import content as content_of
+from glibc_guard.explain.debug_sections import ElfFile, headers_of
+from glibc_guard.explain.object_file import mapped
 
 NT_GNU_BUILD_ID, SHT_NOTE, SHF_EXECINSTR = 3, 7, 0x4
 MAX_FILES: Final = 50_000  # of one folder
 MAX_REMARKS: Final = 20
 NOTES_BYTES: Final = 64 * 1024
+SMALL: Final = 4 * 1024 * 1024  # bytes of a file that is held in memory, and not copied to another
+LARGEST: Final = 4 * 1024 * 1024 * 1024  # bytes of a file, which is copied
 CRC_STEP: Final = 16 * 1024 * 1024
 
 
@@ -143,23 +149,54 @@ class _Index:
             self._by_build_id = {}
             for paths in self.by_name.values():
                 for path in paths:
-                    elf = read(path)
-                    found = build_id(elf) if elf is not None else None
+                    found = _build_id_on_disk(path)
                     if found is not None:
                         self._by_build_id.setdefault(found, []).append(path)
         return self._by_build_id.get(identity, ())
 
 
 def read(path: Path, suffix: str = "") -> ElfFile | None:
-    """Map the ELF file at ``path``; None where there is none that could be read."""
+    """Read a copy of the ELF file at ``path``; None where there is none that could be read, or it is too large.
+
+    Never a map of the file itself: were a build to cut it short meanwhile, a look at what was mapped behind its new end
+    would kill the process (SIGBUS).
+    """
     try:
-        if not path.is_file():
+        if not _is_elf(path):
             return None
-        with path.open("rb") as file:
-            if file.read(4) != b"\x7fELF":
+        with contextlib.closing(FileContent(path)) as content:
+            size = path.stat().st_size
+            if size > LARGEST:
                 return None
-            return ElfFile(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), suffix)
-    except (OSError, ValueError, DwarfError):
+            if size <= SMALL:
+                data = content.read(0, size)
+                content.verify()
+                return ElfFile(data, suffix)
+            copy, file = mapped(content)
+            file.close()
+            return ElfFile(copy, suffix)
+    except (ArtifactError, OSError, ValueError, DwarfError):
+        return None
+
+
+def _is_elf(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def _build_id_on_disk(path: Path) -> bytes | None:
+    """Return the build-id of the ELF file at ``path``, of which no more is read than that takes."""
+    try:
+        if not _is_elf(path):
+            return None
+        with contextlib.closing(FileContent(path)) as content:
+            headers = headers_of(content)
+            notes = (section for section in headers.sections if section.type == SHT_NOTE)
+            raw = (content_of(content, section, headers.layout, NOTES_BYTES) for section in notes)
+            return next(filter(None, (_build_id_in(one, headers.layout.order) for one in raw)), None)
+    except (ArtifactError, OSError, ValueError, DwarfError):
         return None
 
 

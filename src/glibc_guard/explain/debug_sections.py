@@ -7,10 +7,12 @@ import struct
 from collections.abc import Mapping
 from typing import Final, Protocol, TypeAlias
 
+from msgspec import Struct
+
 from glibc_guard.elf.dwarf import DwarfError
 from glibc_guard.elf.errors import ElfError
-from glibc_guard.elf.image import ProgramHeader
-from glibc_guard.elf.layout import LAYOUTS
+from glibc_guard.elf.image import Bytes, ProgramHeader
+from glibc_guard.elf.layout import LAYOUTS, Layout
 from glibc_guard.elf.reader import PT_LOAD, read_program_headers
 from glibc_guard.elf.sections import SHF_COMPRESSED, SHT_NOBITS, Section, content, read_sections
 from glibc_guard.limits import Limits
@@ -44,14 +46,10 @@ class ElfFile:
         self.data = memoryview(data)
         self._suffix = suffix
         self._inflated: dict[str, Content] = {}
-        layout = LAYOUTS.get((self.data[4], self.data[5])) if len(self.data) > 64 else None
-        if layout is None or bytes(self.data[:4]) != b"\x7fELF":
-            raise DwarfError
-        self.layout, self.order = layout, layout.order
-        self.type, self.machine, _, _, segments, table, _, _, size, count, *sizes = layout.header.unpack_from(data, 16)
-        self.segments = self._segments(segments, size, count)
-        found = read_sections(_InMemory(self.data), layout, (table, *self._sizes(table, sizes)))
-        self.sections: Mapping[str, Section] = {section.name: section for section in reversed(found)}
+        found = headers_of(_InMemory(self.data))
+        self.layout, self.order = found.layout, found.layout.order
+        self.type, self.machine, self.segments = found.type, found.machine, found.segments
+        self.sections: Mapping[str, Section] = {section.name: section for section in reversed(found.sections)}
 
     def get(self, name: str) -> Content:
         """Return the section ``.debug_NAME``, inflated; empty where there is none, or it is damaged or too large."""
@@ -77,24 +75,49 @@ class ElfFile:
         """Whether there are units and line tables."""
         return bool(len(self.get("info")) and len(self.get("line")))
 
-    def _segments(self, offset: int, size: int, count: int) -> tuple[ProgramHeader, ...]:
-        if size != self.layout.program_header.size or count > Limits().program_headers:
-            return ()
-        try:
-            found = read_program_headers(_InMemory(self.data), self.layout, offset, count)
-        except ElfError as error:
-            raise DwarfError from error
-        return tuple(segment for segment in found if segment.type == PT_LOAD)
 
-    def _sizes(self, table: int, sizes: list[int]) -> list[int]:
-        """Return e_shentsize, e_shnum and e_shstrndx; of 65,280 sections and more the first one tells the number."""
-        entry_size, count, names = sizes
-        if table and (count == 0 or names == 0xFFFF):
-            first = struct.Struct(f"{self.order}{'IIQQQQII' if self.layout.bits == 64 else 'IIIIIIII'}")
-            if table + first.size <= len(self.data):
-                *_, size, link, _ = first.unpack_from(self.data, table)
-                count, names = count or size, link if names == 0xFFFF else names
-        return [entry_size, count, names]
+class Headers(Struct, frozen=True):
+    """What the headers of an ELF file tell."""
+
+    layout: Layout
+    type: int
+    machine: int
+    segments: tuple[ProgramHeader, ...]
+    sections: tuple[Section, ...]
+
+
+def headers_of(data: Bytes) -> Headers:
+    """Read the headers of an ELF file of any kind; raises DwarfError where they are damaged."""
+    ident = data.read(0, 16)
+    layout = LAYOUTS.get((ident[4], ident[5])) if len(ident) == 16 and ident.startswith(b"\x7fELF") else None
+    raw = data.read(16, layout.header.size) if layout is not None else b""
+    if layout is None or len(raw) < layout.header.size:
+        raise DwarfError
+    kind, machine, _, _, offset, table, _, _, size, count, *sizes = layout.header.unpack(raw)
+    sections = read_sections(data, layout, (table, *_sizes(data, layout, table, sizes)))
+    return Headers(layout, kind, machine, _segments(data, layout, offset, size, count), sections)
+
+
+def _segments(data: Bytes, layout: Layout, offset: int, size: int, count: int) -> tuple[ProgramHeader, ...]:
+    if size != layout.program_header.size or count > Limits().program_headers:
+        return ()
+    try:
+        found = read_program_headers(data, layout, offset, count)
+    except ElfError as error:
+        raise DwarfError from error
+    return tuple(segment for segment in found if segment.type == PT_LOAD)
+
+
+def _sizes(data: Bytes, layout: Layout, table: int, sizes: list[int]) -> list[int]:
+    """Return e_shentsize, e_shnum and e_shstrndx; of 65,280 sections and more the first one tells the number."""
+    entry_size, count, names = sizes
+    if table and (count == 0 or names == 0xFFFF):
+        first = struct.Struct(f"{layout.order}{'IIQQQQII' if layout.bits == 64 else 'IIIIIIII'}")
+        raw = data.read(table, first.size)
+        if len(raw) == first.size:
+            *_, size, link, _ = first.unpack(raw)
+            count, names = count or size, link if names == 0xFFFF else names
+    return [entry_size, count, names]
 
 
 class _InMemory:

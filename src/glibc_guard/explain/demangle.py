@@ -33,6 +33,9 @@ CXX_NAMESPACE: Final = re.compile(
     r"_?_Z(?:T[hv]n?\d+_(?:n?\d+_)?|T[VTIS]|GV|Z|L)*(?:N[rVKRO]*(?:(\d+)(.*)|S)|S[tabsiod])"
 )
 ANONYMOUS: Final = "_GLOBAL__N_"
+#: What the standard library has shorter names for (std::string, std::wostream), and the default of a last argument.
+BASIC: Final = re.compile(r"\bbasic_([a-z_]+)<(char|wchar_t), std::char_traits<\2>(?:, std::allocator<\2>)?>")
+DEFAULT_ALLOCATOR: Final = re.compile(r"<([^<>]+), std::allocator<\1>>")
 
 
 @lru_cache(maxsize=4096)
@@ -94,4 +97,6 @@ def _first(length: str, rest: str) -> str | None:
 def _spelled(name: str) -> str:
     import demangle  # noqa: PLC0415  # lazy, wanted only where something was found
 
-    return demangle.demangle(name, language=LANGUAGES)
+    full = demangle.demangle(name, language=LANGUAGES)
+    short = BASIC.sub(lambda found: f"{'w' * (found[2] == 'wchar_t')}{found[1]}", full)
+    return DEFAULT_ALLOCATOR.sub(r"<\1>", short)

@@ -46,7 +46,7 @@ class ObjectFile:
         """
         with contextlib.closing(member.open()) as content:
             if member.size > (HELD_OF_STREAM if member.sequential else HELD):
-                return cls(*_mapped(content))
+                return cls(*mapped(content))
             held = mmap.mmap(-1, member.size)  # filled piece by piece, which no `bytes` can be
             for piece in _pieces(content):
                 held.write(piece)
@@ -87,7 +87,7 @@ def _pieces(content: Content) -> Iterator[bytes]:
     content.verify()
 
 
-def _mapped(content: Content) -> tuple[mmap.mmap, BinaryIO]:
+def mapped(content: Content) -> tuple[mmap.mmap, BinaryIO]:
     """Return a map of a temporary file that holds ``content``, and the file."""
     import tempfile  # noqa: PLC0415  # lazy, costs 5 ms
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from glibc_guard.model import SEVERITIES, Finding, Report, Severity
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.sites import LARGEST_LINE, in_words, uses_of
+from glibc_guard.report.spelling import readable, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -111,7 +112,8 @@ def _grouped(report: Report) -> list[_Group]:
 
 def _group(findings: Sequence[Finding], places: Iterable[str]) -> _Group:
     first = findings[0]
-    what = "@".join(part for part in (first.symbol, first.version) if part) or first.library
+    symbol = spelled(first.symbol) if first.symbol else None
+    what = "@".join(part for part in (symbol, first.version) if part) or first.library
     more = len({finding.symbol for finding in findings}) - 1
     what = f"{what} and {more} more" if what and more > 0 else what
     title = f"{first.rule}: {what}" if what else first.rule
@@ -137,14 +139,13 @@ def _rank(group: _Group) -> tuple[bool, bool, tuple[int, ...], int, str]:
 
 
 def _annotation(group: _Group, repository: Repository) -> Annotation:
-    messages = list(dict.fromkeys(finding.message for finding in group.findings))
+    messages = list(dict.fromkeys(readable(finding.message) for finding in group.findings))
     lines = [*_listed(messages, "similar messages"), *(f"in {place}" for place in _listed(group.places, "objects"))]
     uses = uses_of(group.findings)
     for use in uses[:_MAXIMUM_LISTED]:
-        symbols = _listed(use.symbols, "symbols")
-        named = f" ({', '.join(symbols)})" if symbols else ""
-        lines.append(f"used by {in_words(use.site)}{named}")
-    lines += [hint for hint in dict.fromkeys(finding.hint for finding in group.findings) if hint][:1]
+        symbols = ", ".join(_listed([*map(spelled, use.symbols)], "symbols"))
+        lines.append(f"used by {in_words(use.site)}{f' ({symbols})' if symbols else ''}")
+    lines += [readable(hint) for hint in dict.fromkeys(finding.hint for finding in group.findings) if hint][:1]
     message = "\n".join(_short(plain(line), _MAXIMUM_PIECE) for line in lines)
     file, line = repository.fallback, 1 if repository.fallback else None
     for use in uses:

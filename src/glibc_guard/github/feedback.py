@@ -17,7 +17,7 @@ from glibc_guard.github.job import Job
 from glibc_guard.model import Report
 from glibc_guard.report import overview
 from glibc_guard.report.overview import About
-from glibc_guard.urls import DOCUMENTATION
+from glibc_guard.urls import page
 
 if TYPE_CHECKING:
     from github import Github
@@ -153,4 +153,4 @@ def _notice(failed: dict[str, ApiError], run: Run) -> str:
             "findings; examples/fork-pull-requests of glibc-guard shows how a second workflow writes the rest."
         )
     needed = " and ".join(_PERMISSIONS[name] for name in failed)
-    return f"{said} Give the job the permission {needed}; {DOCUMENTATION}/pull-requests.md tells more."
+    return f"{said} Give the job the permission {needed}; {page('pull-requests.md')} tells more."

@@ -25,7 +25,7 @@ from glibc_guard.github.event import api_url_of, payload_of, run_of, url_of_run
 from glibc_guard.github.job import Job
 from glibc_guard.report.grouping import summary_line
 from glibc_guard.report.neutral import plain
-from glibc_guard.urls import DOCUMENTATION
+from glibc_guard.urls import page
 
 if TYPE_CHECKING:
     from github import Github
@@ -67,7 +67,7 @@ def run() -> int:
     path = step.workspace() / core.get_input("report")
     payload = payload_of(os.environ)
     if os.environ.get("GITHUB_EVENT_NAME") != "workflow_run":
-        raise inputs.InputError(f"publish works in a workflow on workflow_run alone: {DOCUMENTATION}/forks.md has one")
+        raise inputs.InputError(f"publish works in a workflow on workflow_run alone: {page('forks.md')} has one")
     judged = judged_run(payload, os.environ)
     if not _is_expected(judged.workflow, core.get_input("workflow")):
         step.set_outputs({"verdict": ""})

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from glibc_guard.model import Changes, FloorChange, ObjectChange
 from glibc_guard.report.grouping import count, distribution_names, percent
+from glibc_guard.report.spelling import spelled
 from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import parse
 
@@ -164,7 +165,7 @@ def _by_version(imports: Sequence[str]) -> list[tuple[str, str]]:
     for entry in imports:
         symbol, _, version = entry.partition("@")
         found.setdefault(version or UNVERSIONED, []).append(symbol or "(the version alone)")
-    return [(version, ", ".join(found[version])) for version in sorted(found, key=_newest_first)]
+    return [(version, ", ".join(map(spelled, found[version]))) for version in sorted(found, key=_newest_first)]
 
 
 def _newest_first(version: str) -> tuple[str, tuple[int, ...], str]:

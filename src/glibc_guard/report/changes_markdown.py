@@ -10,6 +10,7 @@ from glibc_guard.report.changes import Alike
 from glibc_guard.report.grouping import count
 from glibc_guard.report.markdown import cut_in_time
 from glibc_guard.report.neutral import markdown, markdown_code
+from glibc_guard.report.spelling import readable
 from glibc_guard.sizes import size_in_words
 
 OBJECTS_SHOWN = 5
@@ -43,7 +44,7 @@ def blocks(artifact: ArtifactReport) -> Iterator[str]:
     for finding in artifact.findings:
         if finding.rule in arranged.NOT_COMPARED:
             place = "" if finding.object is None else f"{markdown_code(finding.object)}: "
-            yield f"⚠️ {place}{markdown(finding.message)}\n\n"
+            yield f"⚠️ {place}{markdown(readable(finding.message))}\n\n"
 
 
 def _table(changes: Changes) -> str:

@@ -10,6 +10,7 @@ from glibc_guard.report.changes import Alike
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.printer import Printer
+from glibc_guard.report.spelling import readable
 from glibc_guard.sizes import size_in_words
 
 OBJECTS_SHOWN = 5  # of those that changed alike, or in size alone
@@ -103,4 +104,4 @@ def _group(printer: Printer, group: Alike) -> None:
 def _unread(printer: Printer, finding: Finding) -> None:
     head = "" if finding.rule == "baseline-missing" else "unreadable: "
     place = "" if finding.object is None else f"{plain(finding.object)}: "
-    printer.line(head, "magenta", f"{place}{plain(finding.message)}", indent=2)
+    printer.line(head, "magenta", f"{place}{plain(readable(finding.message))}", indent=2)

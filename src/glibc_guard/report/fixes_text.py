@@ -9,9 +9,10 @@ from rich.text import Text
 
 from glibc_guard.model import Finding
 from glibc_guard.repair import FixReport, Outcome, Refusal, Repair
-from glibc_guard.report.grouping import Group, by_object, count
+from glibc_guard.report.grouping import Group, by_object, count, in_words
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.printer import Printer
+from glibc_guard.report.spelling import first_findings, readable, spelled
 
 OUTCOMES: Final[dict[Outcome, tuple[str, str]]] = {
     "fixed": ("FIXED", "bold green"),
@@ -39,8 +40,10 @@ def render(report: FixReport, *, color: bool, width: int | None) -> str:
     for note in report.notes:
         printer.line("note: ", "cyan", plain(note), indent=2)
     printer.blank()
-    done, left = count(len(report.repairs), "repair"), count(len(report.remaining), "finding")
-    printer.line(f"{done}, {len(report.refusals)} refused; {left} left that {_fails(report)} the check", style)
+    groups = [group for found in by_object(report.remaining).values() for group in found]
+    done, left = count(len(report.repairs), "repair"), in_words(groups, "finding") or "0 findings"
+    fails = "fails" if left == "1 finding" else "fail"
+    printer.line(f"{done}, {len(report.refusals)} refused; {left} left that {fails} the check", style)
     return printer.text()
 
 
@@ -50,23 +53,19 @@ def _whereto(report: FixReport) -> str:
     return "  (dry run: nothing is written)" if report.dry_run else "  (nothing is written)"
 
 
-def _fails(report: FixReport) -> str:
-    return "fails" if len(report.remaining) == 1 else "fail"
-
-
 def _repairs(printer: Printer, repairs: Iterable[Repair]) -> None:
     for repair in repairs:
-        _entry(printer, "repaired", "green", repair.message, repair.rule)
+        _entry(printer, "repaired", "green", readable(repair.message), repair.rule)
         for change in repair.changes:
             line = Text(f"{change.offset:#x}: {_hex(change.before)} → {_hex(change.after)}  ", style="default")
-            line.append(plain(change.what), style="dim")
+            line.append(plain(readable(change.what)), style="dim")
             printer.block(line, 6)
 
 
 def _refusals(printer: Printer, refusals: Iterable[Refusal]) -> None:
     for refusal in refusals:
         what = f"{refusal.version} of {refusal.library}: " if refusal.version else ""
-        _entry(printer, "refused", "yellow", f"{what}{refusal.reason}", refusal.rule)
+        _entry(printer, "refused", "yellow", readable(f"{what}{refusal.reason}"), refusal.rule)
 
 
 def _entry(printer: Printer, word: str, style: str, message: str, rule: str) -> None:
@@ -88,15 +87,16 @@ def _remaining(printer: Printer, report: FixReport) -> None:
 def _in_words(group: Group) -> str:
     if not group.is_about_symbols:
         more = f" (and {len(group.findings) - 1} more like this)" if len(group.findings) > 1 else ""
-        return f"{group.findings[0].message}{more}"
-    shown = ", ".join(map(_symbol, group.findings[:SYMBOLS_SHOWN]))
-    left = len(group.findings) - SYMBOLS_SHOWN
+        return f"{readable(group.findings[0].message)}{more}"
+    first = first_findings(group.findings, SYMBOLS_SHOWN)
+    shown = ", ".join(map(_symbol, first))
+    left = len(group.findings) - len(first)
     more = f" and {count(left, 'symbol')} more" if left > 0 else ""
     return f"{group.version} of {group.library}: {shown}{more}"
 
 
 def _symbol(finding: Finding) -> str:
-    return f"{finding.symbol}{' (weak)' if finding.binding == 'weak' else ''}"
+    return f"{spelled(finding.symbol or '')}{' (weak)' if finding.binding == 'weak' else ''}"
 
 
 def _hex(text: str) -> str:

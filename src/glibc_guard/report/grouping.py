@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from glibc_guard.explain.demangle import MANGLED, demangled
 from glibc_guard.model import ArtifactReport, Finding, RunsOn, Severity, Target
 from glibc_guard.targets import distros
 
 SHOWN_IN_FULL: Final = 3  # messages of a group that differ in more than the symbol
-HINTS_SHOWN: Final = 10  # of a group
-SYMBOLS_OF_A_HINT: Final = 5
-MANGLED_SHOWN: Final = 5  # symbols of a group of which some are of C++ or Rust
-LONGEST_SPELLED: Final = 100  # characters of such a name; its arguments tell a reader little
+COUNTED: Final[tuple[Severity, ...]] = ("error", "warning")
 SHOWN_FIRST: Final = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")  # of the namespaces
 
 
@@ -34,6 +30,11 @@ class Group(Struct, frozen=True):
         return self.findings[0].symbol is not None and self.version is not None
 
     @property
+    def findings_shown(self) -> int:
+        """How many findings they are to a reader: the symbols of one version are one."""
+        return 1 if self.is_about_symbols else len(self.findings)
+
+    @property
     def in_full(self) -> tuple[Finding, ...]:
         """The members whose messages are shown, where these say more than the symbol."""
         return self.findings if len(self.findings) <= SHOWN_IN_FULL + 1 else self.findings[:SHOWN_IN_FULL]
@@ -42,19 +43,6 @@ class Group(Struct, frozen=True):
     def in_brief(self) -> tuple[Finding, ...]:
         """The other members, of which a symbol will do."""
         return self.findings[len(self.in_full) :]
-
-    @property
-    def hints(self) -> tuple[str, ...]:
-        """The first of the different hints of the members, in order; of those that differ in the symbol alone, one.
-
-        Where there are several, each says which symbols it is for.
-        """
-        found: dict[str, list[Finding]] = {}
-        for finding in self.findings:
-            if finding.hint:
-                found.setdefault(_of_any_symbol(finding.hint, finding.symbol), []).append(finding)
-        several = len(found) > 1
-        return tuple(_hint(findings, named=several) for findings in found.values())[:HINTS_SHOWN]
 
 
 def by_object(findings: Sequence[Finding]) -> dict[str | None, list[Group]]:
@@ -77,51 +65,6 @@ def _own(finding: Finding) -> str | None:
     if finding.symbol is None:
         return finding.message
     return finding.hint if finding.version is None else None
-
-
-def _of_any_symbol(hint: str, symbol: str | None) -> str:
-    """Return ``hint`` without the word ``symbol``; a pattern for each of 50,000 symbols would take its time."""
-    if not symbol:
-        return hint
-    pieces, start = [], 0
-    while (at := hint.find(symbol, start)) >= 0:
-        end = at + len(symbol)
-        is_part = _is_of_a_word(hint[at - 1 : at]) or _is_of_a_word(hint[end : end + 1])
-        pieces += [hint[start:at], symbol if is_part else "\0"]
-        start = end
-    return "".join((*pieces, hint[start:]))
-
-
-def _is_of_a_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
-
-
-def _hint(findings: Sequence[Finding], *, named: bool) -> str:
-    """Return the hint that all share: where it tells the first symbol, the others too; else after them if ``named``."""
-    hint, symbols = findings[0].hint or "", [finding.symbol for finding in findings if finding.symbol]
-    if symbols and _of_any_symbol(hint, symbols[0]) != hint:
-        others = [symbol for symbol in dict.fromkeys(symbols) if symbol != symbols[0]]
-        return f"{hint}; and so for {_some(others)}" if others else hint
-    return f"{_some(symbols)}: {hint}" if named and symbols else hint
-
-
-def _some(symbols: Sequence[str]) -> str:
-    more = len(symbols) - SYMBOLS_OF_A_HINT
-    return f"{', '.join(symbols[:SYMBOLS_OF_A_HINT])}{f' and {more} more' if more > 0 else ''}"
-
-
-def first_of(findings: Sequence[Finding], most: int) -> Sequence[Finding]:
-    """Return those whose symbols are named: ``most`` of C's, and few where some are long names of C++ or Rust."""
-    mangled = any(MANGLED.match(finding.symbol or "") for finding in findings)
-    return findings[: min(most, MANGLED_SHOWN) if mangled else most]
-
-
-def spelled(symbol: str) -> str:
-    """Return ``symbol`` as a programmer wrote it, without the end of what is long; a name of C as it is."""
-    if not MANGLED.match(symbol):
-        return symbol
-    name = demangled(symbol)
-    return name if len(name) <= LONGEST_SPELLED else f"{name[: LONGEST_SPELLED - 1]}…"
 
 
 def lost(entries: Sequence[RunsOn]) -> list[str]:
@@ -166,9 +109,7 @@ def percent(share: float) -> str:
 
 
 def summary_line(reports: Sequence[ArtifactReport]) -> str:
-    """Return one sentence over all artifacts: how many fail, and with what."""
-    errors = sum(finding.severity == "error" for report in reports for finding in report.findings)
-    warnings = sum(finding.severity == "warning" for report in reports for finding in report.findings)
+    """Return one sentence over all artifacts: how many fail, and with what, counted as reports show it."""
     failing = sum(report.verdict == "fail" for report in reports)
     unreadable = sum(report.verdict == "unreadable" for report in reports)
     parts = [f"{failing:,} of {count(len(reports), 'artifact')} failed"] if failing or not unreadable else []
@@ -176,5 +117,21 @@ def summary_line(reports: Sequence[ArtifactReport]) -> str:
         parts = [f"{count(len(reports), 'artifact')} passed"]
     if unreadable:
         parts.append(f"{unreadable:,} of {count(len(reports), 'artifact')} could not be judged")
-    tail = [count(number, noun) for number, noun in ((errors, "error"), (warnings, "warning")) if number]
-    return ", ".join(parts) + (f" ({', '.join(tail)})" if tail else "")
+    groups = [group for report in reports for groups in by_object(report.findings).values() for group in groups]
+    tail = filter(None, (in_words([one for one in groups if one.severity == name], name) for name in COUNTED))
+    told = ", ".join(tail)
+    return ", ".join(parts) + (f" ({told})" if told else "")
+
+
+def errors_in(groups: Iterable[Group]) -> int:
+    """Return how many errors ``groups`` are to a reader: symbols of one version are one."""
+    return sum(group.findings_shown for group in groups if group.severity == "error")
+
+
+def in_words(groups: Sequence[Group], noun: str) -> str:
+    """Return "6 errors with 29 symbols", the symbols only where they are more; nothing of no group."""
+    versioned = [group for group in groups if group.is_about_symbols]
+    symbols = sum(len(group.findings) for group in versioned)
+    told = f" with {count(symbols, 'symbol')}" if symbols > len(versioned) else ""
+    number = sum(group.findings_shown for group in groups)
+    return f"{count(number, noun)}{told}" if number else ""

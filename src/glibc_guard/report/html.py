@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from msgspec import Struct
 
 from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, ObjectSummary, Report, Verdict
@@ -27,13 +27,14 @@ from glibc_guard.report.grouping import (
     summary_line,
 )
 from glibc_guard.report.neutral import plain
+from glibc_guard.report.remedies import Remedies
 from glibc_guard.report.sites import SHOWN as SITES_SHOWN
-from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
-from glibc_guard.report.sites import package_in_words, places_in_all, uses_of, where
+from glibc_guard.report.sites import function_of, named, package_in_words, places_in_all, uses_of, where
+from glibc_guard.report.spelling import first_findings, first_of, readable, spelled
 from glibc_guard.report.svg import CLASSES
 from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.symbol_version import at_most, parse
-from glibc_guard.urls import DOCUMENTATION
+from glibc_guard.urls import OWN_PAGE, page
 from glibc_guard.verdict import WORST_FIRST
 
 VERDICTS: Final[dict[Verdict, str]] = {"pass": "Passes", "fail": "Fails", "unreadable": "Could not be judged"}
@@ -44,7 +45,7 @@ MARKS: Final[dict[matrix.Cell, tuple[str, str]]] = {
     "not promised": ("\N{EN DASH}", "does not load, and was not promised"),
     "no such architecture": ("", "no such architecture"),
 }
-RULE_PAGES: Final = f"{DOCUMENTATION}/rules/"
+RULE_PAGES: Final = page("rules/")
 SYMBOLS_SHOWN: Final = 40  # of a group, and of a version of an object; the JSON report has all
 OTHER: Final = "without a version"
 MUCH: Final = 25  # artifacts: more are folded
@@ -110,7 +111,7 @@ def _bar(version: str, symbols: Sequence[str], artifact: ArtifactReport) -> Bar:
     ceilings = [target.ceilings.get(parsed.namespace) for target in artifact.targets] if parsed else []
     number = ".".join(map(str, parsed.numbers)) if parsed else ""
     too_new = any(ceiling is not None and not at_most(number, ceiling) for ceiling in ceilings)
-    return Bar(version, len(symbols), tuple(symbols[:SYMBOLS_SHOWN]), too_new)
+    return Bar(version, len(symbols), tuple(map(spelled, first_of(symbols, SYMBOLS_SHOWN))), too_new)
 
 
 def _oldest(version: str) -> tuple[tuple[int, ...], str]:
@@ -132,11 +133,23 @@ def _groups(artifact: ArtifactReport) -> Iterator[tuple[str | None, Group]]:
 
 
 def _messages(group: Group) -> list[str]:
-    return list(dict.fromkeys(finding.message for finding in group.in_full))
+    return list(dict.fromkeys(readable(finding.message) for finding in group.in_full))
 
 
-def _symbols(findings: Sequence[Finding]) -> list[str]:
-    return [finding.symbol for finding in findings if finding.symbol]
+def _named(findings: Sequence[Finding]) -> list[tuple[str, bool]]:
+    """Return the names that are shown, and whether each is weak."""
+    shown = first_findings([finding for finding in findings if finding.symbol], SYMBOLS_SHOWN)
+    return [(spelled(finding.symbol or ""), finding.binding == "weak") for finding in shown]
+
+
+def _remedies(artifact: ArtifactReport) -> Remedies:
+    return Remedies([group for _, group in _groups(artifact)])
+
+
+def _linked(text: str) -> Markup:
+    """Return ``text`` as `plain` does, with links where it names pages of our documentation."""
+    shown = OWN_PAGE.sub(lambda page: f'<a href="{page[0]}">{page[0]}</a>', str(escape(plain(text))))
+    return Markup(shown)  # noqa: S704  # escaped, and what is in the pattern needs no escape
 
 
 def _policy(style: str, script: str) -> str:
@@ -163,32 +176,35 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     # Every text that may come from an artifact passes through `plain`: no control character, nothing of endless length.
-    environment.filters.update(plain=plain, percent=percent, size=size_in_words, floor=floor_in_words)
+    environment.filters.update(
+        plain=plain, linked=_linked, readable=readable, percent=percent, size=size_in_words, floor=floor_in_words
+    )
     environment.globals.update(
         CLASSES=CLASSES,
         MARKS=MARKS,
         VERDICTS=VERDICTS,
         RULE_PAGES=RULE_PAGES,
-        SYMBOLS_SHOWN=SYMBOLS_SHOWN,
         SITES_SHOWN=SITES_SHOWN,
-        SYMBOLS_AT_A_PLACE=SYMBOLS_AT_A_PLACE,
         alike=alike,
         baseline_name=baseline_name,
         changed_distributions=distributions,
         count=count,
+        function_of=function_of,
         groups=_groups,
         headline=headline,
         loaded=_loaded,
         lost=lost,
         matrix_of=matrix.of_artifact,
         messages=_messages,
+        named=_named,
         needs=needs,
         package_in_words=package_in_words,
         places_in_all=places_in_all,
         promise=promise_in_words,
+        remedies_of=_remedies,
         rows=rows,
         summary_line=summary_line,
-        symbols=_symbols,
+        symbols_at=named,
         uses_of=uses_of,
         where=where,
     )

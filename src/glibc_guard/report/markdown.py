@@ -7,16 +7,16 @@ from typing import Final
 
 from glibc_guard.model import ArtifactReport, Finding, Report, Verdict
 from glibc_guard.report.changes import baseline_name, headline
-from glibc_guard.report.grouping import Group, by_object, count, first_of, lost, percent, spelled, summary_line
+from glibc_guard.report.grouping import Group, by_object, count, lost, percent, summary_line
 from glibc_guard.report.matrix import Cell, Matrix, by_release, of_report
 from glibc_guard.report.neutral import markdown, markdown_code
-from glibc_guard.report.sites import SHOWN, Use, package_in_words, places_in_all, uses_of, where
-from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
+from glibc_guard.report.remedies import Remedies
+from glibc_guard.report.sites import SHOWN, Use, function_of, named, package_in_words, places_in_all, uses_of, where
+from glibc_guard.report.spelling import first_findings, readable, spelled
 
 ICONS: Final[dict[Verdict, str]] = {"pass": "✅", "fail": "❌", "unreadable": "⚠️"}
 SQUARES: Final[dict[Cell, str]] = {"loads": "🟩", "refused": "🟥", "not promised": "⬜", "no such architecture": "·"}
 SYMBOLS_SHOWN: Final = 20
-LONGEST_SITE: Final = 240  # characters
 CUT: Final = "\n*The report is cut here, since GitHub shows no more; the rest is in the log and in the JSON report.*\n"
 
 
@@ -93,10 +93,15 @@ def _details(artifact: ArtifactReport) -> Iterator[str]:
     if artifact.changes is not None:
         former = markdown_code(baseline_name(artifact.changes))
         yield f"\nSince {former}: {markdown(headline(artifact.changes))}.\n"
-    for path, groups in by_object(artifact.findings).items():
+    found = by_object(artifact.findings)
+    remedies = Remedies([group for groups in found.values() for group in groups])
+    for path, groups in found.items():
         yield f"\n**{markdown_code(path) if path is not None else 'The artifact as a whole'}**\n\n"
         for group in groups:
-            yield from _group(group)
+            yield from _group(group, remedies)
+    if remedies.shared:
+        yield "\n"
+    yield from shared(remedies)
     names = lost(artifact.runs_on)
     if names and artifact.findings:
         reach = artifact.downloads_lost
@@ -106,29 +111,34 @@ def _details(artifact: ArtifactReport) -> Iterator[str]:
         yield f"\nNote: {markdown(note)}\n"
 
 
-def _group(group: Group) -> Iterator[str]:
+def shared(remedies: Remedies) -> Iterator[str]:
+    """Yield what several findings of an artifact have in common, as a list."""
+    for one in remedies.shared:
+        yield f"- **{_capital(markdown(one.head))}:** {markdown(one.text)}\n"
+
+
+def _group(group: Group, remedies: Remedies) -> Iterator[str]:
+    told = _sites(group.findings) + own(group, remedies)
     if not group.is_about_symbols:
-        yield from _messages(group)
+        yield from _messages(group, told)
         return
     library = f" of {markdown_code(group.library)}" if group.library else ""
     head = f"{markdown_code(group.version or '')}{library}"
-    hints = _sites(group.findings) + "".join(_hint(hint) for hint in group.hints)
-    yield f"- {group.severity}: {head}: {_symbols(group.findings)} ({markdown_code(group.rule)}){hints}\n"
+    yield f"- {group.severity}: {head}: {_symbols(group.findings)} ({markdown_code(group.rule)}){told}\n"
 
 
-def _messages(group: Group) -> Iterator[str]:
+def _messages(group: Group, told: str) -> Iterator[str]:
     rule = markdown_code(group.rule)
-    hints = _sites(group.findings) + "".join(_hint(hint) for hint in group.hints)
-    *others, last = (markdown(finding.message) for finding in group.in_full)
+    *others, last = (markdown(readable(finding.message)) for finding in group.in_full)
     if group.in_brief:
         others, last = [*others, last], f"{len(group.in_brief)} more like these: {_symbols(group.in_brief)}"
     for message in others:
         yield f"- {group.severity}: {message} ({rule})\n"
-    yield f"- {group.severity}: {last} ({rule}){hints}\n"
+    yield f"- {group.severity}: {last} ({rule}){told}\n"
 
 
 def _symbols(findings: Sequence[Finding]) -> str:
-    first = first_of(findings, SYMBOLS_SHOWN)
+    first = first_findings(findings, SYMBOLS_SHOWN)
     shown = ", ".join(_symbol(finding) for finding in first)
     more = len(findings) - len(first)
     return shown + (f" and {count(more, 'symbol')} more" if more > 0 else "")
@@ -149,14 +159,18 @@ def _sites(findings: Sequence[Finding]) -> str:
 def _use(use: Use) -> str:
     place = where(use.site)
     at = f" at {markdown_code(place)}" if place else ""
-    symbols = ", ".join(markdown_code(spelled(symbol)) for symbol in use.symbols[:SYMBOLS_AT_A_PLACE])
-    more = ", …" if len(use.symbols) > SYMBOLS_AT_A_PLACE else ""
-    function = markdown_code(use.site.function or "code", LONGEST_SITE)
-    return f"{function}{markdown(package_in_words(use.site))}{at}{f' ({symbols}{more})' if symbols else ''}"
+    symbols = ", ".join(name if name == "…" else markdown_code(name) for name in named(use))
+    function = f"{markdown_code(function_of(use.site))}{markdown(package_in_words(use.site))}"
+    return f"{function}{at}{f' ({symbols})' if symbols else ''}"
 
 
-def _hint(hint: str | None) -> str:
-    return f"<br>Fix: {markdown(hint)}" if hint else ""
+def own(group: Group, remedies: Remedies) -> str:
+    """Return why ``group`` is there and what helps against it alone, on lines of their own."""
+    return "".join(f"<br>{_capital(label)}: {markdown(line)}" for label, line in remedies.own(group))
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _floor(floor: Mapping[str, str]) -> str:

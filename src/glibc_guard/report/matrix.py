@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from os.path import commonpath
 from typing import Final, Literal
 
 from msgspec import Struct
 
-from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, Report, RunsOn
+from glibc_guard.model import NOT_LOADED, ArtifactReport, Report, RunsOn
+from glibc_guard.report.grouping import by_object, errors_in
 from glibc_guard.targets import distros
 from glibc_guard.targets.symbol_version import at_most
 from glibc_guard.verdict import report_of_object
@@ -45,7 +45,7 @@ class Row(Struct, frozen=True):
     name: str
     cells: tuple[Cell, ...]
     reach: float | None  # share (0…1) of x86_64 downloads whose systems load it; None where not known
-    errors: int = 0  # findings, of whatever rule: what loads by its versions may fail for another reason
+    errors: int = 0  # as reports show them, of whatever rule: what loads by its versions may fail for another reason
     stands_for: int = 1  # how many artifacts or objects it stands for
 
     @property
@@ -91,7 +91,7 @@ def of_report(report: Report) -> Matrix:
     if len(judged) == 1:
         return of_artifact(judged[0])
     names = short_names([artifact.path for artifact in judged])
-    return _matrix("artifact", [(name, one, _errors(one.findings)) for name, one in zip(names, judged, strict=True)])
+    return _matrix("artifact", [(name, one, _errors(one)) for name, one in zip(names, judged, strict=True)])
 
 
 def of_artifact(artifact: ArtifactReport) -> Matrix:
@@ -99,8 +99,9 @@ def of_artifact(artifact: ArtifactReport) -> Matrix:
     if not artifact.runs_on:
         return _matrix("object", [])
     loaded = [item for item in artifact.objects if item.kind not in NOT_LOADED]
-    errors = Counter(finding.object for finding in artifact.findings if finding.severity == "error")
-    return _matrix("object", [(item.path, report_of_object(artifact, item), errors[item.path]) for item in loaded])
+    groups = by_object(artifact.findings)
+    rows = [(item.path, report_of_object(artifact, item), errors_in(groups.get(item.path, ()))) for item in loaded]
+    return _matrix("object", rows)
 
 
 def by_release(matrix: Matrix, row: Row) -> list[Cell]:
@@ -120,8 +121,8 @@ def short_names(paths: Sequence[str]) -> list[str]:
     return [path[len(shared) + 1 :] if shared and path.startswith(f"{shared}/") else path for path in paths]
 
 
-def _errors(findings: Iterable[Finding]) -> int:
-    return sum(finding.severity == "error" for finding in findings)
+def _errors(artifact: ArtifactReport) -> int:
+    return sum(map(errors_in, by_object(artifact.findings).values()))
 
 
 def _matrix(noun: str, members: Sequence[tuple[str, ArtifactReport, int]]) -> Matrix:

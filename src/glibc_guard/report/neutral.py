@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import chain, zip_longest
 from typing import Final
+
+from glibc_guard.urls import OWN_PAGE
 
 LONGEST: Final = 1000  # characters of one name; a C++ name may be long, a hostile one longer
 MARKDOWN_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:$])")
@@ -31,8 +34,17 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 
 def markdown(text: str, longest: int = LONGEST) -> str:
-    """Return ``text`` for GitHub's Markdown outside code: no markup, link, HTML, mention or reference comes of it."""
-    shown = REFERENCE.sub("\\g<0>\u200b", plain(text, longest))
+    """Return ``text`` for GitHub's Markdown outside code: no markup, HTML, mention or reference comes of it.
+
+    Nor does a link, but to a page of our own documentation.
+    """
+    pieces = OWN_PAGE.split(plain(text, longest))
+    links = [f"<{address}>" for address in OWN_PAGE.findall(plain(text, longest))]
+    return "".join(chain.from_iterable(zip_longest(map(_escaped, pieces), links, fillvalue="")))
+
+
+def _escaped(text: str) -> str:
+    shown = REFERENCE.sub("\\g<0>\u200b", text)
     shown = COMMIT.sub(lambda match: "\u200b".join(SHORT.findall(match[0])), shown)
     return MARKDOWN_SPECIAL.sub(r"\\\1", shown)
 

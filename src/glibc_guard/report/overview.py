@@ -10,10 +10,12 @@ from msgspec import Struct
 from glibc_guard.model import ArtifactReport, Changes, Finding, Report, Site
 from glibc_guard.report import changes as arranged
 from glibc_guard.report import markdown as in_full
-from glibc_guard.report.grouping import count, lost, percent, summary_line
+from glibc_guard.report.grouping import by_object, count, lost, percent, summary_line
 from glibc_guard.report.markdown import ICONS
 from glibc_guard.report.neutral import markdown, markdown_code
-from glibc_guard.report.sites import uses_of, where
+from glibc_guard.report.remedies import Remedies
+from glibc_guard.report.sites import function_of, uses_of, where
+from glibc_guard.report.spelling import brief, first_of, readable
 
 FINDINGS_SHOWN: Final = 5  # of an artifact; the details have all
 SYMBOLS_SHOWN: Final = 12
@@ -160,20 +162,21 @@ def _reach(artifact: ArtifactReport) -> Iterator[str]:
 
 
 def _ways_out(findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield one item for each way out, with what it is a way out of and where that is used; the worst first."""
-    ways: dict[str, list[Finding]] = {}
-    for finding in findings:
-        ways.setdefault(finding.hint or finding.message, []).append(finding)
-    for hint, members in list(ways.items())[:FINDINGS_SHOWN]:
-        names = list(dict.fromkeys(filter(None, map(_name, members))))
-        what = f" ({_listed(names)})" if names else ""
-        yield f"- {markdown_code(members[0].rule)}{what}: {markdown(hint)}{_used(members)}\n"
-    if len(ways) > FINDINGS_SHOWN:
-        yield f"- {len(ways) - FINDINGS_SHOWN:,} more: see the details.\n"
+    """Yield what helps against most, then each group of findings, why it is there and where; the worst first."""
+    groups = [group for found in by_object(findings).values() for group in found]
+    remedies = Remedies(groups)
+    yield from in_full.shared(remedies)
+    for group in groups[:FINDINGS_SHOWN]:
+        names = list(dict.fromkeys(filter(None, map(_name, group.findings))))
+        what = f" ({_listed(names)})" if names else f": {markdown(readable(group.findings[0].message))}"
+        told = in_full.own(group, remedies)
+        yield f"- {markdown_code(group.rule)}{what}{told}{_used(group.findings)}\n"
+    if len(groups) > FINDINGS_SHOWN:
+        yield f"- {len(groups) - FINDINGS_SHOWN:,} more: see the details.\n"
 
 
 def _name(finding: Finding) -> str:
-    return "@".join(filter(None, (finding.symbol, finding.version))) or finding.library or ""
+    return "@".join(filter(None, (brief(finding.symbol or ""), finding.version))) or finding.library or ""
 
 
 def _used(findings: Sequence[Finding]) -> str:
@@ -184,12 +187,13 @@ def _used(findings: Sequence[Finding]) -> str:
 
 
 def _site(site: Site) -> str:
-    return ", ".join(markdown_code(part) for part in (site.function, where(site)) if part)
+    return ", ".join(markdown_code(part) for part in (site.function and function_of(site), where(site)) if part)
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SYMBOLS_SHOWN:,} more" if len(names) > SYMBOLS_SHOWN else ""
-    return ", ".join(markdown_code(name, 200) for name in names[:SYMBOLS_SHOWN]) + more
+    first = first_of(names, SYMBOLS_SHOWN)
+    more = f" and {len(names) - len(first):,} more" if len(names) > len(first) else ""
+    return ", ".join(markdown_code(readable(name), 200) for name in first) + more
 
 
 def _foot(about: About) -> str:

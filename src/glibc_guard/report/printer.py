@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+HANGING: Final = 2  # columns
 UNWRAPPED: Final = 100_000  # columns, where the output is no terminal
 #: What a wrapped line may begin with, and a job that gives its steps a terminal would obey; see neutral.plain.
 COMMAND: Final = re.compile(r"^((?:\x1b\[[0-9;]*m|\s)*)::")
@@ -46,8 +47,11 @@ class Printer:
         self._console.print()
 
     def block(self, text: Text, indent: int) -> None:
-        """Add styled text, wrapped within its indentation."""
-        self._console.print(Padding(text, (0, 0, 0, indent), expand=False), soft_wrap=False)
+        """Add styled text, wrapped within its indentation; what follows the first line stands a little further in."""
+        room = max(self._console.width - indent - HANGING, 1)
+        for number, line in enumerate(text.wrap(self._console, room)):
+            by = indent + HANGING * bool(number)
+            self._console.print(Padding(line, (0, 0, 0, by), expand=False), soft_wrap=False)
 
     def columns(self, rows: Sequence[Sequence[Text]], indent: int) -> None:
         """Add rows of which the first columns are as wide as the widest; the last one is wrapped within itself."""

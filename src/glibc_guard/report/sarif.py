@@ -25,8 +25,9 @@ from glibc_guard.model import SEVERITIES, ArtifactReport, Finding, Report, Sever
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.sites import LARGEST_LINE
+from glibc_guard.report.spelling import readable
 from glibc_guard.rules.catalogue import CATALOGUE
-from glibc_guard.urls import DOCUMENTATION
+from glibc_guard.urls import page
 
 Json: TypeAlias = dict[str, Any]
 
@@ -145,15 +146,18 @@ def _log(report: Report, alerts: Sequence[_Alert], total: int, manifest: str | N
 def _rule(rule: str, text: str) -> Json:
     severity, description = CATALOGUE[rule]
     level = next(level for level in SEVERITIES if level == severity.partition(",")[0])
-    page = f"{DOCUMENTATION}/rules/{rule}.md"
+    address = page(f"rules/{rule}.md")
     meaning = text.removeprefix("## What it means").partition("\n## ")[0].strip().partition("\n\n")[0]
     return {
         "id": rule,
         "name": rule.title().replace("-", ""),
         "shortDescription": {"text": _sentence(description)},
         "fullDescription": {"text": _sentence(" ".join(meaning.split()) or description)},
-        "helpUri": page,
-        "help": {"text": f"{_sentence(description)} See {page}", "markdown": f"{text}\n\n[All about {rule}]({page})\n"},
+        "helpUri": address,
+        "help": {
+            "text": f"{_sentence(description)} See {address}",
+            "markdown": f"{text}\n\n[All about {rule}]({address})\n",
+        },
         "defaultConfiguration": {"level": level},
         "properties": {
             "tags": ["glibc", "portability"],
@@ -196,9 +200,11 @@ def _result(alert: _Alert, rule_index: int, manifest: str | None) -> Json:
 
 
 def _lines(alert: _Alert) -> Iterable[str]:
-    yield from _listed([finding.message for finding, _ in alert.findings], "similar messages")
+    yield from _listed([readable(finding.message) for finding, _ in alert.findings], "similar messages")
     yield from (f"In {place}" for place in _listed([_place(*one) for one in alert.findings], "places"))
-    yield from (f"Fix: {hint}" for hint in dict.fromkeys(finding.hint for finding, _ in alert.findings) if hint)
+    yield from (
+        f"Fix: {readable(hint)}" for hint in dict.fromkeys(finding.hint for finding, _ in alert.findings) if hint
+    )
 
 
 def _listed(texts: Sequence[str], noun: str) -> list[str]:

@@ -9,11 +9,14 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from glibc_guard.explain.demangle import MANGLED
 from glibc_guard.model import Finding, Site
+from glibc_guard.report.spelling import brief
 
 SHOWN: Final = 5  # places of a group of findings
 LARGEST_LINE: Final = 2**31 - 1  # that GitHub and SARIF readers take; debug information may say anything
 SYMBOLS_SHOWN: Final = 5  # at one place
+MANGLED_SHOWN: Final = 2  # of them, where some are of C++ or Rust
 LONGEST_FUNCTION: Final = 160  # characters of a name before its place, which must not be cut off
 #: What precedes the telling part of the path of a Rust library, a crate of a registry, or one from a Git repository.
 FOREIGN_FOLDERS: Final = re.compile(r"/rustc/[0-9a-f]+/|.*/(?:registry/src/[^/]+|git/checkouts|lib/rustlib/src/rust)/")
@@ -43,6 +46,12 @@ def uses_of(findings: Sequence[Finding]) -> list[Use]:
     return [Use(site, tuple(places[site]) if several else ()) for site in ordered]
 
 
+def named(use: Use) -> list[str]:
+    """Return the first of the symbols of ``use`` for people, and "…" where there are more."""
+    shown = use.symbols[: MANGLED_SHOWN if any(map(MANGLED.match, use.symbols)) else SYMBOLS_SHOWN]
+    return [*dict.fromkeys(map(brief, shown)), *(["…"] if len(shown) < len(use.symbols) else [])]
+
+
 def places_in_all(findings: Sequence[Finding]) -> int:
     """Return at how many places the symbols of ``findings`` are used."""
     return sum(finding.uses for finding in findings)
@@ -67,9 +76,13 @@ def package_in_words(site: Site) -> str:
     return f"{package} through {site.through}" if site.through else package
 
 
+def function_of(site: Site) -> str:
+    """Return the name of the function, without the end of what is long."""
+    name = site.function or "code"
+    return name if len(name) <= LONGEST_FUNCTION else f"{name[: LONGEST_FUNCTION - 1]}…"
+
+
 def in_words(site: Site) -> str:
     """Return ``site`` as one phrase: "ray::core::Score(double) at src/score.cc:6"."""
     place = where(site)
-    name = site.function or "code"
-    name = name if len(name) <= LONGEST_FUNCTION else f"{name[: LONGEST_FUNCTION - 1]}…"
-    return f"{name}{package_in_words(site)}{f' at {place}' if place else ''}"
+    return f"{function_of(site)}{package_in_words(site)}{f' at {place}' if place else ''}"

@@ -13,18 +13,17 @@ from glibc_guard.report.grouping import (
     Group,
     by_object,
     count,
-    first_of,
     floor_in_words,
     lost,
     percent,
     promise_in_words,
-    spelled,
     summary_line,
 )
 from glibc_guard.report.neutral import plain
 from glibc_guard.report.printer import Printer
-from glibc_guard.report.sites import SHOWN, in_words, places_in_all, uses_of
-from glibc_guard.report.sites import SYMBOLS_SHOWN as SYMBOLS_AT_A_PLACE
+from glibc_guard.report.remedies import Remedies
+from glibc_guard.report.sites import SHOWN, in_words, named, places_in_all, uses_of
+from glibc_guard.report.spelling import first_findings, readable, spelled
 
 VERDICTS: Final[dict[Verdict, tuple[str, str]]] = {
     "pass": ("PASS", "bold green"),
@@ -79,16 +78,22 @@ def _artifact(printer: Printer, artifact: ArtifactReport) -> None:
     word, style = VERDICTS[artifact.verdict]
     printer.line(word, style, f"  {plain(artifact.path)}")
     _facts(printer, artifact)
-    for path, groups in by_object(artifact.findings).items():
+    found = by_object(artifact.findings)
+    remedies = Remedies([group for groups in found.values() for group in groups])
+    for path, groups in found.items():
         printer.blank()
         printer.line(plain(path) if path is not None else "the artifact as a whole", "bold", indent=2)
         for group in groups:
-            _group(printer, group)
+            _group(printer, group, remedies)
+    if remedies.shared:
+        printer.blank()
+    for shared in remedies.shared:
+        _wrapped(printer, plain(shared.head), plain(shared.text), indent=2)
     if artifact.verdict != "pass" and lost(artifact.runs_on):
         _distributions(printer, artifact)
     for entry in artifact.ignored:
         until = f" until {entry.until}" if entry.until else ""
-        printer.line(f"ignored{until}: ", "dim", f"{plain(entry.finding.message)} ({plain(entry.reason)})", indent=2)
+        printer.line(f"ignored{until}: ", "dim", f"{_said(entry.finding)} ({plain(entry.reason)})", indent=2)
     printer.blank()
 
 
@@ -107,34 +112,34 @@ def _facts(printer: Printer, artifact: ArtifactReport) -> None:
         _wrapped(printer, "note", plain(note), indent=2)
 
 
-def _group(printer: Printer, group: Group) -> None:
-    if not group.is_about_symbols:
+def _group(printer: Printer, group: Group, remedies: Remedies) -> None:
+    if group.is_about_symbols:
+        _head(printer, group)
+    else:
         for finding in group.in_full:
             _message(printer, finding)
         if group.in_brief:
             text = f"{len(group.in_brief)} more like these: {_symbols(group.in_brief)}"
             _line(printer, group.severity, text, group.rule)
-        _sites(printer, group.findings)
-        for hint in group.hints:
-            _wrapped(printer, "fix", plain(hint), indent=6)
-        return
+    _sites(printer, group.findings)
+    for label, line in remedies.own(group):
+        _wrapped(printer, label, plain(line), indent=6)
+
+
+def _head(printer: Printer, group: Group) -> None:
     head = Text(f"{group.severity} ", style=SEVERITY_STYLES[group.severity])
     library = f" of {plain(group.library)}" if group.library else ""
     head.append(f"{plain(group.version or '')}{library}  ", style="bold default")
     head.append(_symbols(group.findings), style="default")
     head.append(f"  [{group.rule}]", style="dim")
     printer.block(head, 4)
-    _sites(printer, group.findings)
-    for hint in group.hints:
-        _wrapped(printer, "fix", plain(hint), indent=6)
 
 
 def _sites(printer: Printer, findings: Sequence[Finding]) -> None:
     uses = uses_of(findings)
     for use in uses[:SHOWN]:
-        symbols = ", ".join(plain(spelled(symbol)) for symbol in use.symbols[:SYMBOLS_AT_A_PLACE])
-        more = ", …" if len(use.symbols) > SYMBOLS_AT_A_PLACE else ""
-        what = f" ({symbols}{more})" if symbols else ""
+        symbols = ", ".join(map(plain, named(use)))
+        what = f" ({symbols})" if symbols else ""
         _wrapped(printer, "used by", f"{plain(in_words(use.site), LONGEST_SITE)}{what}", indent=6)
     if len(uses) > SHOWN:
         _wrapped(printer, "used at", count(places_in_all(findings), "place"), indent=6)
@@ -148,7 +153,11 @@ def _line(printer: Printer, severity: Severity, text: str, rule: str) -> None:
 
 
 def _message(printer: Printer, finding: Finding) -> None:
-    _line(printer, finding.severity, plain(finding.message), finding.rule)
+    _line(printer, finding.severity, _said(finding), finding.rule)
+
+
+def _said(finding: Finding) -> str:
+    return plain(readable(finding.message))
 
 
 def _single(printer: Printer, finding: Finding) -> None:
@@ -158,7 +167,7 @@ def _single(printer: Printer, finding: Finding) -> None:
 
 
 def _symbols(findings: Sequence[Finding]) -> str:
-    first = first_of(findings, SYMBOLS_SHOWN)
+    first = first_findings(findings, SYMBOLS_SHOWN)
     names = [*map(_symbol, first)]
     shown = ("; " if any(", " in name for name in names) else ", ").join(names)
     more = len(findings) - len(first)

@@ -101,14 +101,24 @@ class Linkage(Struct, frozen=True, dict=True):
         return self._closures[item.path]
 
     def defines(self, item: ElfObject, symbol: str) -> bool:
-        """Tell whether the artifact brings ``symbol`` into the process of ``item``.
+        """Tell whether the artifact brings ``symbol`` into the process of ``item``, in any version.
 
         For a program that is what its own libraries define; what a module joins may have loaded any of the others.
         """
         if item.kind != "executable":
             return symbol in self._defined
+        return any(symbol in library.defined for library in self._libraries_of(item))
+
+    def defines_unversioned(self, item: ElfObject, symbol: str) -> bool:
+        """Tell the same of what a reference without a version gets."""
+        if item.kind != "executable":
+            return symbol in self._defined and symbol in self._defined_unversioned
+        libraries = self._libraries_of(item)
+        return any(symbol in library.defined and symbol not in library.by_version for library in libraries)
+
+    def _libraries_of(self, item: ElfObject) -> Iterator[ElfObject]:
         libraries = (self.provider(item, name) for name in self.closure(item)[0])
-        return any(library is not None and symbol in library.defined for library in libraries)
+        return (library for library in libraries if library is not None)
 
     @cached_property
     def libcs(self) -> frozenset[tuple[ObjectKind, Libc | None]]:
@@ -118,8 +128,15 @@ class Linkage(Struct, frozen=True, dict=True):
     @cached_property
     def _defined(self) -> frozenset[str]:
         """Every symbol that a library of the artifact defines; glibc's own are the system's, wherever they lie."""
-        libraries = (item for item in self.objects if item.kind == "shared" and not _is_core(item))
-        return frozenset().union(*(item.defined for item in libraries))
+        return frozenset().union(*(item.defined for item in self._own_libraries))
+
+    @cached_property
+    def _defined_unversioned(self) -> frozenset[str]:
+        return frozenset().union(*(item.defined - item.by_version for item in self._own_libraries))
+
+    @cached_property
+    def _own_libraries(self) -> tuple[ElfObject, ...]:
+        return tuple(item for item in self.objects if item.kind == "shared" and not _is_core(item))
 
     @cached_property
     def _closures(self) -> dict[str, tuple[frozenset[str], bool]]:

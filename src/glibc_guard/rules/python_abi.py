@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from glibc_guard.model import Artifact, Finding, Severity
-from glibc_guard.rules.python_imports import Candidates, candidates, import_findings
+from glibc_guard.rules.python_imports import Candidates, candidates, import_findings, programs_as_modules
 from glibc_guard.rules.python_modules import Stable, Version, ending_of
 from glibc_guard.rules.python_objects import PythonObject, concerns_python, python_objects
 from glibc_guard.rules.python_tags import Promise, promise_of, since
@@ -30,6 +30,7 @@ def python_abi(artifact: Artifact) -> Iterator[Finding]:
     objects = list(python_objects(artifact))
     groups = candidates(objects, wheel.platforms if wheel is not None else ())
     yield from import_findings(groups, promise)
+    yield from programs_as_modules(artifact)
     loading = Loading({found.item.path: found for found in objects}, groups, promise)
     for found in objects:
         if found.needs:

@@ -7,9 +7,10 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from glibc_guard.model import Finding, Severity
-from glibc_guard.rules.python_modules import Ending, looks_for, wrong_triplet
-from glibc_guard.rules.python_objects import PythonObject
+from glibc_guard.model import Artifact, ElfObject, Finding, Severity
+from glibc_guard.rules.linkage import libc_of
+from glibc_guard.rules.python_modules import Ending, ending_of, looks_for, wrong_triplet
+from glibc_guard.rules.python_objects import PythonObject, wanted
 from glibc_guard.rules.python_tags import Promise
 from glibc_guard.rules.python_words import about, in_words, is_one, listed
 
@@ -169,6 +170,25 @@ def _without_its_function(found: PythonObject) -> Iterator[Finding]:
     )
     hint = "name the file as the module was built: CPython refuses it (does not define module export function)"
     yield about(found.item, "error", message, hint)
+
+
+def programs_as_modules(artifact: Artifact) -> Iterator[Finding]:
+    """Yield a finding for each program that is called like an extension module (2c75b545de of glibc, since 2.30)."""
+    for item in artifact.objects:
+        if item.pie and libc_of(item) == "glibc" and _is_called_like_a_module(item, artifact):
+            message = (
+                "is never imported: it was linked as a program (-pie), and glibc 2.30 and later refuse to load one "
+                "(cannot dynamically load position-independent executable)"
+            )
+            hint = "link it as a module: -shared -fPIC, add_library(… MODULE) of CMake, extension_module() of Meson"
+            yield about(item, "error", message, hint)
+
+
+def _is_called_like_a_module(item: ElfObject, artifact: Artifact) -> bool:
+    """Tell whether only an import has a use for that name; a plain ``.so`` of a wheel has to ask for the C-API too."""
+    if ending_of(item.path) is not None:
+        return True
+    return artifact.wheel is not None and item.path.endswith(".so") and any(True for _ in wanted(item))
 
 
 def _function_of(name: str) -> str:

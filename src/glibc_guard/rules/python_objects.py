@@ -68,7 +68,7 @@ class PythonObject(Struct, frozen=True, dict=True):
 
 def concerns_python(item: ElfObject) -> bool:
     """Tell whether a shared object has the name of a module or leaves symbols of the C-API undefined."""
-    return item.kind == "shared" and (ending_of(item.path) is not None or any(True for _ in _wanted(item)))
+    return item.kind == "shared" and (ending_of(item.path) is not None or any(True for _ in wanted(item)))
 
 
 def python_objects(artifact: Artifact) -> Iterator[PythonObject]:
@@ -77,25 +77,26 @@ def python_objects(artifact: Artifact) -> Iterator[PythonObject]:
     for item in artifact.objects:
         if item.kind != "shared":
             continue
-        wanted = sorted(set(_wanted(item)))
-        if not wanted:
+        needs = sorted(set(wanted(item)))
+        if not needs:
             yield PythonObject(item, ending_of(item.path))
             continue
         linkage = linkages.setdefault(item.architecture, Linkage.of(artifact, item.architecture))
-        yield _with_needs(item, wanted, linkage, artifact)
+        yield _with_needs(item, needs, linkage, artifact)
 
 
-def _wanted(item: ElfObject) -> Iterator[str]:
+def wanted(item: ElfObject) -> Iterator[str]:
+    """Yield each symbol of the C-API that a relocation of ``item`` asks for."""
     for symbol in item.undefined:
         if symbol.relocated and symbol.binding != "weak" and cpython.NAME.match(symbol.name):
             yield symbol.name
 
 
-def _with_needs(item: ElfObject, wanted: list[str], linkage: Linkage, artifact: Artifact) -> PythonObject:
+def _with_needs(item: ElfObject, asked: list[str], linkage: Linkage, artifact: Artifact) -> PythonObject:
     roots = [item, *linkage.parents(item)]
-    defined = {name for name in wanted if linkage.defines(item, name)}
+    defined = {name for name in asked if linkage.defines(item, name)}
     scope = list(_scope(roots, linkage, artifact)) if defined else []
-    needs = [name for name in wanted if not any(name in library.defined for library in scope)]
+    needs = [name for name in asked if not any(name in library.defined for library in scope)]
     strays = {name: _definer(name, linkage) for name in needs if name in defined}
     unknown = any(not cpython.table().knows(name) for name in needs)
     outside = dict.fromkeys(name for root in roots for name in _outside(root, linkage)) if unknown else {}

@@ -32,9 +32,9 @@ def symbol_missing(subject: Subject) -> Iterator[Finding]:
         if symbol.version is None:
             if whole or symbol.name in known:  # of a module most are not glibc's, but Python's
                 yield from _unversioned(subject, symbol)
-        elif symbol.library is None:
+        elif symbol.library is None or (symbol.library, symbol.version) not in met:
             yield from _of_any_library(subject, symbol, symbol.version)
-        elif (symbol.library, symbol.version) in met:
+        else:
             key = (symbol.library, symbol.version)
             if met[key]:
                 yield from _versioned(subject, symbol, symbol.library, symbol.version)
@@ -79,7 +79,11 @@ def _versioned(subject: Subject, symbol: UndefinedSymbol, library: str, version:
 
 
 def _of_any_library(subject: Subject, symbol: UndefinedSymbol, version: str) -> Iterator[Finding]:
-    """Judge a reference whose version is one that the object itself defines: no file is named, any library will do."""
+    """Judge a reference whose version names no library of the system: any that is loaded and has both will do.
+
+    It names the object itself or a library of the artifact, whose versions are judged elsewhere. One that defines none
+    at all is accepted for any, and the system's may then have to bring the symbol.
+    """
     if symbol.binding == "weak" or subject.linkage.defines(subject.object, symbol.name):
         return
     if subject.symbols.providers(symbol.name, version, subject.release or ""):
@@ -119,7 +123,7 @@ def _strict_lookup_fails(subject: Subject, library: str, providers: list[str], r
 
 def _unversioned(subject: Subject, symbol: UndefinedSymbol) -> Iterator[Finding]:
     """Judge a reference without a version: any loaded library may meet it, with its base or default version."""
-    if symbol.binding == "weak" or subject.linkage.defines(subject.object, symbol.name):
+    if symbol.binding == "weak" or subject.linkage.defines_unversioned(subject.object, symbol.name):
         return
     definitions = subject.symbols.definitions(symbol.name)
     names, complete = subject.linkage.closure(subject.object)

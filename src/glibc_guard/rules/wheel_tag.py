@@ -9,6 +9,7 @@ from typing import Final
 
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Finding, Severity, Target, WheelFacts
 from glibc_guard.targets.manylinux import lowest_profile
+from glibc_guard.urls import page
 
 #: No ELF header tells ARMv6 from ARMv7.
 ARCHITECTURE_ALIASES: Final = {
@@ -20,7 +21,17 @@ ARCHITECTURE_ALIASES: Final = {
     "arm64": "aarch64",
 }
 PLATFORM: Final = re.compile(r"(?:linux|manylinux(?:1|2010|2014|_\d+_\d+)|musllinux_\d+_\d+)_(?P<arch>\w+)")
+#: Tags of this machine alone; PyPI takes two of them (warehouse, pull requests 2010 and 2012).
+REFUSED: Final = re.compile(r"linux_(?!armv[67]l$)")
+PAGE_OF_REFUSAL: Final = "errors.md#linux-tag"
 EXTENSION_MODULE: Final = re.compile(r"\.(?:cpython-\w+-[\w-]+|abi3(?:t)?)\.so$")
+
+
+def remarks(artifact: Artifact) -> Iterator[str]:
+    """Yield what the maker of a wheel should know of its tag, whatever it holds."""
+    refused = [name for name in (artifact.wheel.platforms if artifact.wheel else ()) if REFUSED.match(name)]
+    if refused:
+        yield f"PyPI refuses a wheel with the tag {refused[0]}, which promises nothing: {page(PAGE_OF_REFUSAL)}"
 
 
 def wrong_architecture(artifact: Artifact, targets: Sequence[Target]) -> Iterator[Finding]:
@@ -61,7 +72,12 @@ def wheel_tag_dishonest(
 def _broken_promises(
     targets: Sequence[Target], findings: Iterable[Finding], floor: Mapping[str, str]
 ) -> Iterator[Finding]:
-    broken = Counter(finding.target for finding in findings if finding.rule == "symbol-version-too-new")
+    needs = {
+        (finding.target, finding.object, finding.library, finding.version)
+        for finding in findings
+        if finding.rule == "symbol-version-too-new"
+    }
+    broken = Counter(target for target, *_ in needs)
     for target in targets:
         count = broken[target.name]
         if target.origin == "wheel tag" and count:

@@ -62,6 +62,21 @@ class Entry:
         return packer.compress(self.data) + packer.flush()
 
 
+def in_both(told: Mapping[str, int | bytes]) -> list[int | bytes]:
+    """The numbers that stand alike in the local header of a member and in the central one."""
+    return [
+        *(told["flags"], told["method"]),
+        *(0, 0x21),  # the time and the date
+        *(told["crc"], told["compressed"], told["size"]),
+        *(len(bytes(told["name"])), len(bytes(told["extra"]))),
+    ]
+
+
+def names(told: Mapping[str, int | bytes]) -> bytes:
+    """What stands behind either header."""
+    return bytes(told["name"]) + bytes(told["extra"])
+
+
 def archive(
     *entries: Entry,
     before: bytes = b"",
@@ -77,44 +92,14 @@ def archive(
         stored = entry.stored()
         fields = entry.truth(stored, len(body))
         told = {**fields, **entry.local}
-        name, extra = bytes(told["name"]), bytes(told["extra"])
-        body += LOCAL.pack(
-            b"PK\3\4",
-            20,
-            told["flags"],
-            told["method"],
-            0,
-            0x21,
-            told["crc"],
-            told["compressed"],
-            told["size"],
-            len(name),
-            len(extra),
-        )
-        body += name + extra + stored + entry.descriptor + entry.behind
+        body += LOCAL.pack(b"PK\3\4", 20, *in_both(told)) + names(told)
+        body += stored + entry.descriptor + entry.behind
         if listed is None or number < listed:
             told = {**fields, **entry.central}
-            name, extra = bytes(told["name"]), bytes(told["extra"])
-            directory += CENTRAL.pack(
-                b"PK\1\2",
-                int(told["system"]) << 8 | 20,
-                20,
-                told["flags"],
-                told["method"],
-                0,
-                0x21,
-                told["crc"],
-                told["compressed"],
-                told["size"],
-                len(name),
-                len(extra),
-                0,
-                0,
-                0,
-                int(told["mode"]) << 16,
-                told["offset"],
+            made_by, mode = int(told["system"]) << 8 | 20, int(told["mode"]) << 16
+            directory += CENTRAL.pack(b"PK\1\2", made_by, 20, *in_both(told), 0, 0, 0, mode, told["offset"]) + names(
+                told
             )
-            directory += name + extra
     number = len(entries) if listed is None else listed
     counted = number if count is None else count
     body += between

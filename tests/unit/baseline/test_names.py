@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from glibc_guard.baseline.names import wheel_name, without_version
+from measured import costs_less_than
 
 
 def test_a_wheel_says_for_what_it_is() -> None:
@@ -34,9 +33,8 @@ def test_the_system_of_a_platform_tag(platform: str, system: tuple[str, str]) ->
 
 def test_a_name_that_stands_for_millions_of_tags_is_that_of_no_wheel() -> None:
     parts = (".".join(f"{letter}{number}" for number in range(250)) for letter in "abc")
-    start = time.monotonic()
-    assert wheel_name(f"p-1.0-{'-'.join(parts)}.whl") is None
-    assert time.monotonic() - start < 0.1
+    with costs_less_than(1):
+        assert wheel_name(f"p-1.0-{'-'.join(parts)}.whl") is None
 
 
 @pytest.mark.parametrize("path", ["dist/tool", "x.whl", "a-b-c.whl", "p-1.0-py3-none-any.whl.txt", ""])

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from glibc_guard.baseline.objects import paired, steady
 from glibc_guard.model import ObjectSummary
+from measured import costs_less_than
 
 
 def entry(path: str, arch: str = "x86_64", size: int = 1) -> ObjectSummary:
@@ -80,6 +79,5 @@ def test_copies_of_one_library_are_paired_in_order() -> None:
 def test_hostile_names_cost_no_time() -> None:
     names = ["-1.1" * 20_000, "1" * 60_000, "-" + "a1" * 30_000 + ".so", ("-" + "f" * 64) * 900 + ".so", "_v1" * 20_000]
     names.append("x" + "-aaaaaaaa" * 400_000 + ".so")
-    start = time.monotonic()
-    paired([entry(name) for name in names], [entry(f"{name}x") for name in names])
-    assert time.monotonic() - start < 2
+    with costs_less_than(5):
+        paired([entry(name) for name in names], [entry(f"{name}x") for name in names])

@@ -98,3 +98,41 @@ def test_the_loader_of_this_machine_does_so(tmp_path: Path, lie: str) -> None:
     done = subprocess.run(load, check=False, capture_output=True, text=True)
     assert ("undefined symbol: nowhere" in done.stderr) == (PASSED_OVER[lie]["info"] >> 4 != 2), done.stderr
     assert asked(data) == {LIE: True}
+
+
+def with_visibility(data: bytes, name: str, visibility: int) -> bytes:
+    elf = ELFFile(io.BytesIO(data))
+    table = elf.get_section_by_name(".dynsym")
+    assert isinstance(table, SymbolTableSection)
+    (index,) = (i for i, one in enumerate(table.iter_symbols()) if one.name == name)
+    at = table["sh_offset"] + index * table["sh_entsize"] + (5 if elf.elfclass == 64 else 13)
+    return data[:at] + bytes([visibility]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "i686", "s390x"])
+def test_what_is_out_of_sight_is_given_to_nobody_and_asked_of_nobody(arch: str) -> None:
+    data = compile_with_zig(SOURCE, *FLAGS, "-Wl,--allow-shlib-undefined", arch=arch, glibc=None)
+    for visibility in (1, 2):  # STV_INTERNAL, STV_HIDDEN
+        found = seen(with_visibility(data, "given", visibility))
+        assert "given" not in found.defined
+        assert "calls" in found.defined
+        assert {one.name for one in found.undefined} == {one.name for one in seen(data).undefined}
+    for visibility in (0, 3):  # STV_DEFAULT, STV_PROTECTED
+        assert {"given", "calls"} <= seen(with_visibility(data, "given", visibility)).defined
+
+
+VERSIONED: Final = (
+    "int old(void) { return 1; } int new(void) { return 2; } int only(void) { return 3; } int plain(void) { return 4; }"
+    '__asm__(".symver old,both@V_2"); __asm__(".symver new,both@@V_3"); __asm__(".symver only,single@V_3");'
+)
+VERSIONS: Final = b"V_1 { global: plain; local: *; }; V_2 { } V_1; V_3 { } V_2;"
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "s390x"])
+def test_what_only_a_reference_with_a_version_gets(arch: str) -> None:
+    data = compile_with_zig(
+        VERSIONED, *FLAGS, "-Wl,--version-script=map", arch=arch, glibc=None, beside={"map": VERSIONS}
+    )
+    found = seen(data)
+    assert {"both", "single", "plain"} <= found.defined
+    assert found.by_version == {"single"}

@@ -304,3 +304,31 @@ def test_what_can_be_run_and_imported(path: str, code: str, kind: str) -> None:
     assert found.interpreter == "/lib64/ld-linux-x86-64.so.2"
     assert found.kind == kind
     assert bool(found.defined) == (kind == "shared")
+
+
+def test_several_dynamic_segments_are_refused() -> None:
+    data = library("reallocarray(0, 1, 2)", glibc="2.29")
+    (stack,) = [n for n, s in enumerate(ELFFile(io.BytesIO(data)).iter_segments()) if s["p_type"] == "PT_GNU_STACK"]
+    with pytest.raises(ElfError, match="several dynamic segments"):
+        read(patched(data, 64 + 56 * stack, "<I", 2))
+
+
+def test_a_segment_that_is_not_writable_has_all_of_its_bytes_in_the_file() -> None:
+    data = library("reallocarray(0, 1, 2)", glibc="2.29")
+    loads = [n for n, s in enumerate(ELFFile(io.BytesIO(data)).iter_segments()) if s["p_type"] == "PT_LOAD"]
+    size = 64 + 56 * loads[0] + 32
+    (filesz,) = struct.unpack_from("<Q", data, size)
+    with pytest.raises(ElfError, match="what lies there is unsure"):
+        read(patched(data, size, "<QQ", filesz - 1, filesz))
+    assert read(patched(data, size, "<QQ", filesz - 1, filesz - 1)).needed == read(data).needed
+
+
+def test_a_table_of_relocations_that_goes_on_in_the_next_segment_is_refused() -> None:
+    """The loader reads on there; no linker writes one."""
+    data = compile_with_gcc("int g(void); int f(void) { return g(); }", "-shared", "-fPIC", "-nostdlib")
+    section = section_of(data, ".dynamic")
+    entry = section["sh_offset"]
+    while struct.unpack_from("<Q", data, entry)[0] != 2:  # DT_PLTRELSZ
+        entry += 16
+    with pytest.raises(ElfError, match="relocations does not fit"):
+        read(patched(data, entry + 8, "<Q", 24 * 1000))

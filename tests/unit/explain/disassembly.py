@@ -7,7 +7,7 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
-from debug_building import needed
+from provisions import needed
 
 
 def slots(path: Path, symbol: str) -> set[int]:

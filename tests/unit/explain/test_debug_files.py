@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from debug_building import build, call_in, needed
+from debug_building import build, call_in
 from glibc_guard.explain.debug_files import DebugFiles, build_id, read
 from glibc_guard.explain.source_lines import SourceLines
+from provisions import needed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -226,3 +227,24 @@ def test_strings_moved_to_another_file_by_dwz_are_unknown(tmp_path: Path) -> Non
     frames = source.frames(address)
     assert [frame.line for frame in frames] == [5, 9, 12, 16]
     assert all(frame.function in {None, name} for frame, name in zip(frames, FOUR, strict=True))
+
+
+CUT_SHORT = """
+import os, sys
+from pathlib import Path
+from glibc_guard.explain.debug_files import read
+found = read(Path(sys.argv[1]))
+os.truncate(sys.argv[1], 64)
+print(sum(bytes(found.data)[-100:]), len(found.data))
+"""
+
+
+@pytest.mark.parametrize("size", [1_000_000, 9_000_000])
+def test_a_file_that_is_cut_short_while_it_is_looked_at(tmp_path: Path, size: int) -> None:
+    """Were it mapped itself, the process would die of SIGBUS."""
+    path = build(tmp_path, "gcc", FLAGS)
+    path.write_bytes(path.read_bytes().ljust(size - 1, b"\0") + b"\7")
+    done = subprocess.run([sys.executable, "-c", CUT_SHORT, path], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["7", str(size)]
+    assert read(path) is None
+    assert read(tmp_path / "nothing") is None

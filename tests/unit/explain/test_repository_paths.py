@@ -8,7 +8,7 @@ import pytest
 from glibc_guard.explain.repository_paths import Origin, RepositoryPaths, origin, site_of
 from glibc_guard.model import Frame, Site
 
-REGISTRY = "/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f"
+REGISTRY = "/home/somebody/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f"
 RUSTC = "/rustc/59807616e1b2c3d4e5f60718293a4b5c6d7e8f90"
 
 
@@ -59,7 +59,7 @@ def root(tmp_path: Path) -> Path:
         ("/opt/rh/devtoolset-10/root/usr/include/c++/10/bits/time.h", None),
         ("/usr/bin/../lib/gcc/x86_64-linux-gnu/12/../../../../include/c++/12/bits/time.h", None),
         (f"{REGISTRY}/ring-0.17.8/src/lib.rs", None),
-        ("/root/.cargo/git/checkouts/ring-0123456789abcdef/abcdef0/src/lib.rs", None),
+        ("/home/somebody/.cargo/git/checkouts/ring-0123456789abcdef/abcdef0/src/lib.rs", None),
         (f"{RUSTC}/library/std/src/fs.rs", None),
         ("library/std/src/fs.rs", None),
         ("/root/.rustup/toolchains/stable/lib/rustlib/src/rust/library/std/src/fs.rs", None),

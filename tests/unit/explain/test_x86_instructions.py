@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from building import compile_with_zig
-from debug_building import needed
 from glibc_guard.explain.x86_instructions import decode
+from provisions import needed
 
 NAMES = ("ax", "cx", "dx", "bx", "sp", "bp", "si", "di")
 REGISTERS = {f"{letter}{name}": number for number, name in enumerate(NAMES) for letter in ("e", "r")}

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from debug_building import needed
 from glibc_guard.targets.glibc_symbols import ZIG_TARGETS
+from provisions import needed
 
 #: A comment names the symbols that the code of its line uses.
 SOURCE: Final = """

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
 
-import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import SymbolTableSection
@@ -20,6 +18,7 @@ from glibc_guard.elf import read_object
 from glibc_guard.model import ElfObject
 from glibc_guard.repair.changes import Refusal, Repair, applied
 from glibc_guard.repair.version_needs import Need, without_need
+from provisions import needed
 
 #: References to functions of which glibc never had but one version, made weak after linking, and some that stay strong:
 #: a linker drops a library, and the versions with it, that has nothing but weak references.
@@ -102,10 +101,11 @@ def complaints(folder: Path, data: bytes) -> set[str]:
     path = folder / "looked-at"
     path.write_bytes(data)
     found: list[str] = []
-    for command in (["readelf", "-aW"], ["eu-elflint", "--gnu-ld"]):
-        if shutil.which(command[0]) is None:
-            pytest.skip(f"{command[0]} is not installed: apt-get install binutils elfutils")
-        done = subprocess.run([*command, str(path)], check=False, capture_output=True, text=True, errors="replace")
-        lines = done.stderr.splitlines() + (done.stdout.splitlines() if command[0] == "eu-elflint" else [])
+    for tool, *options in (["readelf", "-aW"], ["eu-elflint", "--gnu-ld"]):
+        program = needed(tool, "apt-get install binutils elfutils")
+        done = subprocess.run(
+            [program, *options, str(path)], check=False, capture_output=True, text=True, errors="replace"
+        )
+        lines = done.stderr.splitlines() + (done.stdout.splitlines() if tool == "eu-elflint" else [])
         found += [line for line in lines if line != "No errors"]
     return {re.sub(r"\d+", "N", line) for line in found}

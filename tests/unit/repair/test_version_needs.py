@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Literal
@@ -21,6 +20,7 @@ from glibc_guard.model import ElfObject
 from glibc_guard.repair import Repair, RepairError, Wish, repaired
 from glibc_guard.repair.version_needs import Need, facts_without, without_need
 from glibc_guard.targets.glibc_symbols import ZIG_TARGETS
+from provisions import needed
 from unit.repair.objects import (
     CANONICALIZE,
     GETTID,
@@ -152,13 +152,12 @@ def test_without_a_section_table() -> None:
 
 
 def test_patchelf_goes_on_from_a_repaired_object(tmp_path: Path) -> None:
-    if shutil.which("patchelf") is None:
-        pytest.skip("patchelf is not installed: apt-get install patchelf")
+    patchelf = needed("patchelf", "apt-get install patchelf")
     path = tmp_path / "m.so"
     path.write_bytes(repair(repair(weak_library(), CANONICALIZE), GETTID))
     path.chmod(0o755)
     for change in (["--set-rpath", "$ORIGIN/a/path/that/needs/room"], ["--add-needed", "libz.so.1"]):
-        subprocess.run(["patchelf", *change, path], check=True)
+        subprocess.run([patchelf, *change, path], check=True)
     after = path.read_bytes()
     assert needs_of(after) == needs_of(weak_library()) - {("libm.so.6", "GLIBC_2.25"), ("libc.so.6", "GLIBC_2.30")}
     assert facts_of(after).inconsistencies == ()

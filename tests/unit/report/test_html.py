@@ -13,6 +13,7 @@ from glibc_guard.guard import check
 from glibc_guard.model import Report, Site
 from glibc_guard.report import html, svg
 from glibc_guard.settings import Settings
+from glibc_guard.urls import page
 
 NEW = library("pow(x, 2.5)", "reallocarray(0, 1, 2)", glibc="2.29")
 OLD = library("malloc(1)", glibc="2.17")
@@ -77,9 +78,9 @@ def test_nothing_is_fetched_and_only_our_script_runs(report: Report) -> None:
     assert not [
         tag for tag, given in found.tags if {"src", "srcset", "style", "onclick"} & given.keys() or tag == "link"
     ]
-    assert {given["href"] for tag, given in found.tags if tag == "a"} <= {
-        f"{html.RULE_PAGES}{finding.rule}.md" for finding in report.artifacts[0].findings
-    }
+    rules = {f"{html.RULE_PAGES}{finding.rule}.md" for finding in report.artifacts[0].findings}
+    links = {given["href"] for tag, given in found.tags if tag == "a"}
+    assert links == {*rules, page("building.md")}
     policy = next(given["content"] for tag, given in found.tags if given.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None
     assert policy.startswith("default-src 'none'; style-src 'sha256-")

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from glibc_guard.report.neutral import markdown, markdown_code, plain
 from glibc_guard.report.printer import Printer
+from glibc_guard.urls import DOCUMENTATION, page
 
 HOSTILE = [
     "::error::forged",
@@ -118,3 +119,17 @@ def test_no_wrapped_line_begins_with_a_command(width: int, *, color: bool) -> No
     lines = re.sub(r"\x1b\[[0-9;]*m", "", printer.text()).splitlines()
     assert len(lines) > 2
     assert not [line for line in lines if line.lstrip().startswith("::")]
+
+
+def test_a_page_of_our_own_is_a_link_and_nothing_else_is() -> None:
+    building = page("building.md#by-hand")
+    assert markdown(f"build there ({building}), or *not*") == f"build there \\(<{building}>\\), or \\*not\\*"
+    for hostile in (f"{DOCUMENTATION}/../x.md", f"{DOCUMENTATION}.evil/x.md", "https://evil/a.md", f"{DOCUMENTATION}/"):
+        assert "<" not in markdown(hostile)
+    assert markdown(f"{building}\u202e>") == f"<{building}>\\\\u202e\\>"
+
+
+def test_lines_that_go_on_stand_further_in() -> None:
+    printer = Printer(color=False, width=20)
+    printer.block(Text("used by: one two three four"), 4)
+    assert printer.text() == "    used by: one\n      two three four\n"

@@ -70,7 +70,7 @@ def test_one_way_out_of_several_findings_and_where_they_are() -> None:
     site = Site("ray::core::Score(double)", "src/score.cc", 6)
     members = [finding(symbol, sites=(site,), hint="build in manylinux2014") for symbol in ("pow", "exp")]
     assert (
-        "- `symbol-version-too-new` (`pow@GLIBC_2.29`, `exp@GLIBC_2.29`): build in manylinux2014<br>"
+        "- `symbol-version-too-new` (`pow@GLIBC_2.29`, `exp@GLIBC_2.29`)<br>Fix: build in manylinux2014<br>"
         "Used by `ray::core::Score(double)`, `src/score.cc:6`\n"
     ) in shown(artifact(*members))
 

@@ -16,7 +16,9 @@ from glibc_guard.model import ArtifactReport, Coverage, Finding, Report, Tool
 from glibc_guard.report import json as json_report
 from glibc_guard.report import markdown, text
 from glibc_guard.report.grouping import by_object
+from glibc_guard.report.remedies import Remedies
 from glibc_guard.settings import Ignore, Settings
+from glibc_guard.urls import page
 
 ROOT = Path(__file__).parents[3]
 NEW = library("reallocarray(0, 1, 2)", "pow(x, 2.5)", "exp(x)", glibc="2.29")
@@ -140,7 +142,8 @@ def test_nothing_is_forged_by_names_in_the_artifact(hostile: Report) -> None:
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     inline = [child for token in parser.parse(markdown.render(hostile)) for child in token.children or ()]
     assert {token.content for token in inline if token.type == "html_inline"} <= {"<br>"}
-    assert not [token for token in inline if token.type in {"link_open", "image"}]
+    links = [token for token in inline if token.type in {"link_open", "image"}]
+    assert {token.attrs["href"] for token in links} <= {page("building.md")}
     plain_text = " ".join(token.content for token in inline if token.type == "text")
     assert not re.search(r"(?<!\w)@\w", plain_text)
 
@@ -180,4 +183,4 @@ def test_a_hint_says_which_symbols_it_is_for_where_there_are_several() -> None:
 
 def hints_of(*findings: Finding) -> tuple[str, ...]:
     ((group,),) = by_object(findings).values()
-    return group.hints
+    return tuple(line for _, line in Remedies([group]).own(group))

@@ -722,3 +722,38 @@ def test_a_python_mismatch_and_a_glibc_mismatch_are_told_apart(tmp_path: Path) -
         ("python-abi", GONE),
         ("wheel-tag-dishonest", None),
     }
+
+
+# --- programs that are called like modules ----------------------------------------------------------------------------
+
+
+PROGRAM = "int main(void) { return 0; }"
+PYTHON_PROGRAM = "void *PyLong_FromLong(long); int main(void) { return PyLong_FromLong(1) != 0; }"
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_a_program_that_is_called_like_a_module(tmp_path: Path, arch: str) -> None:
+    """Glibc 2.30 and later: cannot dynamically load position-independent executable."""
+    program = compile_with_zig(PROGRAM, "-pie", "-fPIE", arch=arch)
+    stub = compile_with_zig(
+        "void *PyLong_FromLong(long n) { return 0; }", "-shared", "-fPIC", "-Wl,-soname,libstub.so", arch=arch
+    )
+    asks = compile_with_zig(PYTHON_PROGRAM, "-pie", "-fPIE", "./libstub.so", arch=arch, beside={"libstub.so": stub})
+    for name, data in (
+        (f"m/_core.cpython-312-{TRIPLETS[arch]}.so", program),
+        ("m/_core.abi3.so", program),
+        ("m/_core.so", asks),
+    ):
+        (finding,) = found(tmp_path, {name: data}, "cp312-cp312", arch)
+        assert finding.severity == "error"
+        assert finding.message.startswith("is never imported: it was linked as a program (-pie)")
+    for name in ("m/bin/tool", "m/tool.so", "sample-1.0.data/scripts/tool"):
+        assert found(tmp_path, {name: program}, "cp312-cp312", arch) == []
+    assert found(tmp_path, {"m/_core.abi3.so": module(arch=arch)}, "cp312-abi3", arch) == []
+
+
+def test_a_program_for_musl_that_is_called_like_a_module(tmp_path: Path) -> None:
+    """The loader of musl takes it."""
+    program = compile_with_zig(PROGRAM, "-pie", "-fPIE", "-dynamic", glibc=None)
+    wheel = make_wheel(tmp_path, {"m/_core.abi3.so": program}, tag="cp312-abi3-musllinux_1_2_x86_64")
+    assert of_rule(judged(wheel), "python-abi") == []

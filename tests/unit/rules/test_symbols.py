@@ -227,3 +227,55 @@ def test_marks_of_the_loader(tmp_path: Path, arch: str) -> None:
     data = with_symbol("mark", "GLIBC_ABI_DT_RELR", arch=arch)
     assert ("loader-marker", "error") in rules_of(tmp_path, data, "2.35")
     assert "loader-marker" not in {rule for rule, _ in rules_of(tmp_path, data, "2.36")}
+
+
+FOO = ("-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libfoo.so.1")
+USES_FOO = ("-shared", "-fPIC", "-nostdlib", "-Wl,--no-as-needed", "-Wl,-rpath,$ORIGIN", "./libfoo.so.1")
+NEW_CALL = (
+    "long getrandom(void *, long, int); int foo(void); long f(void) { char b[4]; foo(); return getrandom(b, 4, 0); }"
+)
+
+
+def with_foo(folder: Path, linked_with: bytes, carried: bytes, *, arch: str) -> set[tuple[str, str]]:
+    """Return rule and object of the errors about a user of libfoo.so.1 that was linked with another one."""
+    folder.mkdir()
+    user = compile_with_zig(NEW_CALL, *USES_FOO, arch=arch, glibc=None, beside={"libfoo.so.1": linked_with})
+    written(folder, user, "user.so")
+    written(folder, carried, "libfoo.so.1")
+    found = judged(folder, "2.17").findings
+    return {(one.rule, one.object or "") for one in found if one.severity == "error" and one.rule == "symbol-missing"}
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "s390x"])
+def test_a_version_of_a_carried_library_does_not_bring_the_symbol(tmp_path: Path, arch: str) -> None:
+    """A library without versions is accepted for any, and then glibc is what has getrandom@GLIBC_2.25, or has not."""
+    both = "long getrandom(void *a, long b, int c) { return 0; } int foo(void) { return 1; }"
+    versions = {"map": b"GLIBC_2.25 { getrandom; }; FOO_1 { foo; };"}
+    linked = compile_with_zig(both, *FOO, "-Wl,--version-script=map", arch=arch, glibc=None, beside=versions)
+    plain = compile_with_zig("int foo(void) { return 1; }", *FOO, arch=arch, glibc=None)
+    other = compile_with_zig(
+        "int foo(void) { return 1; } int other(void) { return 2; }",
+        *FOO,
+        "-Wl,--version-script=map",
+        arch=arch,
+        glibc=None,
+        beside={"map": b"GLIBC_2.25 { other; }; FOO_1 { foo; };"},
+    )
+    missing = {("symbol-missing", "user.so")}
+    assert with_foo(tmp_path / "plain", linked, plain, arch=arch) == missing
+    assert with_foo(tmp_path / "other", linked, other, arch=arch) == missing
+    assert with_foo(tmp_path / "same", linked, linked, arch=arch) == set()
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "s390x"])
+def test_an_old_version_of_a_carried_library_does_not_serve_a_reference_without_one(tmp_path: Path, arch: str) -> None:
+    both = "long getrandom(void *a, long b, int c) { return 0; } int foo(void) { return 1; }"
+    plain = compile_with_zig(both, *FOO, arch=arch, glibc=None)
+    source = (
+        "long old(void *a, long b, int c) { return 0; } int foo(void) { return 1; }"
+        '__asm__(".symver old,getrandom@FOO_2");'
+    )
+    versions = {"map": b"FOO_1 { global: foo; local: *; }; FOO_2 { } FOO_1;"}
+    hidden = compile_with_zig(source, *FOO, "-Wl,--version-script=map", arch=arch, glibc=None, beside=versions)
+    assert with_foo(tmp_path / "hidden", plain, hidden, arch=arch) == {("symbol-missing", "user.so")}
+    assert with_foo(tmp_path / "plain", plain, plain, arch=arch) == set()

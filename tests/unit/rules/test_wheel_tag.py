@@ -8,6 +8,7 @@ import pytest
 from building import compile_with_gcc, library, make_wheel
 from glibc_guard.guard import check
 from glibc_guard.model import ArtifactReport
+from glibc_guard.rules.wheel_tag import PAGE_OF_REFUSAL
 from glibc_guard.settings import Settings
 
 NEW = library("reallocarray(0, 1, 2)", "pow(x, 2.5)", glibc="2.29")
@@ -33,6 +34,32 @@ def test_a_tag_that_is_not_kept_is_named_with_the_honest_one(tmp_path: Path, arc
     assert f"the contents keep manylinux_2_29_{arch}" in finding.hint
     honest = make_wheel(tmp_path, {"m.so": new}, tag=f"cp312-cp312-manylinux_2_29_{arch}")
     assert judged(honest).findings == ()
+
+
+def test_needs_are_counted_and_not_symbols(tmp_path: Path) -> None:
+    report = judged(make_wheel(tmp_path, {"m.so": library("pow(x, 2.5)", "exp(x)", "log(x)", glibc="2.29")}))
+    (finding,) = [finding for finding in report.findings if finding.rule == "wheel-tag-dishonest"]
+    assert finding.message == "the tag manylinux_2_17_x86_64 is not kept: 1 need beyond it"
+
+
+@pytest.mark.parametrize(("arch", "refused"), [("x86_64", True), ("aarch64", True), ("armv7l", False)])
+def test_a_tag_that_pypi_refuses_is_told(tmp_path: Path, arch: str, *, refused: bool) -> None:
+    module = library("malloc(1)", arch=arch)
+    report = judged(make_wheel(tmp_path, {"m.so": module}, tag=f"cp312-cp312-linux_{arch}"))
+    told = [note for note in report.notes if note.startswith(f"PyPI refuses a wheel with the tag linux_{arch}")]
+    assert bool(told) == refused
+    assert report.verdict == "pass"
+
+
+def test_a_tag_that_pypi_takes_is_not_told_of(tmp_path: Path) -> None:
+    for tag in ("cp312-cp312-manylinux_2_29_x86_64", "py3-none-any"):
+        assert not any("PyPI" in note for note in judged(make_wheel(tmp_path, {"m.so": NEW}, tag=tag)).notes)
+
+
+def test_the_section_that_is_named_exists() -> None:
+    name, _, section = PAGE_OF_REFUSAL.partition("#")
+    text = (Path(__file__).parents[3] / "docs" / name).read_text(encoding="utf-8")
+    assert f'<a id="{section}"></a>\n\n## `Binary wheel' in text
 
 
 def test_an_honest_tag(tmp_path: Path) -> None:

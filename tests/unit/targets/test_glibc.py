@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from glibc_guard.targets import TargetError, glibc
+from provisions import needed_module
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_architectures_that_are_older_than_any_target(architecture: str) -> None
 
 
 def test_the_newest_release_is_that_of_the_symbol_lists() -> None:
+    needed_module("ziglang")
     spec = find_spec("ziglang")
-    if spec is None or spec.origin is None:
-        assert not os.environ.get("CI"), "ziglang is not installed"
-        pytest.skip("ziglang is not installed: pip install -e '.[dev]'")
+    assert spec is not None
+    assert spec.origin is not None
     lists = (Path(spec.origin).parent / "lib" / "libc" / "glibc" / "abilists").read_bytes()
     # The layout, as ziglang/glibc-abi-tool documents it: a count and that many names of libraries, each closed by a
     # zero; a count and that many releases of three bytes.

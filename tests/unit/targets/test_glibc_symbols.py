@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from glibc_guard.targets import glibc, glibc_symbols
 from glibc_guard.targets.glibc_symbols import SymbolTableError
+from measured import costs_less_than
 
 PROJECT = Path(__file__).parents[3]
 X86_64 = glibc_symbols.load("x86_64")
@@ -188,7 +188,7 @@ def test_one_architecture_is_read_quickly_and_all_of_them_are_small() -> None:
     assert sum(file.stat().st_size for file in files) < 250_000
     script = (
         "import time; from glibc_guard.targets import glibc_symbols\n"
-        "start = time.perf_counter(); glibc_symbols.load('x86_64'); print(time.perf_counter() - start)"
+        "start = time.process_time(); glibc_symbols.load('x86_64'); print(time.process_time() - start)"
     )
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
     seconds = min(
@@ -198,10 +198,9 @@ def test_one_architecture_is_read_quickly_and_all_of_them_are_small() -> None:
 
 
 def test_ten_thousand_questions_take_no_time() -> None:
-    start = time.perf_counter()
-    for _ in range(10_000):
-        assert X86_64.providers("memcpy", "GLIBC_2.14", "2.17")
-    assert time.perf_counter() - start < 1
+    with costs_less_than(2):
+        for _ in range(10_000):
+            assert X86_64.providers("memcpy", "GLIBC_2.14", "2.17")
 
 
 def test_the_tables_are_what_the_script_makes_of_the_installed_ziglang() -> None:

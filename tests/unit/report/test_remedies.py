@@ -1,0 +1,116 @@
+"""What several groups of findings share is told once; what is of one alone stays with it."""
+
+from __future__ import annotations
+
+import sys
+
+from glibc_guard.model import ArtifactReport, Coverage, Finding, Report, Tool
+from glibc_guard.report import html, markdown, overview, text
+from glibc_guard.report.grouping import Group, by_object, summary_line
+from glibc_guard.report.remedies import Remedies, parts
+
+BUILD = "build in manylinux2014"
+STATIC = f"{BUILD}, whose gcc links what is newer statically"
+
+
+def finding(symbol: str, version: str, why: str, remedy: str = BUILD, instead: str | None = None) -> Finding:
+    hint = f"{why}: {remedy}" + (f", or {instead}" if instead else "")
+    return Finding(
+        "symbol-version-too-new", "error", "m.so", "…", symbol, version, "libc.so.6", "global", hint=hint, remedy=remedy
+    )
+
+
+POW = finding("pow", "GLIBC_2.29", "it was changed", instead='write __asm__(".symver pow,pow@GLIBC_2.2.5")')
+STAT = finding("stat", "GLIBC_2.33", "it was linked in", instead="link with zig cc")
+OPEN = finding("dlopen", "GLIBC_2.34", "it moved", instead="link with zig cc")
+STRING = finding("_ZNSt3fooEv", "GLIBCXX_3.4.29", "GCC 11", STATIC)
+
+
+def groups(*findings: Finding) -> list[Group]:
+    return [group for found in by_object(findings).values() for group in found]
+
+
+def told(*findings: Finding) -> tuple[list[str], list[list[tuple[str, str]]]]:
+    found = groups(*findings)
+    remedies = Remedies(found)
+    own = [[(str(label), line) for label, line in remedies.own(group)] for group in found]
+    return [f"{one.head}: {one.text}" for one in remedies.shared], own
+
+
+def test_one_group_keeps_its_hint() -> None:
+    assert told(POW) == ([], [[("fix", POW.hint)]])
+
+
+def test_a_common_remedy_is_told_once_and_reasons_stay() -> None:
+    shared, own = told(POW, STAT)
+    assert shared == [f"fix for all: {BUILD}"]
+    assert own == [
+        [("why", "it was changed"), ("fix", 'write __asm__(".symver pow,pow@GLIBC_2.2.5")')],
+        [("why", "it was linked in"), ("fix", "link with zig cc")],
+    ]
+
+
+def test_what_some_share_names_their_versions() -> None:
+    shared, own = told(POW, STAT, OPEN)
+    assert shared == [f"fix for all: {BUILD}", "fix for GLIBC_2.33, GLIBC_2.34: link with zig cc"]
+    assert own[1:] == [[("why", "it was linked in")], [("why", "it moved")]]
+
+
+def test_what_says_more_stands_for_both() -> None:
+    assert told(POW, STRING)[0] == [f"fix for all: {STATIC}"]
+
+
+def test_a_reason_of_several_is_told_once_too() -> None:
+    weak = [finding(name, f"GLIBC_2.3{number}", "the code copes") for number, name in enumerate("abc")]
+    shared, own = told(*weak, POW)
+    assert shared[0] == "why for GLIBC_2.30, GLIBC_2.31, GLIBC_2.32: the code copes"
+    assert own[:3] == [[], [], []]
+
+
+def test_what_holds_for_some_symbols_of_a_group_stays_there() -> None:
+    same = finding("dlsym", "GLIBC_2.34", "it moved")
+    shared, own = told(OPEN, same, STAT)
+    assert shared == [f"fix for all: {BUILD}"]
+    assert own[0] == [("why", "it moved"), ("fix", "dlopen: link with zig cc")]
+
+
+def test_where_a_line_is_not_for_is_shorter() -> None:
+    names = [finding(f"f{number}", "GLIBC_2.34", "it moved") for number in range(9)]
+    own = told(*names, finding("start", "GLIBC_2.34", "it begins"), POW)[1]
+    assert own[0] == [("why", "all but start: it moved"), ("why", "start: it begins")]
+
+
+def test_a_remedy_that_is_no_part_of_the_hint_is_none() -> None:
+    """A report may come from anybody."""
+    for hint in ("build there", f"{BUILD} and elsewhere", f"why: {BUILD} and elsewhere"):
+        odd = Finding("unreadable", "error", "m.so", "…", hint=hint, remedy=BUILD)
+        assert parts(odd) == (None, (hint,))
+
+
+def test_every_report_tells_it_once() -> None:
+    report = whole(POW, STAT, STRING)
+    shown = (
+        text.render(report, color=False, width=None),
+        markdown.render(report),
+        overview.render(report, limit=65_535).partition("<details>")[0],
+        html.render(report),
+    )
+    for one in shown:
+        assert one.count("links what is newer statically") == 1
+        assert one.count("manylinux2014") == 1
+        assert "it was changed" in one
+        assert sys.version_info < (3, 11) or "_ZNSt3foo" not in one.replace(r"\_", "_")
+
+
+def test_findings_are_counted_as_they_are_shown() -> None:
+    assert summary_line(whole(POW, STAT).artifacts) == "1 of 1 artifact failed (2 errors)"
+    more = finding("exp", "GLIBC_2.29", "it was changed")
+    warning = Finding("private-symbol", "warning", "m.so", "…")
+    report = whole(POW, more, STAT, warning)
+    assert summary_line(report.artifacts) == "1 of 1 artifact failed (2 errors with 3 symbols, 1 warning)"
+    assert "2 errors with 3 symbols" in markdown.render(report)
+
+
+def whole(*findings: Finding) -> Report:
+    artifact = ArtifactReport("m.so", "elf", 1, None, "fail", (), {}, (), None, Coverage(1, 1, 0), (), tuple(findings))
+    return Report(Tool("glibc-guard", "0"), "fail", (artifact,))
