@@ -26,21 +26,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from glibc_guard.targets.glibc_symbols import ARCHITECTURES, LOADERS, Extra, extra, pack, unpack
+from glibc_guard.targets.glibc import ARCHITECTURES
+from glibc_guard.targets.glibc_symbols import LOADERS, ZIG_TARGETS, Extra, extra, pack, unpack
 
 OLDEST: Final = (2, 5)  # of manylinux1, the oldest promise a wheel can make
 FOLDER: Final = Path(__file__).parents[1] / "src" / "glibc_guard" / "data" / "glibc_symbols"
-
-TARGETS: Final = {
-    "x86_64": "x86_64-linux-gnu",
-    "i686": "x86-linux-gnu",
-    "aarch64": "aarch64-linux-gnu",
-    "armv7l": "arm-linux-gnueabihf",
-    "ppc64le": "powerpc64le-linux-gnu",
-    "s390x": "s390x-linux-gnu",
-    "riscv64": "riscv64-linux-gnu",
-    "loongarch64": "loongarch64-linux-gnu",
-}
 
 #: SONAME → the letter that stands for it in a table; in the order in which libraries are named to the user.
 KEYS: Final = {
@@ -193,7 +183,7 @@ def read_inclusions(
 
 def build(architecture: str, lists: Lists) -> tuple[Table, tuple[str, ...]]:
     """The definitions of ``architecture`` and its releases."""
-    bit = 1 << lists.targets.index(TARGETS[architecture])
+    bit = 1 << lists.targets.index(ZIG_TARGETS[architecture])
     table: Table = {
         Key(inclusion.symbol, inclusion.library, f"GLIBC_{written(version)}"): Life(version)
         for inclusion in lists.inclusions

@@ -9,7 +9,7 @@ from typing import Final
 
 from glibc_guard.explain.knowledge import Family, filled, knowledge, numbers
 from glibc_guard.report.neutral import markdown_code
-from glibc_guard.targets import glibc_symbols
+from glibc_guard.targets.glibc import ARCHITECTURES
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "symbols.md"
 #: What the texts leave open, as a reader of a page has to fill it in.
@@ -82,7 +82,7 @@ def _lines(family: Family) -> Iterator[str]:
 
 
 def _architectures(family: Family) -> list[str]:
-    return [_escaped(arch) for arch in glibc_symbols.ARCHITECTURES if arch not in family.except_]
+    return [_escaped(arch) for arch in ARCHITECTURES if arch not in family.except_]
 
 
 def _text(text: str) -> str:

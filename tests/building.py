@@ -17,19 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from glibc_guard.targets.glibc_symbols import ZIG_TARGETS
 from provisions import needed
 
-#: Platform tag's architecture → the triple that zig knows it by.
-TRIPLES: Final = {
-    "x86_64": "x86_64-linux-gnu",
-    "i686": "x86-linux-gnu",
-    "aarch64": "aarch64-linux-gnu",
-    "armv7l": "arm-linux-gnueabihf",
-    "ppc64le": "powerpc64le-linux-gnu",
-    "s390x": "s390x-linux-gnu",
-    "riscv64": "riscv64-linux-gnu",
-    "loongarch64": "loongarch64-linux-gnu",
-}
 #: The oldest glibc that zig can link for on these.
 OLDEST: Final = {"ppc64le": "2.19", "riscv64": "2.27", "loongarch64": "2.36"}
 CACHE: Final = Path(os.environ.get("GLIBC_GUARD_CACHE") or Path.home() / ".cache" / "glibc-guard")
@@ -52,7 +42,7 @@ def compile_with_zig(
     """
     if glibc is not None:
         glibc = max(glibc, OLDEST.get(arch, glibc), key=lambda release: tuple(map(int, release.split("."))))
-    triple = f"{TRIPLES[arch]}.{glibc}" if glibc else TRIPLES[arch].replace("gnu", "musl")
+    triple = f"{ZIG_TARGETS[arch]}.{glibc}" if glibc else ZIG_TARGETS[arch].replace("gnu", "musl")
     command = [sys.executable, "-m", "ziglang", "cc", "-target", triple, "-O1"]
     command += ["-x", language] if language else []
     return _cached(command, flags, {"source.c": source.encode(), **(beside or {})}, name, version("ziglang"))

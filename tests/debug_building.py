@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from building import CACHE
-from glibc_guard.explain.debug_sections import ElfFile
 from provisions import needed
 
 #: Three levels of inlined calls around ``pow``; each line says what it is by the comment at its end.
@@ -125,12 +124,6 @@ def call_in(path: Path, function: str) -> int:
     found = re.findall(r"^ *([0-9a-f]+):\s+(?:callq?|calll|blx?|blr\s+x\d+|brasl|auipc\s+ra)\b", body, re.MULTILINE)
     assert found, body
     return int(found[-1], 16)
-
-
-def code_addresses(elf: ElfFile, step: int = 7) -> range:
-    """Return some addresses of the section ``.text``."""
-    text = elf.sections[".text"]
-    return range(text.address, text.address + text.size, step)
 
 
 def symbolized(path: Path, addresses: Sequence[int]) -> dict[int, list[tuple[str | None, int | None]]]:

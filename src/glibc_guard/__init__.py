@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from glibc_guard.config import ConfigError, Settings, load
+    from glibc_guard.config import load
     from glibc_guard.guard import UsageError, check, diff
     from glibc_guard.model import Report
+    from glibc_guard.settings import ConfigError, Settings
     from glibc_guard.targets import TargetError
 
 __version__ = "0.1.0"
@@ -19,9 +20,9 @@ __all__ = ["ConfigError", "Report", "Settings", "TargetError", "UsageError", "__
 
 #: Where each name comes from: imported when it is asked for, since starting is most of what a small check takes.
 _PLACES: Final = {
-    "ConfigError": "config",
+    "ConfigError": "settings",
     "Report": "model",
-    "Settings": "config",
+    "Settings": "settings",
     "TargetError": "targets",
     "UsageError": "guard",
     "check": "guard",

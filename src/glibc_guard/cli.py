@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn, TypeVar
 
 import click
 from msgspec.structs import replace
 
 from glibc_guard import __version__
-from glibc_guard.config import FAIL_ON, ConfigError, FailOn, Settings, load, repository_root
+from glibc_guard.config import load, repository_root
 from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status, status_of
 from glibc_guard.interruption import ending_on_signals
 from glibc_guard.limits import Limits, limited
@@ -31,7 +31,16 @@ from glibc_guard.output import (
 )
 from glibc_guard.progress import progress_bar
 from glibc_guard.report.neutral import plain
-from glibc_guard.settings import limit_name, member_glob, size_glob, toolchain_text
+from glibc_guard.settings import (
+    FAIL_ON,
+    ConfigError,
+    FailOn,
+    Settings,
+    limit_name,
+    member_glob,
+    size_glob,
+    toolchain_text,
+)
 from glibc_guard.sharding import ShardError, listed, shard_of
 from glibc_guard.sizes import size_in_bytes
 from glibc_guard.targets import TargetError, resolve
@@ -39,6 +48,8 @@ from glibc_guard.targets.glibc import ARCHITECTURES
 from glibc_guard.urls import page
 
 SAMPLE: Final = "sample"  # the folder in data/ that `demo` checks
+
+Command = TypeVar("Command", bound=Callable[..., object])
 
 PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 NO_COLOR = click.option("--no-color", is_flag=True, help="Plain text; so does the environment variable NO_COLOR.")
@@ -62,13 +73,20 @@ OUTPUT = click.option(
     metavar="FILE",
     help="Where the report of the first, second, … --format goes; - is standard output.",
 )
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward."
+)
 
 
-def _targets(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+def _complete(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """Complete the name of a target in a shell."""
     from glibc_guard.targets.resolution import all_names  # noqa: PLC0415  # lazy: only a shell asks
 
     return [name for name in all_names() if name.startswith(begun)]
+
+
+def _target_option(help_text: str) -> Callable[[Command], Command]:
+    return click.option("--target", "targets", multiple=True, shell_complete=_complete, metavar="NAME", help=help_text)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -94,14 +112,9 @@ def cli() -> None:
     metavar="INDEX/COUNT",
     help="Judge a part of the paths: 3/8 is every 8th of the sorted ones, from the 3rd on. See `merge`.",
 )
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    shell_complete=_targets,
-    metavar="NAME",
-    help="auto (what the wheel's tag promises), a glibc release (2.17), a profile (manylinux2014, musllinux_1_2) or a "
-    "distribution (rhel8, ubuntu20.04). Repeat: every target must hold.",
+@_target_option(
+    "auto (what the wheel's tag promises), a glibc release (2.17), a profile (manylinux2014, musllinux_1_2) or a "
+    "distribution (rhel8, ubuntu20.04). Repeat: every target must hold."
 )
 @FORMAT
 @OUTPUT
@@ -160,7 +173,7 @@ def cli() -> None:
 )
 @LIMIT
 @JOBS
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
+@CONFIG
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing of what passes.")
 @NO_COLOR
 def check_command(  # noqa: PLR0913  # one parameter an option
@@ -200,10 +213,10 @@ def check_command(  # noqa: PLR0913  # one parameter an option
         settings = load(config, folder)
         compared = baseline if baseline is not None else settings.baseline
         read = (*paths, *([str(config)] if config else []), *([compared] if compared else []))
-        refuse_overwriting(read, [path for _, path in wanted if path is not None], folder)
+        refuse_overwriting(read, _files(wanted), folder)
         settings = replace(
             settings,
-            targets=tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets,
+            targets=_target_names(targets) or settings.targets,
             fail_on=fail_on or settings.fail_on,
             allow_empty=allow_empty or settings.allow_empty,
             baseline=compared,
@@ -273,8 +286,7 @@ def list_command(*, sources: tuple[str, ...], match: tuple[str, ...], output: st
         try:
             found = listing(sources, match or DEFAULT_MATCH, github)
         except ListingError as error:
-            click.echo(f"glibc-guard: {plain(str(error))}", err=True)
-            sys.exit(EXIT_UNREADABLE)
+            _fail(error, EXIT_UNREADABLE)
         write("".join(f"{path}\n" for path in found.artifacts).encode("utf-8", "surrogateescape"), wanted[0][1])
         click.echo(f"artifacts listed: {len(found.artifacts):,}, other files left out: {found.left_out:,}", err=True)
     sys.exit(EXIT_CLEAN)
@@ -296,18 +308,16 @@ def merge_command(
         from glibc_guard.merging import MergeError, merge, merged  # noqa: PLC0415  # lazy: one command
 
         wanted = destinations(formats, outputs)
-        refuse_overwriting([*map(str, reports)], [path for _, path in wanted if path is not None], _working_folder())
+        refuse_overwriting([*map(str, reports)], _files(wanted), _working_folder())
         try:
             if [name for name, _ in wanted] == ["json"]:
                 verdict = merge(reports, wanted[0][1]).verdict
             else:
                 report = merged(reports)
                 verdict = report.verdict
-                for name, path in wanted:
-                    write(render(report, name, color=_color(no_color), width=_width()), path)
+                _write_all(report, wanted, no_color=no_color)
         except MergeError as error:
-            click.echo(f"glibc-guard: {plain(str(error))}", err=True)
-            sys.exit(EXIT_UNREADABLE)
+            _fail(error, EXIT_UNREADABLE)
     sys.exit(status_of(verdict))
 
 
@@ -334,7 +344,7 @@ def diff_command(  # noqa: PLR0913  # one parameter an option
     """Tell what changed from OLD to NEW, which are artifacts or JSON reports; OLD may be pypi:NAME[==VERSION] too."""
     with _exit_status_for_errors():
         wanted = destinations(formats, outputs)
-        refuse_overwriting([old, new], [path for _, path in wanted if path is not None], _working_folder())
+        refuse_overwriting([old, new], _files(wanted), _working_folder())
         with progress_bar(visible=sys.stderr.isatty()) as progress:
             report = diff(old, new, jobs=jobs, limits=_bounds(limits, Limits()), progress=progress)
         for name, path in wanted:
@@ -362,14 +372,7 @@ def diff_command(  # noqa: PLR0913  # one parameter an option
     metavar="OUT",
     help="Where the copy goes: a folder (fixed/), or a file. PATH itself is never written.",
 )
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    shell_complete=_targets,
-    metavar="NAME",
-    help="As of check: what cannot be met is repaired.",
-)
+@_target_option("As of check: what cannot be met is repaired.")
 @click.option(
     "--clear-executable-stack",
     is_flag=True,
@@ -377,7 +380,7 @@ def diff_command(  # noqa: PLR0913  # one parameter an option
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and write nothing.")
 @LIMIT
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="By default the nearest file upward.")
+@CONFIG
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text")
 @NO_COLOR
 def fix_command(  # noqa: PLR0913  # one parameter an option
@@ -397,15 +400,14 @@ def fix_command(  # noqa: PLR0913  # one parameter an option
 
     with _exit_status_for_errors():
         settings = load(config, _working_folder())
-        wanted = tuple(name.strip() for given in targets for name in given.split(",")) or settings.targets
+        wanted = _target_names(targets) or settings.targets
         chosen = replace(settings, targets=wanted, limits=_bounds(limits, settings.limits))
         request = Request(path, out, clear_executable_stack=clear_executable_stack, dry_run=dry_run)
         try:
             with progress_bar(visible=sys.stderr.isatty()) as progress:
                 report = fix(request, chosen, progress=progress)
         except NotFixedError as error:
-            click.echo(f"glibc-guard: {plain(str(error))}", err=True)
-            sys.exit(EXIT_UNREADABLE)
+            _fail(error, EXIT_UNREADABLE)
         write(render_fixes(report, form, color=_color(no_color), width=_width()), None)
     sys.exit(fix_status(report))
 
@@ -419,14 +421,7 @@ def fix_command(  # noqa: PLR0913  # one parameter an option
     type=click.Choice(ARCHITECTURES),
     help="An architecture to tell of. Repeat; remedies are for the first one. By default all, and x86_64 first.",
 )
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    shell_complete=_targets,
-    metavar="NAME",
-    help="A system to tell of, and to aim at; see `check`. Repeat.",
-)
+@_target_option("A system to tell of, and to aim at; see `check`. Repeat.")
 @click.option("--format", "form", type=click.Choice(FORMATS_WITHOUT_FINDINGS), default="text")
 @NO_COLOR
 def explain_command(
@@ -437,8 +432,7 @@ def explain_command(
         from glibc_guard.explain.symbol_page import UnknownSymbolError, symbol_page  # noqa: PLC0415  # lazy: one command
 
         asked = tuple(dict.fromkeys(architectures)) or ARCHITECTURES
-        names = tuple(name.strip() for given in targets for name in given.split(","))
-        judged = resolve(names or ("auto",), None, asked[:1]).targets
+        judged = resolve(_target_names(targets) or ("auto",), None, asked[:1]).targets
         if all(target.libc == "musl" for target in judged):
             raise UsageError("musl has no symbol versions: name a target with glibc")
         try:
@@ -460,8 +454,7 @@ def demo(*, formats: tuple[str, ...], outputs: tuple[str, ...], no_color: bool) 
     with _exit_status_for_errors(), resources.as_file(resources.files("glibc_guard") / "data" / SAMPLE) as folder:
         wanted = destinations(formats, outputs)
         report = check([str(folder)], Settings(targets=("manylinux2014",)))
-        for name, path in wanted:
-            write(render(report, name, color=_color(no_color), width=_width()), path)
+        _write_all(report, wanted, no_color=no_color)
     sys.exit(exit_status(report, "error"))
 
 
@@ -476,6 +469,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         click.echo(f"Error: standard output: cannot be written: {error.strerror}", err=True)
         sys.exit(EXIT_USAGE)
+
+
+def _files(wanted: Sequence[tuple[str, Path | None]]) -> list[Path]:
+    return [path for _, path in wanted if path is not None]
+
+
+def _target_names(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.strip() for text in given for name in text.split(","))
 
 
 def _each(option: str, texts: Sequence[str], accepted: Callable[[str], str]) -> Sequence[str]:
@@ -534,14 +535,21 @@ def _exit_status_for_errors() -> Iterator[None]:
         with ending_on_signals():
             yield
     except (UsageError, ConfigError, TargetError, OutputError, ShardError) as error:
-        click.echo(f"glibc-guard: {plain(str(error))}", err=True)
-        sys.exit(EXIT_USAGE)
+        _fail(error, EXIT_USAGE)
     except Exception as error:
         if os.environ.get("GLIBC_GUARD_DEBUG"):
             raise
-        message = f"a fault of its own, please report this with GLIBC_GUARD_DEBUG=1 set: {error!r}"
-        click.echo(f"glibc-guard: {plain(message)}", err=True)
-        sys.exit(EXIT_UNREADABLE)
+        _fail(f"a fault of its own, please report this with GLIBC_GUARD_DEBUG=1 set: {error!r}", EXIT_UNREADABLE)
+
+
+def _fail(reason: object, status: int) -> NoReturn:
+    click.echo(f"glibc-guard: {plain(str(reason))}", err=True)
+    sys.exit(status)
+
+
+def _write_all(report: Report, wanted: Sequence[tuple[str, Path | None]], *, no_color: bool) -> None:
+    for name, path in wanted:
+        write(render(report, name, color=_color(no_color), width=_width()), path)
 
 
 def _working_folder() -> Path:

@@ -19,13 +19,13 @@ from glibc_guard.baseline import (
     unread,
 )
 from glibc_guard.baseline.counterparts import Reader
-from glibc_guard.config import Settings
 from glibc_guard.ignores import IgnoreList
 from glibc_guard.judging import chosen
 from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Changes, Finding
 from glibc_guard.rules.baseline import Comparison, baseline_missing, judge_changes, unreadable_baseline
 from glibc_guard.rules.c_library import environment_of
 from glibc_guard.rules.coverage import unreadable
+from glibc_guard.settings import Settings
 from glibc_guard.targets import Resolution, TagError, resolve
 from glibc_guard.verdict import artifact_report, with_changes
 

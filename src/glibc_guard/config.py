@@ -6,19 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from glibc_guard.settings import FAIL_ON, PYPI, RULES_OF_INTENT, ConfigError, FailOn, Ignore, Settings
-
-__all__ = [
-    "FAIL_ON",
-    "PYPI",
-    "RULES_OF_INTENT",
-    "ConfigError",
-    "FailOn",
-    "Ignore",
-    "Settings",
-    "load",
-    "repository_root",
-]
+from glibc_guard.settings import ConfigError, Settings
 
 FILE_NAMES: Final = ("glibc-guard.toml", "pyproject.toml")  # in one folder the first wins
 

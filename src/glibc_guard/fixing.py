@@ -18,7 +18,6 @@ from msgspec.structs import replace
 
 from glibc_guard import __version__
 from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact
-from glibc_guard.config import Settings
 from glibc_guard.guard import EXIT_CLEAN, EXIT_FINDINGS, UsageError, check
 from glibc_guard.limits import beyond
 from glibc_guard.model import FIXABLE_KINDS, NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool
@@ -28,7 +27,9 @@ from glibc_guard.repair.copies import NewContent, Surroundings, write_copy
 from glibc_guard.repair.executable_stack import RULE as EXECUTABLE_STACK
 from glibc_guard.repair.version_needs import RULE as VERSION_TOO_NEW
 from glibc_guard.repair.version_needs import Need
+from glibc_guard.settings import Settings
 from glibc_guard.urls import is_url, shown
+from glibc_guard.verdict import failing
 
 #: Rules whose message tells a number that a repair may change: of findings, or of the bytes of the artifact.
 COUNTING_RULES: Final = frozenset({"wheel-tag-dishonest", "member-too-large", "forbidden-member"})
@@ -53,9 +54,7 @@ class Request(Struct, frozen=True):
     dry_run: bool = False
 
 
-def fix(
-    request: Request, settings: Settings, *, limits: Limits | None = None, progress: Progress | None = None
-) -> FixReport:
+def fix(request: Request, settings: Settings, *, progress: Progress | None = None) -> FixReport:
     """Repair a copy of an artifact, and tell what was done, what was not and why, and what remains.
 
     Raises:
@@ -65,16 +64,15 @@ def fix(
     """
     if is_url(request.path):
         raise UsageError(f"{shown(request.path)}: is not on this machine: download it and repair that")
-    limits = limits or settings.limits
     settings = replace(settings, baseline=None, baseline_required=False, together=False, explain=False)
-    before = check([request.path], settings, limits=limits, progress=progress)
+    before = check([request.path], settings, progress=progress)
     judged = before.artifacts[0]
     _refuse_unread(before)
     if judged.kind not in FIXABLE_KINDS:
         raise UsageError(f"{request.path}: {NOT_OF_A_FILE.get(judged.kind, 'is of a kind that is not repaired')}")
     place = _place(request, judged)
     wishes, refusals = _wishes(before, request)
-    contents, results = _repaired(judged, request.path, wishes, limits) if wishes else ({}, [])
+    contents, results = _repaired(judged, request.path, wishes, settings.limits) if wishes else ({}, [])
     repairs = tuple(repair for result in results for repair in result.repairs)
     remaining = _failing(before, settings)
     keep = place if not request.dry_run and (repairs or not remaining) else None
@@ -83,7 +81,7 @@ def fix(
         with _aside(place) as folder:
             copy = folder / (place.name if place is not None else Path(request.path).absolute().name)
             _write(judged, request.path, copy, contents)
-            after = _renamed(check([str(copy)], settings, limits=limits, progress=progress), str(copy), request.path)
+            after = _renamed(check([str(copy)], settings, progress=progress), str(copy), request.path)
             _refuse_disagreement(before, after, repairs, request.path)
             remaining = _failing(after, settings)
             if keep is not None:
@@ -332,10 +330,7 @@ def _refuse_unread(before: Report) -> None:
 
 def _failing(report: Report, settings: Settings) -> tuple[Finding, ...]:
     """Return the findings that fail the check, those of wheels inside too."""
-    severities = {"error", "warning"} if settings.fail_on == "warning" else {"error"}
-    return tuple(
-        finding for artifact in report.artifacts for finding in artifact.findings if finding.severity in severities
-    )
+    return failing(_findings(report), settings.fail_on)
 
 
 def _refuse_disagreement(before: Report, after: Report, repairs: Sequence[Repair], source: str) -> None:

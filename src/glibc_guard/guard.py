@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from glibc_guard import __version__
 from glibc_guard.artifacts import Fetched, Limits
-from glibc_guard.config import FailOn, Settings
 from glibc_guard.model import Artifact, ArtifactReport, Report, Tool, Verdict
 from glibc_guard.reading import Progress, read_artifact
+from glibc_guard.settings import FailOn, Settings
 from glibc_guard.sharding import share, with_contents
 from glibc_guard.urls import is_url, refused
 
@@ -43,7 +43,6 @@ def check(
     settings: Settings,
     *,
     today: datetime.date | None = None,
-    limits: Limits | None = None,
     progress: Progress | None = None,
     index: PackageIndex | None = None,
 ) -> Report:
@@ -57,7 +56,7 @@ def check(
     """
     if not isinstance(settings, Settings):
         raise UsageError(f"{settings!r:.200} is no Settings: write Settings(targets=…), or load(file, folder)")
-    limits = limits or settings.limits
+    limits = settings.limits
     texts = _texts(paths)
     _refuse_missing(texts)
     _refuse_unknown(settings.targets)

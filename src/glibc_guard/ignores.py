@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
 
-from glibc_guard.config import Ignore
 from glibc_guard.globs import glob_matches
 from glibc_guard.model import Finding, IgnoredFinding
 from glibc_guard.rules.coverage import UNREADABLE_RULES
+from glibc_guard.settings import Ignore
 
 
 class IgnoreList(Struct):

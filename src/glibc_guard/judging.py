@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from glibc_guard.config import Settings
 from glibc_guard.ignores import IgnoreList
 from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Severity, Unread
 from glibc_guard.rules import judge, judge_process, judge_tag
 from glibc_guard.rules.c_library import environment_of
 from glibc_guard.rules.coverage import unreadable
+from glibc_guard.settings import Settings
 from glibc_guard.targets import Resolution, TagError, TargetError, resolve
 from glibc_guard.verdict import artifact_report, floor_of
 

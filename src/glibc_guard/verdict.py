@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from glibc_guard.config import FailOn
 from glibc_guard.model import (
     SEVERITIES,
     Artifact,
@@ -24,6 +23,7 @@ from glibc_guard.model import (
 from glibc_guard.rules import coverage, python_abi, wheel_tag
 from glibc_guard.rules.floor import floor, system_imports, system_versions
 from glibc_guard.rules.linkage import Linkage, is_musl_library
+from glibc_guard.settings import FailOn
 from glibc_guard.targets import Resolution
 from glibc_guard.targets.distros import downloads_lost, runs_on
 from glibc_guard.targets.symbol_version import parse
@@ -149,8 +149,13 @@ def verdict_of(findings: Sequence[Finding], fail_on: FailOn) -> Verdict:
     """Return the verdict that ``findings`` make."""
     if any(finding.rule in coverage.UNREADABLE_RULES for finding in findings):
         return "unreadable"
-    failing = {"error", "warning"} if fail_on == "warning" else {"error"}
-    return "fail" if any(finding.severity in failing for finding in findings) else "pass"
+    return "fail" if failing(findings, fail_on) else "pass"
+
+
+def failing(findings: Iterable[Finding], fail_on: FailOn) -> tuple[Finding, ...]:
+    """Return those of ``findings`` that fail a check."""
+    severities = {"error", "warning"} if fail_on == "warning" else {"error"}
+    return tuple(finding for finding in findings if finding.severity in severities)
 
 
 def _distributions(objects: Sequence[ObjectSummary]) -> tuple[RunsOn, ...]:

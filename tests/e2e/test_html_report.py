@@ -10,9 +10,9 @@ import pytest
 from building import compile_with_gcc, library, make_wheel
 from debug_building import build
 from e2e.browser import look
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.report import html
+from glibc_guard.settings import Settings
 
 pytestmark = pytest.mark.e2e
 

@@ -24,7 +24,6 @@ from glibc_guard.artifacts.wheel import Record, loaded_globally, tags_in
 from glibc_guard.artifacts.zip_archive import zip_members
 from glibc_guard.baseline.errors import BaselineError
 from glibc_guard.baseline.report_file import parsed
-from glibc_guard.config import ConfigError, Settings
 from glibc_guard.config_file import read_settings
 from glibc_guard.elf import ElfError, read_object
 from glibc_guard.elf.image import Image, ProgramHeader
@@ -36,6 +35,7 @@ from glibc_guard.explain.references import Wanted
 from glibc_guard.explain.source_lines import SourceLines
 from glibc_guard.github import untrusted
 from glibc_guard.github.untrusted import UntrustedError
+from glibc_guard.settings import ConfigError, Settings
 
 LIMITS: Final = Limits()
 MOST_READ: Final = 4 * 1024 * 1024  # bytes of all members of one input

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 
 from building import compile_with_gcc, make_wheel
 from fuzz.readers import SECTIONS, TEXT, joined
-from glibc_guard.config import Settings
 from glibc_guard.explain.debug_sections import ElfFile
 from glibc_guard.guard import check
 from glibc_guard.report import json
+from glibc_guard.settings import Settings
 
 #: Without what only makes the file larger: an object of two kilobytes.
 SMALL: Final = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from github import Github
+from msgspec.structs import replace
 
 from github_api import description, prism
 from github_api.server import TOKEN, GitHubApi, serving

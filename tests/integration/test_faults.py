@@ -17,10 +17,10 @@ from typing import Final
 import pytest
 
 from building import library, make_wheel
-from glibc_guard.config import Settings
-from glibc_guard.github import action, summary
+from glibc_guard.github import step, summary
 from glibc_guard.guard import check
 from glibc_guard.model import Report
+from glibc_guard.settings import Settings
 from provisions import unavailable
 
 NEW = library("reallocarray(0, 1, 2)", glibc="2.29")
@@ -220,10 +220,10 @@ def test_a_summary_is_whole_or_not_there(
     path.write_text("# Before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
     with files_of_at_most(200):
-        action.add_summary(lambda taken: summary.render(report, taken=taken))
+        step.add_summary(lambda taken: summary.render(report, taken=taken))
     assert path.read_text() == "# Before\n"
     assert "The job summary cannot be written" in capsys.readouterr().out
-    action.add_summary(lambda taken: summary.render(report, taken=taken))
+    step.add_summary(lambda taken: summary.render(report, taken=taken))
     assert "reallocarray" in path.read_text()
 
 

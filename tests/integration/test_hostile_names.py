@@ -21,14 +21,14 @@ from msgspec.structs import replace
 from building import library, make_wheel
 from e2e.runner import parse_command, read_lines
 from glibc_guard.cli import cli
-from glibc_guard.config import Settings
 from glibc_guard.github import check_run, comment, summary, untrusted
-from glibc_guard.github.action import issue
 from glibc_guard.github.annotations import MAXIMUM_COUNT, Repository, annotate
+from glibc_guard.github.step import issue
 from glibc_guard.guard import check
 from glibc_guard.model import Report, Site
 from glibc_guard.report import changes_markdown, changes_text, html, markdown, overview, sarif, svg, text
 from glibc_guard.report import json as json_report
+from glibc_guard.settings import Settings
 from glibc_guard.urls import OWN_PAGE
 from hostile import ATTACKS, hostile_wheel
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.fetch_wheels import Wheel, listed
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
+from glibc_guard.settings import Settings
 from provisions import fetched
 
 ROOT = Path(__file__).parents[2]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from glibc_guard.artifacts.member import MemoryFile, PlainContent
-from glibc_guard.config import Settings
 from glibc_guard.elf import read_object
 from glibc_guard.model import Artifact, ElfObject, Finding, Target
 from glibc_guard.rules import judge
 from glibc_guard.rules.linkage import Linkage, is_glibc_library
+from glibc_guard.settings import Settings
 from glibc_guard.targets import glibc_symbols
 from loader.judge import Glibc, LoaderVerdict
 

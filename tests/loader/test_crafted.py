@@ -12,10 +12,10 @@ import pytest
 
 from building import compile_with_gcc, compile_with_zig, library
 from glibc_guard.artifacts import Limits
-from glibc_guard.config import Settings
 from glibc_guard.model import Target
 from glibc_guard.reading import read_artifact
 from glibc_guard.rules import judge
+from glibc_guard.settings import Settings
 from loader.agreement import Agreement, compare, findings_of, read
 from loader.debian_glibc import debian_glibc
 from loader.judge import ask_loader

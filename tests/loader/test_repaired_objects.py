@@ -14,10 +14,10 @@ import pytest
 
 from bench.fetch_wheels import listed
 from building import compile_with_gcc, compile_with_zig
-from glibc_guard.config import Settings
 from glibc_guard.fixing import Request, fix
 from glibc_guard.guard import check
 from glibc_guard.repair import FixReport
+from glibc_guard.settings import Settings
 from loader.debian_glibc import debian_glibc
 from loader.judge import Glibc, ask_loader
 from loader.stub_glibc import stub_glibc

@@ -11,9 +11,9 @@ from typing import Final
 import pytest
 
 from building import compile_with_gcc, compile_with_gxx, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Finding
+from glibc_guard.settings import Settings
 
 pytestmark = pytest.mark.loader
 

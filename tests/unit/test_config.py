@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from glibc_guard.config import ConfigError, Ignore, Settings, load
+from glibc_guard.config import load
+from glibc_guard.settings import ConfigError, Ignore, Settings
 
 WHOLE = """
 target = ["manylinux2014", "ubuntu20.04"]

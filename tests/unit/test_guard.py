@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from building import library, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.guard import EXIT_UNREADABLE, check, exit_status
 from glibc_guard.model import Severity
 from glibc_guard.report import json, markdown, text
+from glibc_guard.settings import Settings
 
 
 class Faulty(Mapping[str, Severity]):

@@ -22,9 +22,10 @@ from elftools.elf.elffile import ELFFile
 from building import compile_with_gcc, library, make_wheel, zipped
 from glibc_guard.artifacts import ArtifactError
 from glibc_guard.artifacts.member import WINDOW, StreamedContent
-from glibc_guard.config import ConfigError, load
+from glibc_guard.config import load
 from glibc_guard.limits import MEBIBYTE, NAMES, Limits, limited
 from glibc_guard.reading import read_artifact
+from glibc_guard.settings import ConfigError
 from unit.rules.crafting import section
 
 OBJECT: Final = library("reallocarray(0, 1, 2)", "pow(x, 2.5)", glibc="2.29")

@@ -13,12 +13,12 @@ import pytest
 from msgspec.structs import replace
 
 from building import library, make_wheel
-from glibc_guard.config import Ignore, Settings
 from glibc_guard.guard import UsageError, check
 from glibc_guard.merging import MergeError, merge, merged
 from glibc_guard.model import Report, Shard
 from glibc_guard.output import OutputError
 from glibc_guard.report import json as json_report
+from glibc_guard.settings import Ignore, Settings
 from glibc_guard.sharding import ShardError, shard_of, share, with_contents
 
 OLD = library("malloc(1)", glibc="2.17")

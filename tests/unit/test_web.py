@@ -16,8 +16,8 @@ from bench.file_server import serving
 from building import library, make_wheel
 from glibc_guard.artifacts import ArtifactError, Limits
 from glibc_guard.artifacts.remote import RemoteFile
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
+from glibc_guard.settings import Settings
 from glibc_guard.web import Patience, Web, WebError
 from provisions import needed
 

@@ -17,20 +17,11 @@ from glibc_guard.explain.repository_paths import crate_of
 from glibc_guard.model import FIXABLE_ARCHITECTURES, FIXABLE_KINDS, ArtifactReport, Finding, Site, Target
 from glibc_guard.rules.symbol_versions import WEAK_HINT
 from glibc_guard.targets import glibc_symbols
+from glibc_guard.targets.glibc import ARCHITECTURES
 from glibc_guard.targets.symbol_version import parse
 from glibc_guard.urls import page
 
-#: Targets in the words of zig and of rustup; the architectures are those of ``glibc_symbols.ARCHITECTURES``.
-ZIG_TARGETS: Final = {
-    "x86_64": "x86_64-linux-gnu",
-    "i686": "x86-linux-gnu",
-    "aarch64": "aarch64-linux-gnu",
-    "armv7l": "arm-linux-gnueabihf",
-    "ppc64le": "powerpc64le-linux-gnu",
-    "s390x": "s390x-linux-gnu",
-    "riscv64": "riscv64-linux-gnu",
-    "loongarch64": "loongarch64-linux-gnu",
-}
+#: Targets in the words of rustup.
 RUST_TARGETS: Final = {
     "x86_64": "x86_64-unknown-linux-gnu",
     "i686": "i686-unknown-linux-gnu",
@@ -126,7 +117,7 @@ def advised_finding(finding: Finding, target: Target, traces: Traces = NO_TRACES
     ``fixable`` says that the artifact is of a kind that ``fix`` copies, and that every symbol of the same version need
     is weak, so that the need can be taken out.
     """
-    if finding.rule not in _ADVICE or target.libc != "glibc" or target.arch not in glibc_symbols.ARCHITECTURES:
+    if finding.rule not in _ADVICE or target.libc != "glibc" or target.arch not in ARCHITECTURES:
         return finding
     hint = _ADVICE[finding.rule](finding, target, traces)
     if hint is None:
@@ -184,7 +175,7 @@ def words(
         "arch": architecture,
         "release": release,
         "image": f"quay.io/pypa/{built.name}_{architecture}" if built else f"a system with glibc {release}",
-        "zig": f"{ZIG_TARGETS[architecture]}.{release}",
+        "zig": f"{glibc_symbols.ZIG_TARGETS[architecture]}.{release}",
         "rust": f"{RUST_TARGETS[architecture]}.{release}",
         "linker": _linker(architecture, release, language),
     }
@@ -195,7 +186,7 @@ def _linker(architecture: str, release: str, language: Language | None) -> str:
     cargo = f"cargo zigbuild --target {RUST_TARGETS[architecture]}.{release}"
     if language == "rust":
         return cargo
-    zig = f"zig {'c++' if language == 'c++' else 'cc'} -target {ZIG_TARGETS[architecture]}.{release}"
+    zig = f"zig {'c++' if language == 'c++' else 'cc'} -target {glibc_symbols.ZIG_TARGETS[architecture]}.{release}"
     return zig if language is not None else f"{zig} (Rust: {cargo})"
 
 

@@ -14,6 +14,7 @@ from glibc_guard.explain.history import Appearance, at, history
 from glibc_guard.explain.knowledge import Family, families_of, filled, gcc_of, knowledge, numbers
 from glibc_guard.model import Target
 from glibc_guard.targets import distros, glibc_symbols
+from glibc_guard.targets.glibc import ARCHITECTURES
 from glibc_guard.targets.symbol_version import at_most, parse
 
 NEAR: Final = 3  # names that are offered for one that is unknown
@@ -137,7 +138,7 @@ def _families(symbol: str | None, version: str | None) -> tuple[Family, ...]:
     known = knowledge()
     if symbol is None or version == PRIVATE:
         return tuple(one for one in known.families if one.version == version)
-    there = {one.version for arch in glibc_symbols.ARCHITECTURES for one in history(symbol, arch)}
+    there = {one.version for arch in ARCHITECTURES for one in history(symbol, arch)}
     return tuple(
         one
         for one in families_of(symbol, version)
@@ -168,7 +169,7 @@ def _is_version(text: str) -> bool:
 def _release(targets: Sequence[Target], arch: str) -> str:
     """Return the release that remedies aim at."""
     fitting = (target.ceilings.get("GLIBC") for target in targets if target.arch == arch and target.libc == "glibc")
-    return next((release for release in fitting if release), glibc_symbols.releases(arch)[0])
+    return next((release for release in fitting if release), glibc_symbols.load(arch).releases[0])
 
 
 # --- what is unknown --------------------------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ def _refuse_unknown(
 
 def _unknown_version(version: str, arch: str) -> str:
     release = version.partition("_")[2]
-    if version.startswith("GLIBC_") and release in glibc_symbols.releases(arch):
+    if version.startswith("GLIBC_") and release in glibc_symbols.load(arch).releases:
         return f"glibc {release} brought no version of its own on {arch}: nothing there is {version}"
     return f"no release that is known here has the version {_short(version)}"
 
@@ -237,7 +238,7 @@ def _unknown(symbol: str, architectures: Sequence[str]) -> str:
     names = {name for arch in architectures for name in glibc_symbols.load(arch).symbols()}
     near = get_close_matches(symbol[:SHOWN], sorted(names), n=NEAR, cutoff=0.7)
     suggestion = f"; did you mean {', '.join(near)}?" if near else ""
-    newest = glibc_symbols.releases(architectures[0])[-1]
+    newest = glibc_symbols.load(architectures[0]).releases[-1]
     return f"no glibc from 2.5 to {newest} has the symbol {_short(symbol)}{suggestion}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 import traceback
@@ -16,30 +15,23 @@ from msgspec.structs import replace
 
 from glibc_guard import guard
 from glibc_guard.baseline.errors import UnavailableError
-from glibc_guard.config import ConfigError
-from glibc_guard.github import artifact_paths, feedback, inputs, repository, summary
-from glibc_guard.github.annotations import annotate, problem_of
-from glibc_guard.github.event import payload_of, run_of
+from glibc_guard.github import artifact_paths, feedback, inputs, repository, step, summary
+from glibc_guard.github.annotations import annotate
+from glibc_guard.github.event import api_url_of, payload_of, run_of
 from glibc_guard.github.job import job_of
 from glibc_guard.interruption import ending_on_signals
-from glibc_guard.output import OutputError, refuse_overwriting, write
+from glibc_guard.output import refuse_overwriting, write
 from glibc_guard.report import json, text
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import is_from_run
-from glibc_guard.targets import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from io import FileIO
+    from collections.abc import Iterator
 
-    from glibc_guard.config import Settings
-    from glibc_guard.github.annotations import Annotation, Repository
-    from glibc_guard.model import ArtifactReport, Report
-
-
-#: One way to say each level; ``core.set_failed`` would end the process before the outputs are written.
-_ISSUE: Final = {"error": core.error, "warning": core.warning, "notice": core.notice}
+    from glibc_guard.github.annotations import Repository
+    from glibc_guard.model import Report
+    from glibc_guard.settings import Settings
 
 
 #: What the step says of itself as notices: of the baseline, and of the pull request. Of a level the runner shows ten.
@@ -48,39 +40,17 @@ NOTICES: Final = 2
 
 def main() -> int:
     """Run the step and return its exit status: 0 clean, 1 findings, 2 usage, 3 something could not be read."""
-    prepare_streams()
-    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
+    step.prepare_streams()
+    workspace = step.workspace()
     place = repository.find(repository.top(workspace, workspace), workspace, os.environ)
     with ending_on_signals():
-        return guarded(lambda: _step(workspace), place)
+        return step.guarded(lambda: _judged(workspace), place)
 
 
-def _step(workspace: Path) -> int:
+def _judged(workspace: Path) -> int:
     given = inputs.read(workspace)
     os.environ.pop("INPUT_TOKEN", None)  # pip, which may fetch a baseline, needs no key to GitHub
     return run(given, workspace)
-
-
-def prepare_streams() -> None:
-    """Let the log take any name, which may be no text."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace", newline="")  # type: ignore[union-attr]
-
-
-def guarded(step: Callable[[], int], place: Repository) -> int:
-    """Return the exit status of ``step``; what it fails on is told at ``place``, in words."""
-    try:
-        return step()
-    except (inputs.InputError, guard.UsageError, ConfigError, OutputError, TargetError) as problem:
-        return stop(str(problem), guard.EXIT_USAGE, place)
-    except UnavailableError as problem:
-        return stop(f"The baseline, which is required, is not to be had: {problem}", guard.EXIT_UNREADABLE, place)
-    except OSError as problem:
-        return stop(f"{problem.filename or 'A file'}: {problem.strerror or problem}", guard.EXIT_UNREADABLE, place)
-    except Exception as problem:  # noqa: BLE001 - a traceback may quote the artifact, and the runner obeys what it reads
-        for line in traceback.format_exc().splitlines():
-            core.info(plain(line))
-        return stop(f"glibc-guard met a fault of its own: {problem!r}. The log has more.", guard.EXIT_UNREADABLE, place)
 
 
 def run(given: inputs.Inputs, workspace: Path) -> int:
@@ -100,24 +70,15 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
     write(json.render(report), report_file)
     for name, path in others.items():
         write(_rendered(report, name, place), path)
-    set_outputs(
+    step.set_outputs(
         {
             "verdict": report.verdict,
             "findings": str(_findings(report)),
-            "floor": floor(report.artifacts),
+            "floor": step.floor(report.artifacts),
             "report": str(report_file),
         }
     )
-    with _group("glibc-guard report"):
-        for line in text.render(report, color=False, width=None).splitlines():
-            core.info(_harmless(line))
-    if given.summary:
-        add_summary(lambda taken: summary.render(report, taken=taken))
-    if given.annotations:
-        more = "the job summary" if given.summary else "the log of this step"
-        where = f"{more}, and all of it in {report_file}"
-        for annotation in annotate(report, place, more=where, reserved=NOTICES):
-            issue(annotation)
+    _show(report, given, place, report_file)
     status = guard.exit_status(report, settings.fail_on)
     if given.wishes:
         tell(given.wishes, report, place, passes=status == guard.EXIT_CLEAN)
@@ -125,6 +86,20 @@ def run(given: inputs.Inputs, workspace: Path) -> int:
         f"glibc-guard: {report.verdict}, {count(_findings(report), 'finding')}; JSON report: {plain(str(report_file))}"
     )
     return status
+
+
+def _show(report: Report, given: inputs.Inputs, place: Repository, report_file: Path) -> None:
+    """Show ``report``, which is in ``report_file`` too, in the log, the job summary and as annotations."""
+    with _group("glibc-guard report"):
+        for line in text.render(report, color=False, width=None).splitlines():
+            core.info(_harmless(line))
+    if given.summary:
+        step.add_summary(lambda taken: summary.render(report, taken=taken))
+    if given.annotations:
+        more = "the job summary" if given.summary else "the log of this step"
+        where = f"{more}, and all of it in {report_file}"
+        for annotation in annotate(report, place, more=where, reserved=NOTICES):
+            step.issue(annotation)
 
 
 def _rendered(report: Report, name: str, place: Repository) -> bytes:
@@ -148,7 +123,7 @@ def _settings(given: inputs.Inputs) -> Settings:
     except UnavailableError as problem:
         if settings.baseline_required:
             raise
-        core.notice(plain(f"Nothing is compared with {settings.baseline}: {problem}"), title="glibc-guard")
+        step.notice(f"Nothing is compared with {settings.baseline}: {problem}")
         return replace(settings, baseline=None)
     return replace(settings, baseline=str(path))
 
@@ -157,35 +132,18 @@ def _fetched(baseline: str, token: str) -> Path:
     """Return the path of the report of a former run; whatever goes wrong is UnavailableError."""
     from glibc_guard.github import deadline, run_baseline  # noqa: PLC0415 - brings PyGithub: 0.2 s
 
-    folder = Path(tempfile.mkdtemp(prefix="glibc-guard-", dir=os.environ.get("RUNNER_TEMP") or None))
+    folder = step.temporary_folder()
     try:
         return deadline.within(deadline.LONGEST, lambda: run_baseline.fetched(baseline, token, os.environ, folder))
     except deadline.DeadlineError as problem:
         raise UnavailableError(str(problem)) from problem
 
 
-def stop(message: str, status: int, place: Repository) -> int:
-    """Say why nothing was judged, in the log and the outputs, and return ``status``."""
-    try:
-        set_outputs({"verdict": "error", "findings": "", "floor": "", "report": ""})
-    except OSError as problem:  # it may be why nothing was judged
-        core.info(plain(f"The outputs of this step cannot be written: {problem}"))
-    issue(problem_of(message, place))
-    return status
-
-
-def issue(annotation: Annotation) -> None:
-    """Write the workflow command of ``annotation``."""
-    _ISSUE[annotation.level](
-        annotation.message, title=annotation.title, file=annotation.file, start_line=annotation.line
-    )
-
-
 def tell(wishes: feedback.Wishes, report: Report, place: Repository, *, passes: bool) -> None:
     """Give the pull request what ``wishes`` asks for; whatever goes wrong is one notice."""
     run = run_of(os.environ, payload_of(os.environ))
     told = feedback.Told(report, passes, run, job_of(os.environ, wishes.variant), place)
-    api_url = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
+    api_url = api_url_of(os.environ)
     from glibc_guard.github import deadline  # noqa: PLC0415 - only where GitHub is asked
 
     try:
@@ -197,56 +155,7 @@ def tell(wishes: feedback.Wishes, report: Report, place: Repository, *, passes: 
         for line in traceback.format_exc().splitlines():
             core.info(plain(line))
     if problem is not None:
-        core.notice(plain(problem), title="glibc-guard")
-
-
-def set_outputs(outputs: dict[str, str]) -> None:
-    """Set the outputs of the step, in the file that is there for it and in no other way."""
-    if not Path(os.environ.get("GITHUB_OUTPUT") or os.devnull).is_file():
-        core.info("GITHUB_OUTPUT names no file: this step has no outputs.")
-        return
-    for name, value in outputs.items():
-        core.set_output(name, value)
-
-
-def add_summary(render: Callable[[int], bytes]) -> None:
-    """Add what ``render`` makes for a file of so many bytes; where that is not possible say so and go on."""
-    path = os.environ.get("GITHUB_STEP_SUMMARY")
-    try:
-        if not path:
-            core.warning("GITHUB_STEP_SUMMARY is not set: there is no job summary.")
-            return
-        with Path(path).open("ab", buffering=0) as file:
-            taken = file.tell()
-            content = render(taken)
-            _append_all(file, content, taken)
-    except OSError as problem:
-        core.warning(plain(f"The job summary cannot be written: {problem}"))
-        return
-    if not content:
-        core.warning("The job summary of this step is full: the report of glibc-guard is not in it.")
-
-
-def _append_all(file: FileIO, content: bytes, taken: int) -> None:
-    """Append ``content`` to a file of ``taken`` bytes, or nothing of it; raises OSError."""
-    left = memoryview(content)
-    try:
-        while left:
-            left = left[file.write(left) :]
-    except OSError:
-        file.truncate(taken)
-        raise
-
-
-def floor(artifacts: Sequence[ArtifactReport]) -> str:
-    """Return the highest GLIBC version that any artifact asks of the system; empty where none does."""
-    needs = (artifact.floor["GLIBC"] for artifact in artifacts if "GLIBC" in artifact.floor)
-    return plain(max(needs, key=release, default=""))
-
-
-def release(version: str) -> list[int]:
-    """Return the numbers of ``version``, by which releases are compared."""
-    return [int(number) for number in re.findall(r"[0-9]{1,9}", version)]
+        step.notice(problem)
 
 
 def _findings(report: Report) -> int:
@@ -256,9 +165,7 @@ def _findings(report: Report) -> int:
 def _report_file(asked: Path | None) -> Path:
     """Return the absolute path of the report, of a file that exists and can be written."""
     if asked is None:
-        handle, name = tempfile.mkstemp(
-            prefix="glibc-guard-", suffix=".json", dir=os.environ.get("RUNNER_TEMP") or None
-        )
+        handle, name = tempfile.mkstemp(prefix="glibc-guard-", suffix=".json", dir=step.temporary())
         os.close(handle)
         return Path(name)
     return _writable(asked, "report")

@@ -26,7 +26,6 @@ from glibc_guard import __version__
 from glibc_guard.baseline.errors import UnavailableError
 from glibc_guard.report.neutral import plain
 
-API_URL: Final = "https://api.github.com"
 FORBIDDEN: Final = "Resource not accessible"  # GraphQL says so in an answer with status 200
 LIMIT: Final = "the rate limit of GitHub is reached"
 
@@ -83,7 +82,7 @@ class Patience(Struct, frozen=True):
     between_writes: float = 1.0
 
 
-def connect(token: str, api_url: str = API_URL, patience: Patience = Patience()) -> Github:
+def connect(token: str, api_url: str, patience: Patience = Patience()) -> Github:
     """Return the client for ``api_url`` (``GITHUB_API_URL``, also of a GitHub Enterprise Server); asks nothing yet."""
     set_log_level(logging.ERROR)  # else it writes to the log of the job what it tries again
     return Github(

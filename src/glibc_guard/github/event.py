@@ -39,8 +39,7 @@ def run_of(environment: Mapping[str, str], payload: Payload) -> Run:
     event = environment.get("GITHUB_EVENT_NAME", "")
     repository = environment.get("GITHUB_REPOSITORY", "")
     head, number, is_closed, source = _subject(event, payload)
-    run = environment.get("GITHUB_RUN_ID", "")
-    server = environment.get("GITHUB_SERVER_URL", "https://github.com")
+    run = natural(environment.get("GITHUB_RUN_ID", ""))
     return Run(
         event=event,
         repository=repository,
@@ -50,9 +49,20 @@ def run_of(environment: Mapping[str, str], payload: Payload) -> Run:
         is_fork=source is not None and source.lower() != repository.lower(),
         is_dependabot=environment.get("GITHUB_ACTOR") == DEPENDABOT,
         subject=f"{event} {environment.get('GITHUB_REF', '')}" if number is None else f"pull request {number}",
-        number=(natural(run), natural(environment.get("GITHUB_RUN_ATTEMPT", ""))),
-        url=f"{server}/{repository}/actions/runs/{run}" if run and repository else None,
+        number=(run, natural(environment.get("GITHUB_RUN_ATTEMPT", ""))),
+        url=url_of_run(environment, repository, run),
     )
+
+
+def url_of_run(environment: Mapping[str, str], repository: str, run: int) -> str | None:
+    """Return where the ``run`` of a workflow is shown, also on a GitHub Enterprise Server; None where it has none."""
+    server = environment.get("GITHUB_SERVER_URL", "https://github.com")
+    return f"{server}/{repository}/actions/runs/{run}" if run and repository else None
+
+
+def api_url_of(environment: Mapping[str, str]) -> str:
+    """Return where the REST API is asked, also on a GitHub Enterprise Server."""
+    return environment.get("GITHUB_API_URL") or "https://api.github.com"
 
 
 def payload_of(environment: Mapping[str, str]) -> Payload:

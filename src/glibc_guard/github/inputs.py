@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from glibc_guard import config
 from glibc_guard.github.comment import WHEN
 from glibc_guard.github.feedback import Wishes
+from glibc_guard.settings import FAIL_ON
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from glibc_guard.config import Settings
     from glibc_guard.github.comment import When
+    from glibc_guard.settings import Settings
 
 
 class InputError(Exception):
@@ -84,9 +85,9 @@ def settings(inputs: Inputs) -> Settings:
     if inputs.baseline:
         result = replace(result, baseline=inputs.baseline)
     if inputs.fail_on:
-        chosen = next((choice for choice in config.FAIL_ON if choice == inputs.fail_on), None)
+        chosen = next((choice for choice in FAIL_ON if choice == inputs.fail_on), None)
         if chosen is None:
-            raise InputError(f"The input fail-on is {inputs.fail_on!r}; it may be {', '.join(config.FAIL_ON)}")
+            raise InputError(f"The input fail-on is {inputs.fail_on!r}; it may be {', '.join(FAIL_ON)}")
         result = replace(result, fail_on=chosen)
     if inputs.together is not None:
         result = replace(result, together=inputs.together)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,7 +12,7 @@ from actions_toolkit import core
 from msgspec.structs import replace
 
 from glibc_guard import __version__, guard
-from glibc_guard.github import action, artifact_paths, inputs, repository, summary
+from glibc_guard.github import artifact_paths, inputs, repository, step, summary
 from glibc_guard.listing import DEFAULT_MATCH, GitHub, ListingError, listing
 from glibc_guard.merging import MergeError, Total, merge
 from glibc_guard.model import ArtifactReport, Report, Tool
@@ -35,20 +34,20 @@ LONGEST_REASON: Final = 300  # characters
 
 def main() -> int:
     """Run the step that GLIBC_GUARD_STEP names and return its exit status."""
-    action.prepare_streams()
-    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).absolute()
+    step.prepare_streams()
+    workspace = step.workspace()
     place = repository.find(repository.top(workspace, workspace), workspace, os.environ)
-    step = STEPS[os.environ["GLIBC_GUARD_STEP"]]
-    return action.guarded(lambda: _told(step, workspace, place), place)
+    chosen = STEPS[os.environ["GLIBC_GUARD_STEP"]]
+    return step.guarded(lambda: _told(chosen, workspace, place), place)
 
 
-def _told(step: Callable[[Path], int], workspace: Path, place: Repository) -> int:
+def _told(chosen: Callable[[Path], int], workspace: Path, place: Repository) -> int:
     try:
-        return step(workspace)
+        return chosen(workspace)
     except ShardError as problem:
-        return action.stop(str(problem), guard.EXIT_USAGE, place)
+        return step.stop(str(problem), guard.EXIT_USAGE, place)
     except (ListingError, MergeError) as problem:
-        return action.stop(str(problem), guard.EXIT_UNREADABLE, place)
+        return step.stop(str(problem), guard.EXIT_UNREADABLE, place)
 
 
 # --- the list -------------------------------------------------------------------------------------
@@ -76,7 +75,7 @@ def _list(workspace: Path) -> int:
     path.write_text("".join(f"{one}\n" for one in sorted(found)), encoding="utf-8", errors="surrogateescape")
     core.info(f"glibc-guard: {count(len(found), 'artifact')} in {count(number, 'shard')}")
     shards = f"[{', '.join(map(str, range(1, number + 1)))}]"
-    action.set_outputs({"list": str(path), "shards": shards, "count": str(number)})
+    step.set_outputs({"list": str(path), "shards": shards, "count": str(number)})
     return guard.EXIT_CLEAN
 
 
@@ -106,7 +105,7 @@ def _check(workspace: Path) -> int:
         if artifact.verdict != "pass":
             core.info(_line(artifact))
     core.info(f"glibc-guard: {plain(_sentence(total))}")
-    action.set_outputs({"report": str(path)})
+    step.set_outputs({"report": str(path)})
     return guard.EXIT_CLEAN
 
 
@@ -126,27 +125,27 @@ def _merge(workspace: Path) -> int:
     shown: list[ArtifactReport] = []
 
     def see(artifact: ArtifactReport) -> None:
-        floors.add(action.floor([artifact]))
+        floors.add(step.floor([artifact]))
         if artifact.verdict != "pass":
             core.info(_line(artifact))
             if len(shown) < SHOWN:
                 shown.append(artifact)
 
     total = merge(paths, path, see)
-    action.set_outputs(
+    step.set_outputs(
         {
             "verdict": total.verdict,
             "artifacts": str(total.artifacts),
             "findings": str(total.findings),
-            "floor": max(floors, key=action.release),
+            "floor": max(floors, key=step.release),
             "report": str(path),
         }
     )
-    action.add_summary(lambda taken: summary.within(_blocks(total, shown), taken=taken))
+    step.add_summary(lambda taken: summary.within(_blocks(total, shown), taken=taken))
     status = guard.status_of(total.verdict, settings.fail_on)
     if status != guard.EXIT_CLEAN:
         named = ", ".join(plain(artifact.path) for artifact in shown[:NAMED]) + (" …" if len(shown) > NAMED else "")
-        core.error(plain(f"{_sentence(total)}: {named}. The job summary has more", 4000), title="glibc-guard")
+        step.error(f"{_sentence(total)}: {named}. The job summary has more")
     core.info(f"glibc-guard: {_sentence(total)}; JSON report: {plain(str(path))}")
     return status
 
@@ -180,8 +179,7 @@ def _line(artifact: ArtifactReport) -> str:
 
 def _temporary(name: str) -> Path:
     """Return where a file of this step goes."""
-    folder = Path(tempfile.mkdtemp(prefix="glibc-guard-", dir=os.environ.get("RUNNER_TEMP") or None))
-    return folder / name
+    return step.temporary_folder() / name
 
 
 STEPS: Final[Mapping[str, Callable[[Path], int]]] = {

@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actions_toolkit import core
@@ -20,9 +19,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from glibc_guard import guard
-from glibc_guard.github import action, feedback, inputs, repository, untrusted
+from glibc_guard.github import feedback, inputs, repository, step, untrusted
 from glibc_guard.github.annotations import Repository
-from glibc_guard.github.event import payload_of, run_of
+from glibc_guard.github.event import api_url_of, payload_of, run_of, url_of_run
 from glibc_guard.github.job import Job
 from glibc_guard.report.grouping import summary_line
 from glibc_guard.report.neutral import plain
@@ -58,40 +57,38 @@ class Judged(Struct, frozen=True):
 
 def main() -> int:
     """Run the step and return its exit status: 0 told, 2 wrong usage or a refused report, 3 GitHub did not let it."""
-    action.prepare_streams()
-    return action.guarded(run, NOWHERE)
+    step.prepare_streams()
+    return step.guarded(run, NOWHERE)
 
 
 def run() -> int:
     """Read the report, find out what it is about, and tell it."""
     wishes = inputs.wishes()
-    path = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()) / core.get_input("report")
+    path = step.workspace() / core.get_input("report")
     payload = payload_of(os.environ)
     if os.environ.get("GITHUB_EVENT_NAME") != "workflow_run":
         raise inputs.InputError(f"publish works in a workflow on workflow_run alone: {page('forks.md')} has one")
     judged = judged_run(payload, os.environ)
     if not _is_expected(judged.workflow, core.get_input("workflow")):
-        action.set_outputs({"verdict": ""})
-        core.notice(
-            plain(f"Nothing is told of a run of {judged.workflow}: it is another workflow"), title="glibc-guard"
-        )
+        step.set_outputs({"verdict": ""})
+        step.notice(f"Nothing is told of a run of {judged.workflow}: it is another workflow")
         return 0
     try:
         report = untrusted.read(path)
     except untrusted.UntrustedError as problem:
-        status = action.stop(f"The report is refused: {problem}", guard.EXIT_USAGE, NOWHERE)
+        status = step.stop(f"The report is refused: {problem}", guard.EXIT_USAGE, NOWHERE)
         _tell(wishes, None, judged, f"the report is refused: {problem}")
         return status
     if report is None:
-        action.set_outputs({"verdict": ""})
-        core.notice(plain(f"There is no report in {path}: the run did not come to the check"), title="glibc-guard")
+        step.set_outputs({"verdict": ""})
+        step.notice(f"There is no report in {path}: the run did not come to the check")
         # A run that passed without judging anything, since nothing to build had changed, is no news of its commit.
         wishes = dataclasses.replace(wishes, check_run="") if judged.passed else wishes
         return _tell(wishes, None, judged, "the run did not come to the check, or uploaded no report")
     core.info(
         f"glibc-guard: {plain(summary_line(report.artifacts))}; the run {'passed' if judged.passed else 'failed'}"
     )
-    action.set_outputs({"verdict": report.verdict})
+    step.set_outputs({"verdict": report.verdict})
     return _tell(wishes, report, judged)
 
 
@@ -102,10 +99,9 @@ def _is_expected(workflow: str, asked: str) -> bool:
 
 def _tell(wishes: feedback.Wishes, report: Report | None, judged: Judged, reason: str = "") -> int:
     """Tell the report, or why there is none, and return the exit status."""
-    api_url = os.environ.get("GITHUB_API_URL") or "https://api.github.com"
-    failure = _in_time(lambda: _told(wishes, report, judged, api_url, reason)) if wishes else None
+    failure = _in_time(lambda: _told(wishes, report, judged, api_url_of(os.environ), reason)) if wishes else None
     if failure is not None:
-        core.error(plain(failure), title="glibc-guard")
+        step.error(failure)
     return 0 if failure is None else guard.EXIT_UNREADABLE
 
 
@@ -126,7 +122,6 @@ def judged_run(payload: Mapping[str, Any], environment: Mapping[str, str]) -> Ju
     source = told.get("head_repository")
     owner = source.get("owner") if isinstance(source, dict) else None
     number = (_natural(told.get("id")), _natural(told.get("run_attempt")))
-    server = environment.get("GITHUB_SERVER_URL", "https://github.com")
     return Judged(
         owner=_text(owner.get("login")) if isinstance(owner, dict) else "",
         branch=_text(told.get("head_branch")),
@@ -135,7 +130,7 @@ def judged_run(payload: Mapping[str, Any], environment: Mapping[str, str]) -> Ju
         number=number,
         event=_text(told.get("event")),
         passed=told.get("conclusion") == "success",
-        url=f"{server}/{here.repository}/actions/runs/{number[0]}" if number[0] and here.repository else None,
+        url=url_of_run(environment, here.repository, number[0]),
     )
 
 
@@ -154,9 +149,7 @@ def _told(wishes: feedback.Wishes, report: Report | None, judged: Judged, api_ur
         return f"The pull request could not be found: {problem}."
     place = _place(connection, about.repository, judged) if wishes.check_run and report is not None else NOWHERE
     if judged.is_proposal and not numbers:
-        core.notice(
-            "No open pull request has this commit as its head any more: there is no comment", title="glibc-guard"
-        )
+        step.notice("No open pull request has this commit as its head any more: there is no comment")
     run = replace(
         about,
         head=judged.head,
@@ -196,10 +189,7 @@ def _place(connection: Github, name: str, judged: Judged) -> Repository:
             return place_at(connection, name, judged)
     except client.ApiError as problem:
         advice = ". The job needs the permission `contents: read`" if problem.is_refusal else ""
-        core.notice(
-            plain(f"The check run has no annotations, since the files are not known: {problem}{advice}"),
-            title="glibc-guard",
-        )
+        step.notice(f"The check run has no annotations, since the files are not known: {problem}{advice}")
     return NOWHERE
 
 

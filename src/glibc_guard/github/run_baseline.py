@@ -24,8 +24,8 @@ from msgspec import Struct
 
 from glibc_guard.baseline.errors import BaselineError, UnavailableError
 from glibc_guard.baseline.report_file import MAXIMUM, parsed
-from glibc_guard.github.client import API_URL, ApiError, connect, plain_errors
-from glibc_guard.github.event import natural, payload_of
+from glibc_guard.github.client import ApiError, connect, plain_errors
+from glibc_guard.github.event import api_url_of, natural, payload_of
 from glibc_guard.model import Report
 from glibc_guard.report import json
 from glibc_guard.settings import RUN
@@ -89,7 +89,7 @@ def fetched(baseline: str, token: str, environment: Mapping[str, str], folder: P
         raise UnavailableError("the input token is empty")
     where = origin(environment, payload_of(environment))
     with _unavailable():
-        client = connect(token, environment.get("GITHUB_API_URL") or API_URL)
+        client = connect(token, api_url_of(environment))
     return fetch(client, name, where, folder)
 
 

@@ -39,18 +39,24 @@ class Alike(Struct, frozen=True):
 
 def is_empty(changes: Changes) -> bool:
     """Tell whether nothing changed that is compared."""
-    differs = (
-        changes.floor,
-        changes.libraries_added,
-        changes.libraries_gone,
-        changes.imports_added,
-        changes.imports_gone,
-        changes.objects_added,
-        changes.objects_gone,
-        changes.objects,
-    )
+    differs = has_other_needs(changes) or changes.objects or changes.tags_before != changes.tags_after
     before, after = _sizes(changes)
-    return not any(differs) and changes.tags_before == changes.tags_after and before == after
+    return not differs and before == after
+
+
+def has_other_needs(changes: Changes) -> bool:
+    """Tell whether the artifact has other objects, or asks for anything else of the system."""
+    return any(
+        (
+            changes.floor,
+            changes.libraries_added,
+            changes.libraries_gone,
+            changes.imports_added,
+            changes.imports_gone,
+            changes.objects_added,
+            changes.objects_gone,
+        )
+    )
 
 
 def baseline_name(changes: Changes) -> str:

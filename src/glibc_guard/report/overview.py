@@ -207,16 +207,6 @@ def _foot(about: About) -> str:
 
 def _is_worth_telling(changes: Changes | None) -> bool:
     """Tell whether more changed than sizes and versions of the artifact itself."""
-    return changes is not None and any(
-        (
-            changes.floor,
-            changes.libraries_added,
-            changes.libraries_gone,
-            changes.imports_added,
-            changes.imports_gone,
-            changes.objects_added,
-            changes.objects_gone,
-            changes.distros_lost,
-            changes.distros_gained,
-        )
-    )
+    if changes is None:
+        return False
+    return arranged.has_other_needs(changes) or bool(changes.distros_lost or changes.distros_gained)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from glibc_guard.model import Report, Verdict
+from glibc_guard.model import Report
 from glibc_guard.report.grouping import percent, summary_line
 from glibc_guard.report.matrix import Cell, Matrix, Row, of_report
 from glibc_guard.report.neutral import plain
@@ -17,7 +17,6 @@ CHARACTER: Final = 7.1  # the width of most characters at the size of the text
 HEADER: Final = 142  # for the names of the distributions, which stand upright
 TOP: Final = 30
 REACH: Final = 76
-TITLES: Final[dict[Verdict, str]] = {"pass": "passes", "fail": "fails", "unreadable": "could not be judged"}
 CLASSES: Final[dict[Cell, str]] = {
     "loads": "yes",
     "refused": "no",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from glibc_guard.config import Settings
 from glibc_guard.model import Artifact, Finding, Target
 from glibc_guard.rules import (
     contents,
@@ -24,6 +23,7 @@ from glibc_guard.rules import (
 )
 from glibc_guard.rules.linkage import Linkage
 from glibc_guard.rules.subject import Subject
+from glibc_guard.settings import Settings
 
 ObjectRule: TypeAlias = Callable[[Subject], Iterator[Finding]]
 

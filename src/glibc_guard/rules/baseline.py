@@ -9,7 +9,6 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from glibc_guard.config import Settings
 from glibc_guard.model import (
     NOT_LOADED,
     ArtifactReport,
@@ -20,6 +19,7 @@ from glibc_guard.model import (
     ObjectEntry,
     ObjectSummary,
 )
+from glibc_guard.settings import Settings
 from glibc_guard.sizes import size_in_words
 from glibc_guard.targets.manylinux import canonical
 from glibc_guard.targets.symbol_version import at_most, parse, significant_numbers

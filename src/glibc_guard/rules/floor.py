@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from glibc_guard.model import NOT_LOADED, ElfObject
 from glibc_guard.rules.linkage import Linkage
 from glibc_guard.targets import glibc_symbols
+from glibc_guard.targets.glibc import ARCHITECTURES
 from glibc_guard.targets.symbol_version import highest, parse
 
 
@@ -57,7 +58,7 @@ def _releases_of_markers(versions: Iterable[str], architecture: str) -> set[str]
 
 def _late_unversioned(item: ElfObject, linkage: Linkage) -> dict[str, str]:
     """Return the symbols without a version that came late to glibc, and the release of each."""
-    if item.architecture not in glibc_symbols.ARCHITECTURES or not linkage.closure(item)[1]:
+    if item.architecture not in ARCHITECTURES or not linkage.closure(item)[1]:
         return {}
     table = glibc_symbols.load(item.architecture)
     found: dict[str, str] = {}

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from glibc_guard.config import Settings
 from glibc_guard.globs import glob_matches, glob_matches_within
 from glibc_guard.model import Artifact, Finding
 from glibc_guard.rules.packed import Packed
+from glibc_guard.settings import Settings
 from glibc_guard.sizes import is_binary, size_in_words
 
 SHOWN: Final = 3  # findings of one glob; the rest of them is one finding more

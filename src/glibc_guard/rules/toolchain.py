@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from glibc_guard.config import Settings
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, Finding, Severity
 from glibc_guard.rules.linkage import libc_of
+from glibc_guard.settings import Settings
 
 SHOWN: Final = 3
 #: Those who build compilers under their own name, as they write it into GCC_VERSION or the version of clang.

@@ -12,14 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from glibc_guard.targets.glibc_symbols import SymbolTableError, unpack
+from glibc_guard.targets.tables import DATA
 
-TABLE: Final = Path(__file__).parent.parent / "data" / "python.symbols"
+TABLE: Final = DATA / "python.symbols"
 
 #: What the C-API's symbols are called. ``PyInit_`` and ``PyInitU_`` are what modules define.
 NAME: Final = re.compile(r"_{0,2}Py(?!InitU?_)\w|PY_TIMEOUT_MAX$")

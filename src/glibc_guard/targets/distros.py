@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from glibc_guard.targets.tables import DistributionEntry, Distributions
 
-_REACH: Final = Path(__file__).parent.parent / "data" / "reach-2026-07.csv"
+_REACH: Final = "reach-2026-07.csv"
 _REACH_ARCHITECTURE: Final = "x86_64"  # of the others too few downloads are not from continuous integration
 _REACH_DIGITS: Final = 5  # as in the table
 
@@ -144,7 +143,9 @@ def _key(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _reach() -> tuple[tuple[tuple[int, ...], float], ...]:
-    with _REACH.open(encoding="utf-8", newline="") as lines:
+    from glibc_guard.targets import tables  # noqa: PLC0415 - lazy: costs 30 ms
+
+    with (tables.DATA / _REACH).open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     found = [
         (symbol_version.significant_numbers(row["glibc"]), float(row["share"]))

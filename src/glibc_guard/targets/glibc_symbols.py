@@ -15,14 +15,13 @@ import zlib
 from collections.abc import KeysView, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-DATA: Final = Path(__file__).parent.parent / "data"  # not importlib.resources, which costs 10 ms to import
-ARCHITECTURES: Final = ("x86_64", "i686", "aarch64", "armv7l", "ppc64le", "s390x", "riscv64", "loongarch64")
+from glibc_guard.targets.glibc import ARCHITECTURES
+from glibc_guard.targets.tables import DATA
 
 #: How a table file begins; a newline, the SHA-256 of the rest in hexadecimal, a newline and a zlib stream follow.
 MAGIC: Final = b"glibc-guard symbols 1"
@@ -38,12 +37,23 @@ LOADERS: Final[Mapping[str, str]] = {
     "riscv64": "ld-linux-riscv64-lp64d.so.1",
     "loongarch64": "ld-linux-loongarch-lp64d.so.1",
 }
+#: What zig, whose lists the tables are made from, calls each architecture.
+ZIG_TARGETS: Final[Mapping[str, str]] = {
+    "x86_64": "x86_64-linux-gnu",
+    "i686": "x86-linux-gnu",
+    "aarch64": "aarch64-linux-gnu",
+    "armv7l": "arm-linux-gnueabihf",
+    "ppc64le": "powerpc64le-linux-gnu",
+    "s390x": "s390x-linux-gnu",
+    "riscv64": "riscv64-linux-gnu",
+    "loongarch64": "loongarch64-linux-gnu",
+}
 
 
 class SymbolTableError(LookupError):
     """A question outside the tables, or a table that is damaged.
 
-    A programming error (the caller knows `ARCHITECTURES` and `releases`) or a broken installation; never something
+    A programming error (the caller knows the architectures and the releases) or a broken installation; never something
     about the artifact.
     """
 
@@ -80,17 +90,6 @@ class Library(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A glibc library (a glob over SONAMEs) without a table: its needs are judged by the version's number."""
 
     library: str
-    reference: str
-
-
-class DistributionNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A version node that one distribution added to an older release."""
-
-    distribution: str
-    architecture: str
-    release: str
-    library: str
-    version: str
     reference: str
 
 
@@ -134,7 +133,6 @@ class Extra(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     markers: tuple[Marker, ...]
     placeholders: tuple[Marker, ...]
     judged_by_number: tuple[Library, ...]
-    distribution_nodes: tuple[DistributionNode, ...]
 
 
 @lru_cache(maxsize=1)
@@ -186,10 +184,6 @@ class SymbolTable(Struct, frozen=True):
         if symbol not in self._decoded:
             self._decoded[symbol] = tuple(self._decode(item) for item in entry.split(" "))
         return self._decoded[symbol]
-
-    def defined(self, library: str, symbol: str, version: str, release: str) -> bool:
-        """Whether ``library`` of ``release`` defines ``symbol`` at ``version``."""
-        return library in self.providers(symbol, version, release)
 
     def providers(self, symbol: str, version: str, release: str) -> tuple[str, ...]:
         """The libraries of ``release`` that define ``symbol`` at ``version``, libc first.
@@ -268,11 +262,6 @@ def load(architecture: str) -> SymbolTable:
     if architecture not in ARCHITECTURES:
         raise SymbolTableError(f"no glibc symbol table for the architecture {architecture}")
     return _load(architecture)
-
-
-def releases(architecture: str) -> tuple[str, ...]:
-    """The glibc releases that the table of ``architecture`` tells apart, ascending."""
-    return load(architecture).releases
 
 
 def unpack(content: bytes, name: str) -> str:

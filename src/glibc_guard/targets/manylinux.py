@@ -47,6 +47,11 @@ class Profile(Struct, frozen=True):
         """The platform tag: "manylinux_2_17_x86_64"."""
         return f"{self.name}_{self.architecture}"
 
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The numbers of the name, by which profiles of one family are ordered."""
+        return _release(self.name)
+
 
 def names() -> tuple[str, ...]:
     """Name every known profile, legacy names included, without architectures."""

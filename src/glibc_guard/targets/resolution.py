@@ -98,7 +98,7 @@ def _promised_by_installed(
     for wheel in installed:
         for architecture, profile in _oldest_profiles(wheel, libc).items() if wheel.objects else ():
             known = newest.get(architecture)
-            if architecture in judged and (known is None or _number(known[0]) < _number(profile)):
+            if architecture in judged and (known is None or known[0].release < profile.release):
                 newest[architecture] = (profile, wheel.name)
     found = [newest[architecture] for architecture in sorted(newest)]
     wheels = sum(bool(wheel.platforms) for wheel in installed)
@@ -138,12 +138,8 @@ def _oldest_profiles(wheel: InstalledWheel, libc: Libc) -> dict[str, Profile]:
             except TargetError as error:
                 raise TagError(f"the tag of the installed {wheel.name} cannot be judged: {error}") from error
             oldest = found.get(profile.architecture, profile)
-            found[profile.architecture] = min(oldest, profile, key=_number)
+            found[profile.architecture] = min(oldest, profile, key=lambda one: one.release)
     return found
-
-
-def _number(profile: Profile) -> tuple[int, ...]:
-    return tuple(int(part) for part in profile.name.split("_")[1:])
 
 
 def _promises_nothing(platform: str) -> bool:

@@ -18,9 +18,9 @@ import pytest
 from building import compile_with_zig, library, make_wheel
 from glibc_guard.artifacts.member import MemoryFile, PlainContent
 from glibc_guard.artifacts.packings import packed
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Report
+from glibc_guard.settings import Settings
 from measured import costs_less_than
 
 if sys.version_info >= (3, 14):

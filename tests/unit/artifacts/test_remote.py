@@ -16,9 +16,9 @@ from bench.file_server import Served, serving
 from building import library, make_wheel
 from glibc_guard.artifacts import ArtifactError, Fetched, Limits
 from glibc_guard.artifacts.remote import BLOCK, RemoteFile
-from glibc_guard.config import Settings
 from glibc_guard.guard import UsageError, check
 from glibc_guard.model import ArtifactReport
+from glibc_guard.settings import Settings
 from glibc_guard.web import Patience
 
 PATIENT = Patience(timeout=30, pauses=(0.0,), longest_pause=0.0)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from building import compile_with_zig, library, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import ArtifactReport
+from glibc_guard.settings import Settings
 
 GOMP = "void GOMP_parallel(void) {} void omp_get_num_threads(void) {}"
 KMP = f"{GOMP} void __kmpc_fork_call(void) {{}}"

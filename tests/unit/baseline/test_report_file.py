@@ -9,10 +9,10 @@ from markdown_it import MarkdownIt
 
 from building import library, make_wheel
 from glibc_guard.baseline import BaselineError, opened
-from glibc_guard.config import Settings
 from glibc_guard.guard import UsageError, check, diff
 from glibc_guard.report import changes_markdown, changes_text
 from glibc_guard.report import json as json_report
+from glibc_guard.settings import Settings
 from measured import costs_less_than
 
 OLD = library("malloc(1)", glibc="2.17")

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from building import TRIPLES, compile_with_gcc, compile_with_zig
+from building import compile_with_gcc, compile_with_zig
 from glibc_guard.artifacts.member import MemoryFile, PlainContent, StreamedContent
 from glibc_guard.elf import read_object
+from glibc_guard.targets.glibc_symbols import ZIG_TARGETS
 from measured import costs_less_than
 from provisions import unavailable
 from unit.elf.test_reader import read
@@ -29,7 +30,7 @@ def folders_by_pyelftools(data: bytes) -> set[str]:
     return {attribute.value.decode() for attribute in found if attribute is not None}
 
 
-@pytest.mark.parametrize("arch", TRIPLES)
+@pytest.mark.parametrize("arch", ZIG_TARGETS)
 def test_compiler_notes(arch: str) -> None:
     found = read(compile_with_zig(NOTED, *SHARED, arch=arch)).comments
     assert RED_HAT in found

@@ -16,9 +16,9 @@ import pytest
 
 from building import compile_with_gcc, compile_with_zig, library, make_wheel
 from glibc_guard.artifacts.member import MemoryFile, PlainContent, StreamedContent
-from glibc_guard.config import Settings
 from glibc_guard.elf import ElfError, read_object
 from glibc_guard.guard import check
+from glibc_guard.settings import Settings
 
 PROGRAM = "int main(void) { return 0; }"
 ARCHITECTURES = ("x86_64", "aarch64", "s390x")

@@ -13,7 +13,7 @@ import pytest
 from glibc_guard.explain.knowledge import FILE, Family, families_of, filled, gcc_of, image, knowledge, numbers
 from glibc_guard.explain.symbol_page import kind_of
 from glibc_guard.targets import distros, glibc, glibc_symbols, tables
-from glibc_guard.targets.glibc_symbols import ARCHITECTURES
+from glibc_guard.targets.glibc import ARCHITECTURES
 from glibc_guard.urls import DOCUMENTATION
 from provisions import unavailable
 from scripts.update_advice import document

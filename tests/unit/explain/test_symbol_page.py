@@ -16,7 +16,7 @@ from glibc_guard.explain.symbol_page import SymbolPage, UnknownSymbolError, symb
 from glibc_guard.model import Target
 from glibc_guard.output import render_page
 from glibc_guard.targets import glibc_symbols
-from glibc_guard.targets.glibc_symbols import ARCHITECTURES
+from glibc_guard.targets.glibc import ARCHITECTURES
 
 ROOT = Path(__file__).parents[3]
 SEVENTEEN = Target("2.17", "option", "x86_64", "glibc", {"GLIBC": "2.17"})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from building import TRIPLES
+from glibc_guard.targets.glibc_symbols import ZIG_TARGETS
 from provisions import needed
 
 #: A comment names the symbols that the code of its line uses.
@@ -81,7 +81,15 @@ def lines_of(symbol: str) -> set[int]:
 def compiler(name: str, arch: str = "x86_64") -> list[str]:
     """Return the command of a compiler: "gcc", "clang", or "zig" (which is clang) for a glibc of 2.34."""
     if name == "zig":
-        return [sys.executable, "-m", "ziglang", "cc", "-target", f"{TRIPLES[arch]}.2.34", "-fno-sanitize=undefined"]
+        return [
+            sys.executable,
+            "-m",
+            "ziglang",
+            "cc",
+            "-target",
+            f"{ZIG_TARGETS[arch]}.2.34",
+            "-fno-sanitize=undefined",
+        ]
     return [needed(name, f"apt-get install {name}")]
 
 

@@ -12,12 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from building import library, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.github import untrusted
 from glibc_guard.github.untrusted import UntrustedError, read
 from glibc_guard.guard import check
 from glibc_guard.model import Report
 from glibc_guard.report import json as json_report
+from glibc_guard.settings import Settings
 from unit.github.reports import artifact, finding, report
 
 NEW = library("reallocarray(0, 1, 2)", glibc="2.29")

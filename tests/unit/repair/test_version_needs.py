@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from building import TRIPLES, compile_with_gcc
+from building import compile_with_gcc
 from glibc_guard.elf import ElfError
 from glibc_guard.model import ElfObject
 from glibc_guard.repair import Repair, RepairError, Wish, repaired
 from glibc_guard.repair.version_needs import Need, facts_without, without_need
+from glibc_guard.targets.glibc_symbols import ZIG_TARGETS
 from provisions import needed
 from unit.repair.objects import (
     CANONICALIZE,
@@ -39,7 +40,7 @@ from unit.repair.objects import (
 )
 from unit.rules.crafting import need_renamed, put, section, version_entry, weak_need
 
-ARCHITECTURES = sorted(set(TRIPLES) - {"riscv64", "loongarch64"})  # whose first glibc has all these versions
+ARCHITECTURES = sorted(set(ZIG_TARGETS) - {"riscv64", "loongarch64"})  # whose first glibc has all these versions
 
 
 def tags(data: bytes) -> set[str]:
@@ -224,7 +225,7 @@ def test_where_code_is_not_looked_at(arch: str) -> None:
 def linked(compiler: str, source: str, flags: str) -> bytes:
     """Link a library by gcc, or by zig, which is clang, for an architecture."""
     strong = ' extern int puts(const char *); int say(void) { return puts("said"); }'
-    if compiler in TRIPLES:
+    if compiler in ZIG_TARGETS:
         return small(source + strong, *flags.split(), arch=compiler)
     return compile_with_gcc(source + strong, "-shared", "-fPIC", *flags.split())
 

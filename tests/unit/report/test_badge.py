@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from building import library, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.report import badge
+from glibc_guard.settings import Settings
 
 OLD = library("malloc(1)", glibc="2.17")
 NEW = library("pow(x, 2.5)", glibc="2.29")

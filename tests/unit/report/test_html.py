@@ -9,10 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from building import compile_with_gcc, library, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Report, Site
 from glibc_guard.report import html, svg
+from glibc_guard.settings import Settings
 from glibc_guard.urls import page
 
 NEW = library("pow(x, 2.5)", "reallocarray(0, 1, 2)", glibc="2.29")

@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from building import compile_with_gcc, compile_with_zig, library, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Report
 from glibc_guard.report import markdown, matrix
+from glibc_guard.settings import Settings
 
 OLD = library("malloc(1)", glibc="2.17")
 NEW = library("pow(x, 2.5)", glibc="2.29")

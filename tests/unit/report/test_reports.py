@@ -11,13 +11,13 @@ from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
 from building import compile_with_gcc, library, make_wheel
-from glibc_guard.config import Ignore, Settings
 from glibc_guard.guard import check
 from glibc_guard.model import ArtifactReport, Coverage, Finding, Report, Tool
 from glibc_guard.report import json as json_report
 from glibc_guard.report import markdown, text
 from glibc_guard.report.grouping import by_object
 from glibc_guard.report.remedies import Remedies
+from glibc_guard.settings import Ignore, Settings
 from glibc_guard.urls import page
 
 ROOT = Path(__file__).parents[3]

@@ -21,11 +21,11 @@ import pytest
 from msgspec.structs import replace
 
 from building import library, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Finding, Report, Severity, Site
 from glibc_guard.report import sarif
 from glibc_guard.rules.catalogue import CATALOGUE
+from glibc_guard.settings import Settings
 from scripts.update_rule_help import document
 from unit.github.reports import artifact, finding, report
 

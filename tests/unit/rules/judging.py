@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import ArtifactReport, Finding
+from glibc_guard.settings import Settings
 
 
 def judged(path: Path, *targets: str) -> ArtifactReport:

@@ -8,13 +8,12 @@ import msgspec.structs
 import pytest
 
 from building import compile_with_gcc, compile_with_zig, library, make_wheel, needs_libstdcxx
-from glibc_guard.config import Ignore, Settings
 from glibc_guard.guard import check
 from glibc_guard.model import ArtifactReport, Finding
 from glibc_guard.report.changes import headline
 from glibc_guard.rules.baseline import RULES
 from glibc_guard.rules.catalogue import CATALOGUE
-from glibc_guard.settings import RULES_OF_INTENT
+from glibc_guard.settings import RULES_OF_INTENT, Ignore, Settings
 from unit.rules.crafting import unversioned
 from unit.rules.judging import of_rule
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from building import compile_with_gcc, library, make_wheel
-from glibc_guard.config import Ignore, Settings
 from glibc_guard.guard import check
 from glibc_guard.model import ArtifactReport
+from glibc_guard.settings import Ignore, Settings
 
 OBJECT = library("malloc(1)", glibc="2.17")
 

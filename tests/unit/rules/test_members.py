@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from building import library, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import ArtifactReport, Finding
 from glibc_guard.rules.whereabouts import whereabouts
+from glibc_guard.settings import Settings
 from measured import costs_less_than
 from unit.rules.judging import of_rule
 

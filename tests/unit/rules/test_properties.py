@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from building import compile_with_gcc, library
-from glibc_guard.config import Settings
 from glibc_guard.model import Artifact, ElfObject, Finding, Target
 from glibc_guard.rules import judge
+from glibc_guard.settings import Settings
 from glibc_guard.targets import glibc_symbols
 from unit.elf.test_reader import host_objects, read
 from unit.rules.crafting import without_sections
 
-RELEASES = glibc_symbols.releases("x86_64")
+RELEASES = glibc_symbols.load("x86_64").releases
 VERSION_RULES = {"symbol-version-too-new", "loader-marker", "weak-version-need"}
 CALLS = ("reallocarray(0, 1, 2)", "pow(x, 2.5)", "malloc(1)", "secure_getenv(0)", "aligned_alloc(8, 8)", "exp2(x)")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from building import compile_with_gcc, compile_with_zig, library, make_wheel
-from glibc_guard.config import Ignore, Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Finding
 from glibc_guard.report import markdown, text
+from glibc_guard.settings import Ignore, Settings
 from python_building import module, native_module, source
 from unit.rules.judging import judged, of_rule
 

@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from building import compile_with_zig, make_wheel
 from glibc_guard.artifacts import Limits
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Artifact, Finding
 from glibc_guard.reading import read_artifact
 from glibc_guard.rules.runtimes import conflicting_runtimes
+from glibc_guard.settings import Settings
 from glibc_guard.targets.tables import runtimes
 from measured import costs_less_than
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from building import compile_with_gcc, compile_with_zig, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import Finding
+from glibc_guard.settings import Settings
 from unit.rules.judging import of_rule
 
 RED_HAT_10 = "GCC: (GNU) 10.2.1 20210130 (Red Hat 10.2.1-11)"

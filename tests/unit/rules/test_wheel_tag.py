@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from building import compile_with_gcc, library, make_wheel
-from glibc_guard.config import Settings
 from glibc_guard.guard import check
 from glibc_guard.model import ArtifactReport
 from glibc_guard.rules.wheel_tag import PAGE_OF_REFUSAL
+from glibc_guard.settings import Settings
 
 NEW = library("reallocarray(0, 1, 2)", "pow(x, 2.5)", glibc="2.29")
 OLD = library("malloc(1)", glibc="2.17")
@@ -119,7 +119,7 @@ def test_a_wheel_that_was_renamed(tmp_path: Path) -> None:
 
 
 def test_an_ignored_need_does_not_break_the_tag(tmp_path: Path) -> None:
-    from glibc_guard.config import Ignore  # noqa: PLC0415  # only here
+    from glibc_guard.settings import Ignore  # noqa: PLC0415  # only here
 
     wheel = make_wheel(tmp_path, {"m.so": NEW})
     report = judged(wheel, ignores=(Ignore("symbol-version-too-new", "looked up at run time"),))

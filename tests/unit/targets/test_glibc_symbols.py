@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from glibc_guard.targets import glibc_symbols
+from glibc_guard.targets import glibc, glibc_symbols
 from glibc_guard.targets.glibc_symbols import SymbolTableError
 from measured import costs_less_than
 
@@ -31,14 +31,14 @@ X86_64 = glibc_symbols.load("x86_64")
     ],
 )
 def test_releases_begin_with_the_architecture_and_have_no_gap(architecture: str, first: str) -> None:
-    found = glibc_symbols.releases(architecture)
+    found = glibc_symbols.load(architecture).releases
     start = int(first.split(".")[1])
     assert found == tuple(f"2.{minor}" for minor in range(start, start + len(found)))
     assert "2.44" in found
 
 
 def test_every_architecture_has_a_table_with_its_loader() -> None:
-    for architecture in glibc_symbols.ARCHITECTURES:
+    for architecture in glibc.ARCHITECTURES:
         table = glibc_symbols.load(architecture)
         assert table.architecture == architecture
         assert table.libraries[0] == "libc.so.6"
@@ -72,11 +72,11 @@ def test_every_architecture_has_a_table_with_its_loader() -> None:
     ],
 )
 def test_defined(library: str, symbol: str, version: str, release: str, there: bool) -> None:  # noqa: FBT001 - a table
-    assert X86_64.defined(library, symbol, version, release) is there
+    assert (library in X86_64.providers(symbol, version, release)) is there
 
 
 def test_the_same_function_has_another_first_version_on_each_architecture() -> None:
-    first = {name: next(iter(glibc_symbols.load(name).versions_of("memcpy"))) for name in glibc_symbols.ARCHITECTURES}
+    first = {name: next(iter(glibc_symbols.load(name).versions_of("memcpy"))) for name in glibc.ARCHITECTURES}
     assert first == {
         "x86_64": "GLIBC_2.2.5",
         "i686": "GLIBC_2.0",
@@ -133,7 +133,7 @@ def test_nodes_grow_and_stay_when_the_symbols_have_moved() -> None:
 
 def test_nodes_know_the_loader_markers() -> None:
     marker = "GLIBC_ABI_DT_RELR"
-    for architecture in glibc_symbols.ARCHITECTURES:
+    for architecture in glibc.ARCHITECTURES:
         assert marker in glibc_symbols.load(architecture).nodes("libc.so.6", "2.36")
     assert marker not in X86_64.nodes("libc.so.6", "2.35")
     assert "GLIBC_ABI_DT_X86_64_PLT" in X86_64.nodes("libc.so.6", "2.43")
@@ -163,7 +163,7 @@ def test_a_release_outside_the_table_is_an_error(release: str) -> None:
     with pytest.raises(SymbolTableError, match=r"2\.5 to 2\.44"):
         X86_64.nodes("libc.so.6", release)
     with pytest.raises(SymbolTableError, match=r"2\.5 to 2\.44"):
-        X86_64.defined("libc.so.6", "memcpy", "GLIBC_2.2.5", release)
+        X86_64.providers("memcpy", "GLIBC_2.2.5", release)
 
 
 @pytest.mark.parametrize("architecture", ["mips", "", "../x86_64"])
@@ -184,7 +184,7 @@ def test_a_damaged_table_is_an_error() -> None:
 def test_one_architecture_is_read_quickly_and_all_of_them_are_small() -> None:
     folder = PROJECT / "src" / "glibc_guard" / "data" / "glibc_symbols"
     files = sorted(folder.iterdir())
-    assert [file.stem for file in files] == sorted(glibc_symbols.ARCHITECTURES)
+    assert [file.stem for file in files] == sorted(glibc.ARCHITECTURES)
     assert sum(file.stat().st_size for file in files) < 250_000
     script = (
         "import time; from glibc_guard.targets import glibc_symbols\n"
@@ -200,7 +200,7 @@ def test_one_architecture_is_read_quickly_and_all_of_them_are_small() -> None:
 def test_ten_thousand_questions_take_no_time() -> None:
     with costs_less_than(2):
         for _ in range(10_000):
-            assert X86_64.defined("libc.so.6", "memcpy", "GLIBC_2.14", "2.17")
+            assert X86_64.providers("memcpy", "GLIBC_2.14", "2.17")
 
 
 def test_the_tables_are_what_the_script_makes_of_the_installed_ziglang() -> None:
