@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+import msgspec
+
 from glibc_guard.model import Report
 
 if TYPE_CHECKING:
@@ -88,8 +90,6 @@ def render(report: Report, name: str, *, color: bool, width: int | None, quiet: 
 def render_page(page: SymbolPage, name: str, *, color: bool, width: int | None) -> bytes:
     """Return what `explain` prints, in one of FORMATS_WITHOUT_FINDINGS."""
     if name == "json":
-        import msgspec  # noqa: PLC0415  # lazy
-
         return msgspec.json.format(msgspec.json.encode(page), indent=1) + b"\n"
     if name == "markdown":
         from glibc_guard.report import symbol_page_markdown  # noqa: PLC0415  # lazy

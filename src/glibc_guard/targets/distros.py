@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from glibc_guard.model import RunsOn
-from glibc_guard.targets import symbol_version
+from glibc_guard.targets import symbol_version, tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +53,6 @@ class Distribution(Struct, frozen=True):
 @lru_cache(maxsize=1)
 def distributions() -> tuple[Distribution, ...]:
     """All known distributions, the oldest glibc first, then by name."""
-    from glibc_guard.targets import tables  # noqa: PLC0415 - lazy: costs 30 ms
-
     table = tables.distributions()
     entries = [_distribution(entry, table) for entry in table.distributions]
     return tuple(sorted(entries, key=lambda entry: (symbol_version.significant_numbers(entry.glibc), entry.name)))
@@ -143,8 +141,6 @@ def _key(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _reach() -> tuple[tuple[tuple[int, ...], float], ...]:
-    from glibc_guard.targets import tables  # noqa: PLC0415 - lazy: costs 30 ms
-
     with (tables.DATA / _REACH).open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     found = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from glibc_guard.targets import glibc
+from glibc_guard.targets import glibc, tables
 from glibc_guard.targets.errors import TargetError
 from glibc_guard.targets.symbol_version import at_most
 
@@ -200,6 +200,4 @@ def _aliases() -> dict[str, str]:
 
 
 def _policies() -> tuple[Policy, ...]:
-    from glibc_guard.targets import tables  # noqa: PLC0415 - lazy: costs 30 ms
-
     return tables.policies().policies

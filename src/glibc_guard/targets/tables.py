@@ -1,7 +1,4 @@
-"""The tables under ``data/``: what they look like, and how they are read.
-
-Importing this module costs 30 ms (msgspec), so it is imported where a table is first needed.
-"""
+"""The tables under ``data/``: what they look like, and how they are read, each when it is first asked for."""
 
 from __future__ import annotations
 
