@@ -6,6 +6,7 @@ Standard library only, since nothing is installed for it; CPython 3.10 or newer,
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,9 @@ def main() -> int:
     """Run the step that the command line names and return its exit status."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]  # names may be no text
+    # A runner that a script started in the background ignores SIGINT (POSIX, "Signals and Error Handling"), and so does
+    # whatever it starts; Python takes that for a wish.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         STEPS[sys.argv[1]](os.environ)
     except StepError as problem:

@@ -14,7 +14,17 @@ from msgspec.structs import replace
 
 from glibc_guard import __version__
 from glibc_guard.config import load, repository_root
-from glibc_guard.guard import EXIT_CLEAN, EXIT_UNREADABLE, EXIT_USAGE, UsageError, check, diff, exit_status, status_of
+from glibc_guard.guard import (
+    EXIT_CLEAN,
+    EXIT_UNREADABLE,
+    EXIT_USAGE,
+    UsageError,
+    check,
+    diff,
+    exit_status,
+    hurry_threads,
+    status_of,
+)
 from glibc_guard.interruption import ending_on_signals
 from glibc_guard.limits import Limits, limited
 from glibc_guard.model import Report
@@ -525,6 +535,7 @@ def _prefix(text: str) -> tuple[str, str]:
 
 
 def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report:
+    hurry_threads()
     with progress_bar(visible=sys.stderr.isatty() and not quiet) as progress:
         return check(paths, settings, progress=progress)
 

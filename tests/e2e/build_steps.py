@@ -70,6 +70,7 @@ class Steps:
     environment: Mapping[str, str]
     image: str
     extra: dict[str, str] = field(default_factory=dict)  # further variables of the job
+    starter: tuple[str, ...] = ()  # the command by which the runner starts the shell of a step
 
     def build(self, **inputs: str) -> Done:
         """Prepares and runs a build; what stops the first is the result."""
@@ -104,7 +105,7 @@ class Steps:
         action, script = ACTIONS[name], self.temporary / "script.sh"
         script.write_text(_script_of(action, name), encoding="utf-8")
         return subprocess.Popen(
-            ["/bin/sh", "-e", script],
+            [*self.starter, "/bin/sh", "-e", script],
             cwd=self.workspace,
             env={**variables, "GITHUB_ACTION_PATH": str(action)},
             stdin=subprocess.DEVNULL,

@@ -298,12 +298,18 @@ def is_there(steps: Steps, name: str) -> bool:
 LONG: Final = {"build_command": "mkdir out; touch out/half; sleep 3600", "artifacts": "out"}
 
 
-def test_a_job_that_is_cancelled_leaves_nothing_behind(steps: Steps) -> None:
+#: What starts a command that inherits an ignored SIGINT, as from a runner that runs in the background of a script.
+WITHOUT_INTERRUPT: Final = ("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh")
+
+
+@pytest.mark.parametrize("starter", [(), WITHOUT_INTERRUPT], ids=["foreground", "background"])
+def test_a_job_that_is_cancelled_leaves_nothing_behind(steps: Steps, starter: tuple[str, ...]) -> None:
     """The runner sends SIGINT to the process that it started, and SIGTERM after 7.5 seconds (ProcessInvoker.cs).
 
     It takes as long as three containers that do nothing. Where the machine is so busy that one of those takes a second
     meanwhile, and not the half, the step may take longer, too.
     """
+    steps.starter = starter
     commit(steps.workspace)
     assert steps.step("prepare", **LONG).status == 0
     step = steps.start("run")

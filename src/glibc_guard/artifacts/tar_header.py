@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, cast
 from glibc_guard.artifacts.member import printable
 from glibc_guard.artifacts.tar_sparse import (
     NUMBER,
+    PREFIX,
     is_number,
     old_pieces,
-    pieces_before_content,
     pieces_of_records,
     unlike,
 )
@@ -24,7 +24,7 @@ SIZE, TYPE = slice(124, 136), slice(156, 157)
 #: Any other is a file to tar, dpkg and Python's extractall().
 TYPES: Final = frozenset(b"\x0001234567SLKxgXVD")
 #: What an extended header may not say of all members: readers differ in whether they heed it.
-OF_ONE_MEMBER: Final = ("size", "path", "linkpath", "GNU.sparse.")
+OF_ONE_MEMBER: Final = ("size", "path", "linkpath", PREFIX)
 NUMBERS: Final = frozenset(
     {"size", "GNU.sparse.size", "GNU.sparse.realsize", "GNU.sparse.offset", "GNU.sparse.numbytes"}
 )
@@ -38,6 +38,7 @@ class Header(tarfile.TarInfo):
     """A header of a member; what tarfile would guess at or pass over is an error here."""
 
     sparse_header = b""  # of the old form of GNU tar
+    stored = 0  # bytes of a sparse file that are in the archive, without the list of its pieces
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
@@ -82,19 +83,27 @@ class Header(tarfile.TarInfo):
         return tarfile.ReadError(f"{printable(self.name)}: {reason}")
 
     def _check_pieces(self) -> None:
+        if self.sparse is None:
+            return
+        pieces = cast("Sequence[tuple[int, int]]", self.sparse)
         end = 0
-        for offset, length in cast("Sequence[tuple[int, int]]", self.sparse or ()):
-            if length and not end <= offset <= offset + length <= self.size:
+        for offset, length in pieces:  # of no bytes too: readers differ on where what follows belongs
+            if not end <= offset <= offset + length <= self.size:
                 raise self.refused("the pieces of a sparse file overlap, or lie behind its end")
-            end = offset + length if length else end
+            end = offset + length
+        lengths = [length for _, length in pieces if length]
+        if sum(lengths) != self.stored:
+            raise self.refused("the pieces of a sparse file are more or less than what is stored of it")
+        if any(length % tarfile.BLOCKSIZE for length in lengths[:-1]):  # GNU tar goes on with the next block
+            raise self.refused("a piece of a sparse file ends inside a block, and is not the last one")
 
     def _proc_sparse(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         """Return this sparse file, in place of what tarfile does, which stops without a word at what is no number."""
-        stored = self.size
+        self.stored = self.size
         pieces, self.size = old_pieces(archive, self.sparse_header)
         self.sparse = pieces  # type: ignore[assignment]  # typeshed says bytes
         self.offset_data = archive.fileobj.tell()
-        archive.offset = self.offset_data + -(-stored // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        archive.offset = self.offset_data + -(-self.stored // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
         return self
 
     def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
@@ -118,11 +127,13 @@ class Header(tarfile.TarInfo):
 
     def _apply(self, member: Self, records: Sequence[tuple[str, str]], archive: tarfile.TarFile) -> None:
         fields = dict(records)
-        sparse = pieces_of_records(records, fields)
-        if sparse is None and (fields.get("GNU.sparse.major"), fields.get("GNU.sparse.minor")) == ("1", "0"):
-            sparse = pieces_before_content(archive)
-            member.offset_data = archive.fileobj.tell()
+        sparse = pieces_of_records(records, archive)
+        told_before = member.sparse is not None or "size" in member.pax_headers
+        if told_before and (sparse is not None or "size" in fields):
+            raise member.refused("its size, or what is a hole in it, is told twice")
         if sparse is not None:
+            begin, member.offset_data = member.offset_data, archive.fileobj.tell()
+            member.stored = member.size - (member.offset_data - begin)
             member.sparse = sparse  # type: ignore[assignment]  # typeshed says bytes
         member._apply_pax_info(fields, archive.encoding, archive.errors)  # type: ignore[attr-defined]
         if "size" in fields:
@@ -155,7 +166,7 @@ def pax_records(raw: bytes, size: int) -> list[tuple[str, str]]:
 
 def _check_records(records: Sequence[tuple[str, str]]) -> None:
     once = [key for key, _ in records if key not in REPEATED]
-    if len(set(once)) < len(once) or ("size" in once and any(key.startswith("GNU.sparse.") for key, _ in records)):
+    if len(set(once)) < len(once) or ("size" in once and any(key.startswith(PREFIX) for key, _ in records)):
         raise unlike("an extended header")
     for key, value in records:
         if key in OF_OTHERS:

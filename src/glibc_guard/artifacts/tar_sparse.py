@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 #: Octal digits (POSIX), or base 256 (GNU, star), which the first bit tells; not what Python's int() takes beside.
 NUMBER: Final = re.compile(rb" *[0-7]+[ \0]*|[\x80\xff][\x00-\xff]{11}")
+PREFIX: Final = "GNU.sparse."  # of what extended headers tell of sparse files
 #: Where an old header has its pieces, what tells of more, and the size of the file with its holes.
 PIECES, MORE, REAL_SIZE = slice(386, 482), 482, slice(483, 495)
 FURTHER_PIECES, STILL_MORE = slice(0, 504), 504
@@ -36,7 +37,8 @@ def old_pieces(archive: tarfile.TarFile, header: bytes) -> tuple[Pieces, int]:
         further, still_full = _listed(block[FURTHER_PIECES])
         if not full:  # to GNU tar the list has ended, and this is content
             raise unlike("a sparse file")
-        pieces, full, more = pieces + further, still_full, block[STILL_MORE]
+        pieces.extend(further)
+        full, more = still_full, block[STILL_MORE]
     return pieces, tarfile.nti(header[REAL_SIZE])  # type: ignore[attr-defined]
 
 
@@ -51,8 +53,37 @@ def _listed(raw: bytes) -> tuple[Pieces, bool]:
     return list(zip(numbers[::2], numbers[1::2], strict=True)), entries * 2 * FIELD == len(raw)
 
 
-def pieces_before_content(archive: tarfile.TarFile) -> Pieces:
-    """Return the pieces that lines before the content list (version 1.0), and read those; raises tarfile.ReadError."""
+def pieces_of_records(records: Sequence[tuple[str, str]], archive: tarfile.TarFile) -> Pieces | None:
+    """Return the pieces of a sparse file that an extended header tells of, if it does (versions 0.0, 0.1 and 1.0).
+
+    Of version 1.0 the list is read, which the content of the member begins with.
+
+    Raises:
+        tarfile.ReadError: the records are not those that GNU tar writes: what is passed over by one reader, another
+            one heeds.
+    """
+    told = [(key.removeprefix(PREFIX), value) for key, value in records if key.startswith(PREFIX)]
+    if not told:
+        return None
+    fields = dict(told)
+    keys = [key for key, _ in told if key != "name"]
+    if sorted(keys) == ["major", "minor", "realsize"] and (fields["major"], fields["minor"]) == ("1", "0"):
+        return _pieces_before_content(archive)
+    if sorted(keys) == ["map", "numblocks", "size"]:
+        words = fields["map"].split(",")
+    elif keys == ["size", "numblocks", *["offset", "numbytes"] * (len(keys) // 2 - 1)]:
+        words = [value for key, value in told if key in {"offset", "numbytes"}]
+    else:
+        raise unlike("a sparse file")
+    counted = words and len(words) % 2 == 0 and fields["numblocks"] == str(len(words) // 2)
+    if not (counted and all(map(is_number, words))):
+        raise unlike("a sparse file")
+    numbers = [int(word) for word in words]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _pieces_before_content(archive: tarfile.TarFile) -> Pieces:
+    """Return the pieces that lines before the content list (version 1.0), and read those."""
     numbers: list[int] = []
     rest = b""
     while not numbers or len(numbers) < 1 + 2 * numbers[0]:
@@ -66,23 +97,6 @@ def pieces_before_content(archive: tarfile.TarFile) -> Pieces:
             if len(numbers) == 1 + 2 * numbers[0]:  # what follows in the block is padding
                 break
     return list(zip(numbers[1::2], numbers[2::2], strict=True))
-
-
-def pieces_of_records(records: Sequence[tuple[str, str]], fields: Mapping[str, str]) -> Pieces | None:
-    """Return the pieces that an extended header lists (versions 0.1 and 0.0), if it does; raises tarfile.ReadError."""
-    if (listed := fields.get("GNU.sparse.map")) is not None:
-        words = listed.split(",") if listed else []
-        if len(words) % 2 or not all(map(is_number, words)):
-            raise unlike("an extended header")
-        numbers = [int(word) for word in words]
-        return list(zip(numbers[::2], numbers[1::2], strict=True))
-    if "GNU.sparse.size" in fields and "GNU.sparse.major" not in fields:
-        offsets = [int(value) for key, value in records if key == "GNU.sparse.offset"]
-        lengths = [int(value) for key, value in records if key == "GNU.sparse.numbytes"]
-        if len(offsets) != len(lengths):
-            raise unlike("an extended header")
-        return list(zip(offsets, lengths, strict=True))
-    return None
 
 
 def is_number(text: str) -> bool:

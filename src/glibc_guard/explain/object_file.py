@@ -47,12 +47,7 @@ class ObjectFile:
         with contextlib.closing(member.open()) as content:
             if member.size > (HELD_OF_STREAM if member.sequential else HELD):
                 return cls(*mapped(content))
-            held = mmap.mmap(-1, member.size)  # filled piece by piece, which no `bytes` can be
-            for piece in _pieces(content):
-                held.write(piece)
-            if held.tell() < member.size:
-                raise ArtifactError(CHANGED)
-            return cls(held)
+            return cls(_held(content, member.size))
 
     def __enter__(self) -> Self:
         """Return self."""
@@ -85,6 +80,18 @@ def _pieces(content: Content) -> Iterator[bytes]:
         yield piece
         offset += len(piece)
     content.verify()
+
+
+def _held(content: Content, size: int) -> mmap.mmap:
+    """Return ``content`` in memory of its own, filled piece by piece, which no ``bytes`` can be."""
+    held = mmap.mmap(-1, max(size, 1))
+    for piece in _pieces(content):
+        if held.tell() + len(piece) > size:
+            raise ArtifactError(CHANGED)
+        held.write(piece)
+    if held.tell() < max(size, 1):
+        raise ArtifactError(CHANGED)
+    return held
 
 
 def mapped(content: Content) -> tuple[mmap.mmap, BinaryIO]:

@@ -48,10 +48,6 @@ class Wanted(Struct, frozen=True, order=True):
     name: str | None
     version: str | None
 
-    def covers(self, name: str, version: str | None) -> bool:
-        """Tell whether a reference to ``name`` with ``version`` is one of these."""
-        return self.version == version and self.name in {None, name}
-
 
 class References(Struct):
     """What refers to one wanted symbol: addresses of slots and of data, and its canonical PLT entry."""
@@ -86,9 +82,7 @@ class _Names:
 
     def __init__(self, loaded: LoadedObject, wanted: frozenset[Wanted]) -> None:
         self._loaded = loaded
-        self._wanted: dict[str | None, list[Wanted]] = {}
-        for one in wanted:
-            self._wanted.setdefault(one.version, []).append(one)
+        self._wanted, self._wanted_versions = wanted, {one.version for one in wanted}
         self._indices: dict[int, bytes] = {}  # by its number, each block of the version symbol table that was asked for
         order = loaded.header.layout.order
         self._order: Literal["little", "big"] = "little" if order == "<" else "big"
@@ -99,11 +93,10 @@ class _Names:
 
     def matching(self, index: int) -> tuple[Wanted, ...]:
         version = self._version(index)
-        candidates = self._wanted.get(version)
-        if not candidates:  # most symbols: their names need not be read
+        if version not in self._wanted_versions:  # most symbols: their names need not be read
             return ()
         name = self._loaded.dynamic.string(self._loaded.image, self._fields(index)[0])
-        return tuple(one for one in candidates if one.covers(name, version))
+        return tuple(one for one in (Wanted(name, version), Wanted(None, version)) if one in self._wanted)
 
     def value_of_undefined(self, index: int) -> int:
         fields = self._fields(index)

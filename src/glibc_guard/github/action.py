@@ -41,6 +41,7 @@ NOTICES: Final = 2
 def main() -> int:
     """Run the step and return its exit status: 0 clean, 1 findings, 2 usage, 3 something could not be read."""
     step.prepare_streams()
+    guard.hurry_threads()
     workspace = step.workspace()
     place = repository.find(repository.top(workspace, workspace), workspace, os.environ)
     with ending_on_signals():

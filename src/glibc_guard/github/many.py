@@ -35,6 +35,7 @@ LONGEST_REASON: Final = 300  # characters
 def main() -> int:
     """Run the step that GLIBC_GUARD_STEP names and return its exit status."""
     step.prepare_streams()
+    guard.hurry_threads()
     workspace = step.workspace()
     place = repository.find(repository.top(workspace, workspace), workspace, os.environ)
     chosen = STEPS[os.environ["GLIBC_GUARD_STEP"]]

@@ -9,7 +9,7 @@ import os
 import subprocess
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -56,6 +56,12 @@ def record(key: bytes, value: bytes) -> bytes:
 
 def extended(*records: tuple[bytes, bytes], kind: bytes = b"x") -> bytes:
     return member(b"PaxHeader", b"".join(record(*one) for one in records), kind)
+
+
+def mapped(listed: bytes, *, size: int) -> bytes:
+    """Return the extended header of a sparse file (version 0.1) with the ``listed`` offsets and lengths."""
+    count = b"%d" % ((listed.count(b",") + 1) // 2)
+    return extended((b"GNU.sparse.size", b"%d" % size), (b"GNU.sparse.numblocks", count), (b"GNU.sparse.map", listed))
 
 
 GOOD, END = member(b"pkg/good.txt", b"content"), bytes(1024)
@@ -141,7 +147,7 @@ ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
         for key in (b"size", b"path", b"linkpath", b"GNU.sparse.size", b"GNU.sparse.realsize")
     },
     "a sparse folder": (
-        extended((b"GNU.sparse.map", b"0,5"), (b"GNU.sparse.size", b"5")) + header(b"pkg/x/", 0, b"5") + HIDDEN,
+        mapped(b"0,5", size=5) + header(b"pkg/x/", 0, b"5") + HIDDEN,
         "is not a file, and has content",
     ),
     "a sparse file with its size in two places": (
@@ -152,19 +158,21 @@ ATTACKS: Final[dict[str, tuple[bytes, str]]] = {
         "an extended header that readers",
     ),
     "pieces of a sparse file out of order": (
-        extended((b"GNU.sparse.map", b"5,5,0,5"), (b"GNU.sparse.size", b"10")) + member(b"pkg/x", b"0123456789"),
+        mapped(b"5,5,0,5", size=10) + member(b"pkg/x", b"0123456789"),
         "pieces of a sparse file",
     ),
     "pieces of a sparse file behind its end": (
-        extended((b"GNU.sparse.map", b"0,10"), (b"GNU.sparse.size", b"5")) + member(b"pkg/x", b"0123456789"),
+        mapped(b"0,10", size=5) + member(b"pkg/x", b"0123456789"),
         "pieces of a sparse file",
     ),
 }
 
 
-def sparse(*fields: bytes, more: bytes = b"", size: bytes = b"%011o\0" % len(OBJECT)) -> bytes:
+def sparse(
+    *fields: bytes, more: bytes = b"", size: bytes = b"%011o\0" % len(OBJECT), stored: int = len(OBJECT)
+) -> bytes:
     """Return the headers of the old form of a sparse file: offsets and lengths, and further headers as they are."""
-    raw = bytearray(header(b"pkg/m.so", len(OBJECT), b"S", magic=GNU))
+    raw = bytearray(header(b"pkg/m.so", stored, b"S", magic=GNU))
     for at, number in enumerate(fields):
         raw[386 + 12 * at : 398 + 12 * at] = number.ljust(12, b"\0")
     raw[482], raw[483:495] = bool(more), size
@@ -214,6 +222,118 @@ OF_SPARSE_FILES: Final[dict[str, tuple[bytes, str]]] = {
         for key in (b"SCHILY.realsize", b"SUN.holesdata")
     },
 }
+
+
+FORMS: Final = ("old", "0.0", "0.1", "1.0")
+
+
+def sparse_file(form: str, pieces: Sequence[tuple[int, int]], stored: bytes, size: int = len(OBJECT)) -> bytes:
+    """Return a sparse file of ``size`` bytes as GNU tar writes it in this ``form``."""
+    numbers = [b"%d" % number for piece in pieces for number in piece]
+    count = b"%d" % len(pieces)
+    if form == "old":
+        fields = [b"%011o" % number for piece in pieces for number in piece]
+        return sparse(*fields, size=b"%011o\0" % size, stored=len(stored)) + padded(stored)
+    if form == "1.0":
+        words = [(b"major", b"1"), (b"minor", b"0"), (b"realsize", b"%d" % size)]
+        stored = padded(b"".join(b"%s\n" % number for number in (count, *numbers))) + stored
+    else:
+        words = [(b"size", b"%d" % size), (b"numblocks", count), (b"map", b",".join(numbers))]
+        if form == "0.0":
+            words[2:] = zip([b"offset", b"numbytes"] * len(pieces), numbers, strict=True)
+    return extended(*((b"GNU.sparse." + key, value) for key, value in words)) + member(b"pkg/m.so", stored)
+
+
+N: Final = len(OBJECT)
+#: Of a sparse file of N bytes: pieces, what is stored, and the message.
+PIECES: Final[dict[str, tuple[list[tuple[int, int]], bytes, str]]] = {
+    "a piece of no bytes at the end, then all": ([(N, 0), (0, N)], OBJECT, "overlap, or lie behind its end"),
+    "a piece of no bytes behind the end": ([(0, N), (5 * N, 0)], OBJECT, "overlap, or lie behind its end"),
+    "a piece of no bytes before the last one's end": ([(0, N), (0, 0)], OBJECT, "overlap, or lie behind its end"),
+    "members behind the pieces": ([(0, 512)], OBJECT[:512] + HIDDEN, "more or less than what is stored"),
+    "content behind pieces of no bytes": ([(N, 0)], OBJECT, "more or less than what is stored"),
+    "pieces of what is not stored": ([(0, N)], b"", "more or less than what is stored"),
+    "pieces of more than is stored": ([(0, N)], OBJECT[:512], "more or less than what is stored"),
+    "a piece that ends inside a block": ([(0, 511), (511, N - 511)], OBJECT, "ends inside a block"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", PIECES)
+def test_pieces_that_readers_put_to_different_places_are_unreadable(form: str, shape: str) -> None:
+    pieces, stored, message = PIECES[shape]
+    assert message in str(outcome(sparse_file(form, pieces, stored) + END))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_sparse_file_with_content_and_no_pieces_is_unreadable(form: str) -> None:
+    assert isinstance(outcome(sparse_file(form, [], OBJECT) + END), str)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_honest_pieces_are_read(form: str) -> None:
+    end = 1024 + N
+    for pieces, stored, content in (
+        ([(0, N)], OBJECT, OBJECT),
+        ([(0, N), (N, 0)], OBJECT, OBJECT),
+        ([(0, 0), (0, N)], OBJECT, OBJECT),
+        ([(0, 512), (512, N - 512)], OBJECT, OBJECT),
+        ([(0, 512), (1024, N), (end, 0)], OBJECT[:512] + OBJECT, OBJECT[:512] + bytes(512) + OBJECT),
+        ([(4096, 0)], b"", bytes(4096)),
+    ):
+        packed = sparse_file(form, pieces, stored, len(content)) + member(b"pkg/n.so", OBJECT) + END
+        assert outcome(packed) == {"pkg/m.so": content, "pkg/n.so": OBJECT}, pieces
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        "size=N",
+        "realsize=10",
+        "name=pkg/m.so",
+        "major=1",
+        "size=N numblocks=0",
+        "map=",
+        "size=N map=",
+        "size=N map=0,N",
+        "size=N numblocks=0 map=",
+        "size=N numblocks=2 map=0,N",
+        "size=N numblocks=01 map=0,N",
+        "size=N realsize=N numblocks=1 map=0,N",
+        "size=N numblocks=2 offset=0 offset=512 numbytes=512 numbytes=R",
+        "offset=0 numbytes=N size=N numblocks=1",
+        "size=N numblocks=2 offset=0 numbytes=N",
+        "major=0 minor=0 size=N",
+        "major=0 minor=1 size=N numblocks=1 map=0,N",
+        "major=1 minor=1 realsize=N",
+        "major=01 minor=00 realsize=N",
+        "major=1 minor=00 realsize=N",
+        "major=2 minor=0 realsize=N",
+        "major=1 minor=0",
+        "major=1 minor=0 realsize=N map=0,N",
+    ],
+)
+def test_records_of_sparse_files_that_gnu_tar_does_not_write_are_unreadable(records: str) -> None:
+    words = records.replace("N", str(N)).replace("R", str(N - 512)).split()
+    pairs = [(f"GNU.sparse.{key}".encode(), value.encode()) for key, _, value in (one.partition("=") for one in words)]
+    for content in (OBJECT, padded(b"1\n0\n%d\n" % N) + OBJECT):
+        assert "a sparse file that readers" in str(outcome(extended(*pairs) + member(b"pkg/m.so", content) + END))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_sparse_file_whose_size_another_extended_header_tells_is_unreadable(form: str) -> None:
+    plain, size = sparse_file(form, [(0, N)], OBJECT), extended((b"size", b"%d" % N))
+    words = mapped(b"0,%d" % N, size=N)
+    own = plain.index(b"pkg/m.so")  # behind the extended header of its own
+    for packed in (size + plain, words + plain, plain[:own] + size + plain[own:]):
+        assert "told twice" in str(outcome(packed + END))
+
+
+def test_an_old_list_of_pieces_costs_no_more_than_its_length() -> None:
+    full = (b"00000000000\0" * 42) + b"\1" + bytes(7)
+    packed = sparse(*[b"00000000000"] * 8, more=full * 20_000 + bytes(512), stored=0) + END
+    with costs_less_than(seconds=10):
+        assert outcome(packed, Limits(header_bytes=len(packed))) == {"pkg/m.so": bytes(len(OBJECT))}
 
 
 def test_honest_old_sparse_headers_are_read() -> None:
@@ -309,6 +429,8 @@ def an_honest_folder(folder: Path) -> Mapping[str, bytes]:
         "holes.so": OBJECT + hole + b"end" + hole,
         f"{'d' * 90}/{'n' * 120}.so": OBJECT,
         "ö.so": OBJECT,
+        "hole.so": hole,
+        "many.so": (b"y".ljust(8192, b"\0") * 60) + b"end",  # more pieces than one header of the old form has room for
     }
     for name, data in files.items():
         path = folder / "pkg" / name
@@ -319,6 +441,14 @@ def an_honest_folder(folder: Path) -> Mapping[str, bytes]:
         file.seek(len(OBJECT) + len(hole))
         file.write(b"end")
         file.truncate(len(files["holes.so"]))
+    with (folder / "pkg/hole.so").open("wb") as file:
+        file.truncate(len(hole))
+    with (folder / "pkg/many.so").open("wb") as file:
+        for at in range(60):
+            file.seek(at * 8192)
+            file.write(b"y")
+        file.seek(60 * 8192)
+        file.write(b"end")
     os.link(folder / "pkg/m.so", folder / "pkg/z.so")
     (folder / "pkg/l.so").symlink_to("m.so")
     (folder / "pkg" / ("l" * 110)).symlink_to("t" * 140)
@@ -339,7 +469,11 @@ SPARSE: Final = [("--sparse", f"--sparse-version={version}", "--format=posix") f
 
 @pytest.mark.parametrize(
     "options",
-    [*[(f"--format={name}",) for name in ("gnu", "oldgnu", "posix")], ("--sparse", "--format=gnu"), *SPARSE],
+    [
+        *[(f"--format={name}",) for name in ("gnu", "oldgnu", "posix")],
+        *[("--sparse", f"--format={name}") for name in ("gnu", "oldgnu", "posix")],
+        *SPARSE,
+    ],
     ids=" ".join,
 )
 def test_what_gnu_tar_writes_is_read(tmp_path: Path, options: tuple[str, ...]) -> None:
