@@ -137,19 +137,6 @@ def test_the_recipes_are_sound_yaml() -> None:
             assert yaml.safe_load(block)
 
 
-def test_the_figures_of_the_comparison_are_those_that_were_measured() -> None:
-    """Of ``auditwheel show`` and of ``objdump -T``, rounded to one place."""
-    measured = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    shown = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8").split("## How fast?")[1].split("\n## ")[0]
-    times = re.findall(
-        r"^\| (?:auditwheel show|unzip \+ objdump -T) \|.*\| ([\d.]+) \| \d+ \|$", measured, re.MULTILINE
-    )
-    rounded = {f"{float(value):.1f}" for value in times}
-    quoted = re.findall(r"\b(\d+\.\d)\b(?!\d)", shown)
-    assert len(quoted) >= 6
-    assert set(quoted) <= rounded
-
-
 def test_links_are_made_for_the_place_where_the_page_lies() -> None:
     page = (
         "[a](../README.md) [b](../README.md#configuration) [c](explain.md#x) [d](../bench/wheels.toml) [e](https://x/y)"

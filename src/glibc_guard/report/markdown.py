@@ -27,13 +27,14 @@ def render(report: Report, *, limit: int = 65_535) -> str:
 
 def cut_in_time(blocks: Iterable[str], limit: int) -> str:
     """Join ``blocks`` to at most ``limit`` bytes of UTF-8, and say so where some did not fit."""
-    text = ""
+    shown: list[str] = []
     room = limit - len(CUT.encode())
     for block in blocks:
-        if len(text.encode()) + len(block.encode()) > room:
-            return text + CUT
-        text += block
-    return text
+        room -= len(block.encode())
+        if room < 0:
+            return "".join((*shown, CUT))
+        shown.append(block)
+    return "".join(shown)
 
 
 def blocks(report: Report) -> Iterator[str]:

@@ -133,9 +133,10 @@ def _artifact(artifact: ArtifactReport) -> Iterator[str]:
         yield "".join(_changes(artifact.changes))
     elif artifact.findings:
         yield "".join(_reach(artifact))
-    ways = list(_ways_out(artifact.findings))
-    if ways:
-        yield f"\n**What to fix**\n\n{''.join(ways)}"
+    head = "\n**What to fix**\n\n"  # never cut off from the first
+    for way in _ways_out(artifact.findings):
+        yield head + way
+        head = ""
     yield "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ Label: TypeAlias = Literal["why", "fix"]
 Line: TypeAlias = "tuple[Label, str]"
 
 SHOWN: Final = 10  # lines of a group with one label
+SHARED_SHOWN: Final = 10  # lines of an artifact, those of the most groups
 SYMBOLS_SHOWN: Final = 5  # that a line is for …
 EXCEPTIONS_SHOWN: Final = 2  # … or is not for, where it is for more
 VERSIONS_SHOWN: Final = 4  # that a shared line is for
@@ -37,15 +39,18 @@ class Remedies:
     """What is told of the groups of one artifact."""
 
     def __init__(self, groups: Sequence[Group]) -> None:
-        """Find what at least two of ``groups`` share, each for all of its findings."""
+        """Find what at least two of ``groups`` share, each for all of its findings; the rest stays with its groups."""
         self._longest = _longest({finding.remedy for group in groups for finding in group.findings if finding.remedy})
         users: dict[Line, list[Group]] = {}
         for group in groups:
             for line in self._of_all(group):
                 users.setdefault(line, []).append(group)
         often = sorted((item for item in users.items() if len(item[1]) > 1), key=lambda item: -len(item[1]))
+        often = often[:SHARED_SHOWN]
         ordered = sorted(often, key=lambda item: item[0][0], reverse=True)  # whys before fixes
-        self.shared = tuple(Shared(*line, _scope(members, groups)) for line, members in ordered)
+        self.shared = tuple(
+            Shared(label, readable(text), _scope(members, groups)) for (label, text), members in ordered
+        )
         self._told = frozenset(line for line, _ in often)
 
     def own(self, group: Group) -> list[Line]:
@@ -118,7 +123,8 @@ def _lines(label: Label, group: Group, texts: Iterable[str | None]) -> list[Line
     for finding, text in zip(group.findings, texts, strict=True):
         if text:
             found.setdefault(_of_any_symbol(text, finding.symbol), (text, []))[1].append(finding)
-    return [(label, _line(text, members, group.findings)) for text, members in found.values()][:SHOWN]
+    shown = islice(found.values(), SHOWN)  # first, since each line goes through the whole group
+    return [(label, _line(text, members, group.findings)) for text, members in shown]
 
 
 def _line(text: str, findings: Sequence[Finding], group: Sequence[Finding]) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+
+import pytest
 
 from glibc_guard.model import ArtifactReport, Coverage, Finding, Report, Tool
 from glibc_guard.report import html, markdown, overview, text
 from glibc_guard.report.grouping import Group, by_object, summary_line
-from glibc_guard.report.remedies import Remedies, parts
+from glibc_guard.report.remedies import SHARED_SHOWN, Remedies, parts
+from measured import costs_less_than
 
 BUILD = "build in manylinux2014"
 STATIC = f"{BUILD}, whose gcc links what is newer statically"
@@ -100,6 +104,70 @@ def test_every_report_tells_it_once() -> None:
         assert one.count("manylinux2014") == 1
         assert "it was changed" in one
         assert sys.version_info < (3, 11) or "_ZNSt3foo" not in one.replace(r"\_", "_")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the demangler needs Python 3.11")
+def test_what_is_shared_spells_names_out() -> None:
+    hint = "_ZN3foo3barEv came with GCC 12"
+    found = [Finding("symbol-missing", "error", name, "…", "f", "GLIBCXX_3.4.30", hint=hint) for name in ("a", "b")]
+    shared, own = told(*found)
+    assert shared == ["fix for all: foo::bar() came with GCC 12"]
+    assert own == [[], []]
+    report = whole(*found)
+    for one in (text.render(report, color=False, width=None), markdown.render(report), html.render(report)):
+        assert one.replace("\\", "").count("foo::bar() came with GCC 12") == 1
+
+
+def pairs(number: int) -> list[Finding]:
+    """Return findings of as many objects, of which each two share a reason and a way out of their own."""
+    hints = [f"why {at // 2} {'x' * 60}: {BUILD}, or leave it {at // 2}" for at in range(number)]
+    return [
+        Finding("symbol-missing", "error", f"o{at}", "…", "f", "GLIBC_2.30", hint=hint, remedy=BUILD)
+        for at, hint in enumerate(hints)
+    ]
+
+
+def test_what_is_shared_beyond_the_most_common_stays_with_its_groups() -> None:
+    shared, own = told(*pairs(40))
+    assert len(shared) == SHARED_SHOWN
+    assert f"fix for all: {BUILD}" in shared
+    for at, lines in enumerate(own):
+        everything = " ".join([*shared, *(line for _, line in lines)])
+        assert f"why {at // 2} x" in everything
+        assert f"leave it {at // 2}" in everything
+    assert own[-1] == [("why", f"why 19 {'x' * 60}"), ("fix", "leave it 19")]
+
+
+def test_many_shared_lines_leave_room_for_what_to_fix() -> None:
+    shown = overview.render(whole(*pairs(4000)), limit=65_535).partition("<details>")[0]
+    assert "What to fix" in shown
+    assert "3,995 more: see the details" in shown
+
+
+def test_what_to_fix_is_cut_between_its_lines() -> None:
+    report = whole(*pairs(40))
+    shown = overview.render(report, limit=1500)
+    assert "What to fix" in shown
+    assert markdown.CUT in shown
+
+
+def hinted(at: int) -> Finding:
+    return Finding("symbol-version-too-new", "error", "m.so", "…", f"s{at}", "GLIBC_2.30", hint=f"hint {at * 7}")
+
+
+def explained(at: int) -> Finding:
+    return finding(f"s{at}", "GLIBC_2.30", f"why {at}", f"build in {at}", f"leave {at}")
+
+
+def of_an_object(at: int) -> Finding:
+    return Finding("symbol-missing", "error", f"o{at}", "…", "f", "GLIBC_2.30", hint=f"why {at // 2}: {BUILD}")
+
+
+@pytest.mark.parametrize("made", [hinted, explained, of_an_object])
+def test_a_hostile_report_of_many_findings_takes_no_time(made: Callable[[int], Finding]) -> None:
+    report = whole(*map(made, range(50_000)))
+    with costs_less_than(5):
+        overview.render(report, limit=65_535)
 
 
 def test_findings_are_counted_as_they_are_shown() -> None:
