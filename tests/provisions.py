@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import NoReturn
 import pytest
 
 from bench.fetch_wheels import FetchError, Wheel, fetch
+
+#: Of the Pythons that CI runs the oldest alone has no demangler; names are shown there as the linker knows them.
+needs_demangler = pytest.mark.skipif(sys.version_info < (3, 11), reason="the demangler has no wheel for Python 3.10")
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -132,7 +132,7 @@ def _texts(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 
 
 def hurry_threads() -> None:
-    """Let the interpreter change threads ten times as often, which a large wheel takes a sixth less time for.
+    """Let the interpreter change threads ten times as often.
 
     For commands, whose process is all their own: a thread that is done with a piece waits so long to go on.
     """

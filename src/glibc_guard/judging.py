@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from glibc_guard.faults import own_fault
 from glibc_guard.ignores import IgnoreList
 from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Finding, Severity, Unread
 from glibc_guard.rules import judge, judge_process, judge_tag
@@ -63,7 +64,7 @@ def _judged(
 def _faulty(artifact: Artifact, error: Exception) -> Artifact:
     if os.environ.get("GLIBC_GUARD_DEBUG"):
         raise error
-    reason = f"glibc-guard itself failed on it, please report this: {error!r}"
+    reason = own_fault(error)
     return replace(artifact, unread=(Unread(None, reason), *artifact.unread))
 
 

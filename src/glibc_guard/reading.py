@@ -33,6 +33,7 @@ from glibc_guard.artifacts import (
     reported,
 )
 from glibc_guard.elf import Allowance, ElfError, read_object
+from glibc_guard.faults import own_fault
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, InstalledWheel, Unread, WheelFacts
 
 ELF_HEADER_BYTES: Final = 52  # of a 32-bit object; nothing shorter is one
@@ -121,7 +122,7 @@ def read_artifact(
     except ArtifactError as error:
         return [_unreadable(path, _known(digest), str(error))]
     except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: the other artifacts are still judged
-        reason = f"glibc-guard itself failed on it, please report this: {error!r}"
+        reason = own_fault(error)
         return [_unreadable(path, _known(digest), reason)]
     nested = [_filled(_inner(outer, wheel), inside) for wheel, inside in found.items() if wheel is not None]
     wheels = tuple(wheel.path for wheel in found if wheel is not None)
@@ -252,7 +253,7 @@ def _with_content(member: Member, read: Callable[[Content], T]) -> T | Unread:
     except MemoryError:
         return Unread(member.path, "there is not enough memory to read it: give this machine more, or fewer --jobs")
     except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: unread, never a pass or a crash
-        return Unread(member.path, f"glibc-guard itself failed on it, please report this: {error!r}")
+        return Unread(member.path, own_fault(error))
 
 
 def _impostor(member: Member, start: bytes, content: Content) -> str | None:

@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +17,7 @@ from debug_building import line_of, symbolized
 from glibc_guard.guard import check
 from glibc_guard.model import Finding, Site
 from glibc_guard.settings import Settings
-from provisions import needed, unavailable
+from provisions import needed, needs_demangler, unavailable
 from unit.explain.disassembly import uses
 
 PROJECT: Final = Path(__file__).parent / "rust_program"
@@ -97,7 +96,7 @@ def crates(finding: Finding) -> set[str | None]:
     return {name for site in finding.sites for name in (site.package, site.through)}
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="names stay mangled: demangle has no wheel for Python 3.10")
+@needs_demangler
 @pytest.mark.parametrize("program", WITH_LINES, ids=str)
 def test_function_line_and_crate(program: Program) -> None:
     path = built(program)
@@ -139,7 +138,7 @@ def _recorded(site: Site, folder: Path) -> tuple[str | None, int | None]:
     return (ends[0] if ends else inside), site.line
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="names stay mangled: demangle has no wheel for Python 3.10")
+@needs_demangler
 def test_the_crate_is_known_by_its_symbols_alone() -> None:
     found = findings(built(Program("symbols")))
     assert {site.line for finding in found.values() for site in finding.sites} == {None}

@@ -16,10 +16,11 @@ from glibc_guard.elf import ElfError
 from glibc_guard.explain.object_file import ObjectFile
 from glibc_guard.explain.object_sites import ObjectSites, sites_in
 from glibc_guard.explain.references import Wanted
+from glibc_guard.faults import own_fault
 from glibc_guard.model import ArtifactReport, Finding
 from glibc_guard.settings import Settings
 
-WAITING: Final = 4  # objects that are unpacked at the same time: each is a temporary file until it was looked through
+WAITING: Final = 4  # objects of a stream that are unpacked ahead, each held or in a temporary file meanwhile
 
 #: Path of the wheel inside the artifact (None: the artifact itself), and of the object in it.
 Place: TypeAlias = "tuple[str | None, str]"
@@ -161,4 +162,4 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"{error.strerror or error}"
-    return f"glibc-guard itself failed on it, please report this: {error!r}"
+    return own_fault(error)

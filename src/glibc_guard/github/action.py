@@ -19,7 +19,6 @@ from glibc_guard.github import artifact_paths, feedback, inputs, repository, ste
 from glibc_guard.github.annotations import annotate
 from glibc_guard.github.event import api_url_of, payload_of, run_of
 from glibc_guard.github.job import job_of
-from glibc_guard.interruption import ending_on_signals
 from glibc_guard.output import refuse_overwriting, write
 from glibc_guard.report import json, text
 from glibc_guard.report.grouping import count
@@ -40,12 +39,7 @@ NOTICES: Final = 2
 
 def main() -> int:
     """Run the step and return its exit status: 0 clean, 1 findings, 2 usage, 3 something could not be read."""
-    step.prepare_streams()
-    guard.hurry_threads()
-    workspace = step.workspace()
-    place = repository.find(repository.top(workspace, workspace), workspace, os.environ)
-    with ending_on_signals():
-        return step.guarded(lambda: _judged(workspace), place)
+    return step.in_workspace(lambda workspace, _: _judged(workspace))
 
 
 def _judged(workspace: Path) -> int:

@@ -34,12 +34,8 @@ LONGEST_REASON: Final = 300  # characters
 
 def main() -> int:
     """Run the step that GLIBC_GUARD_STEP names and return its exit status."""
-    step.prepare_streams()
-    guard.hurry_threads()
-    workspace = step.workspace()
-    place = repository.find(repository.top(workspace, workspace), workspace, os.environ)
     chosen = STEPS[os.environ["GLIBC_GUARD_STEP"]]
-    return step.guarded(lambda: _told(chosen, workspace, place), place)
+    return step.in_workspace(lambda workspace, place: _told(chosen, workspace, place))
 
 
 def _told(chosen: Callable[[Path], int], workspace: Path, place: Repository) -> int:

@@ -14,8 +14,10 @@ from actions_toolkit import core
 
 from glibc_guard import guard
 from glibc_guard.baseline.errors import UnavailableError
+from glibc_guard.github import repository
 from glibc_guard.github.annotations import problem_of
 from glibc_guard.github.inputs import InputError
+from glibc_guard.interruption import ending_on_signals
 from glibc_guard.output import OutputError
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import ConfigError
@@ -53,6 +55,16 @@ def prepare_streams() -> None:
     """Let the log take any name, which may be no text."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace", newline="")  # type: ignore[union-attr]
+
+
+def in_workspace(judge: Callable[[Path, Repository], int]) -> int:
+    """Return the exit status of ``judge``, which is given the folder of the job and the repository in it."""
+    prepare_streams()
+    guard.hurry_threads()
+    folder = workspace()
+    place = repository.find(repository.top(folder, folder), folder, os.environ)
+    with ending_on_signals():
+        return guarded(lambda: judge(folder, place), place)
 
 
 def guarded(step: Callable[[], int], place: Repository) -> int:

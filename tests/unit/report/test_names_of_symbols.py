@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,11 @@ from glibc_guard.model import ArtifactReport, Report, Tool
 from glibc_guard.repair import FixReport
 from glibc_guard.report import fixes_text, html, markdown, overview, sarif, text
 from glibc_guard.report.spelling import LONGEST_SPELLED, MANGLED_SHOWN, brief, readable, spelled
+from provisions import needs_demangler
 from unit.rules.judging import judged, of_rule, written
 
 WALL = "".join(f"void very_long_name_of_mine_{number}(const char *, unsigned long);" for number in range(9))
 CALLS = "".join(f"very_long_name_of_mine_{number}(0, 0);" for number in range(9))
-needs_demangle = pytest.mark.skipif(sys.version_info < (3, 11), reason="demangle needs Python 3.11")
 
 
 def wall(language: str) -> bytes:
@@ -39,7 +38,7 @@ def whole(report: ArtifactReport) -> Report:
     return Report(Tool("glibc-guard", "0"), "fail", (report,))
 
 
-@needs_demangle
+@needs_demangler
 def test_names_of_cxx_are_few_and_spelled(tmp_path: Path) -> None:
     report = judged(written(tmp_path, wall("c++")), "manylinux2014")
     assert len(of_rule(report, "symbol-version-too-new")) == 9
@@ -53,7 +52,7 @@ def test_names_of_cxx_are_few_and_spelled(tmp_path: Path) -> None:
         assert "and 4 symbols more" in line
 
 
-@needs_demangle
+@needs_demangler
 def test_no_report_for_people_shows_a_mangled_name(tmp_path: Path) -> None:
     report = judged(written(tmp_path, wall("c++")), "manylinux2014")
     everything = whole(report)
@@ -73,7 +72,7 @@ def test_no_report_for_people_shows_a_mangled_name(tmp_path: Path) -> None:
     assert "and 4 symbols more" in shown["fix"]
 
 
-@needs_demangle
+@needs_demangler
 def test_sarif_shows_the_readable_name_and_keeps_the_other(tmp_path: Path) -> None:
     report = judged(written(tmp_path, wall("c++")), "manylinux2014")
     results = json.loads(sarif.render(whole(report)))["runs"][0]["results"]
@@ -85,7 +84,7 @@ def test_sarif_shows_the_readable_name_and_keeps_the_other(tmp_path: Path) -> No
         assert result["properties"]["symbol"].startswith("_Z24very_long_name_of_mine_")
 
 
-@needs_demangle
+@needs_demangler
 @pytest.mark.parametrize(
     ("symbol", "shown"),
     [
@@ -101,7 +100,7 @@ def test_in_lists_names_are_brief(symbol: str, shown: str) -> None:
     assert brief(symbol) == shown
 
 
-@needs_demangle
+@needs_demangler
 def test_names_in_a_text_are_spelled() -> None:
     assert readable("asks for _ZNSs5clearEv@GLIBCXX_3.4, _Znwm. End") == (
         "asks for std::string::clear()@GLIBCXX_3.4, operator new(unsigned long). End"
@@ -116,7 +115,7 @@ def test_names_of_c_are_all_there_as_they_are(tmp_path: Path) -> None:
     assert ", ".join(f"very_long_name_of_mine_{number}" for number in range(9)) in line
 
 
-@needs_demangle
+@needs_demangler
 def test_a_long_name_is_cut() -> None:
     assert spelled("_ZSt28__throw_bad_array_new_lengthv") == "std::__throw_bad_array_new_length()"
     long = spelled(f"_ZN{''.join(f'9namespace{n}'[:10] for n in range(40))}E")

@@ -12,6 +12,7 @@ from glibc_guard.report import html, markdown, overview, text
 from glibc_guard.report.grouping import Group, by_object, summary_line
 from glibc_guard.report.remedies import SHARED_SHOWN, Remedies, parts
 from measured import costs_less_than
+from provisions import needs_demangler
 
 BUILD = "build in manylinux2014"
 STATIC = f"{BUILD}, whose gcc links what is newer statically"
@@ -106,7 +107,7 @@ def test_every_report_tells_it_once() -> None:
         assert sys.version_info < (3, 11) or "_ZNSt3foo" not in one.replace(r"\_", "_")
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="the demangler needs Python 3.11")
+@needs_demangler
 def test_what_is_shared_spells_names_out() -> None:
     hint = "_ZN3foo3barEv came with GCC 12"
     found = [Finding("symbol-missing", "error", name, "…", "f", "GLIBCXX_3.4.30", hint=hint) for name in ("a", "b")]
