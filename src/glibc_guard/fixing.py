@@ -308,7 +308,7 @@ def _definer(facts: Artifact) -> Callable[[str, str], str | None]:
     def defined(symbol: str, user: str) -> str | None:
         architecture = next(one.architecture for one in facts.objects if one.path == user)
         holders = (one for one in facts.objects if one.architecture == architecture and one.kind not in NOT_LOADED)
-        return next((one.path for one in holders if symbol in one.defined), None)
+        return next((one.path for one in holders if one.provides(symbol)), None)
 
     return defined
 
