@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -160,20 +160,25 @@ def is_from_run(baseline: str) -> bool:
 def limit_name(text: str) -> str:
     """Return ``text`` if it is the name of a limit; raises ConfigError."""
     if text not in NAMES:
-        (near,) = difflib.get_close_matches(text, NAMES, n=1, cutoff=0)
-        raise ConfigError(f'there is no limit "{text}"; did you mean "{near}"? All are in {page("security.md")}')
+        raise ConfigError(f'there is no limit "{text}"; {meant(text, NAMES)} (what each is: {page("security.md")})')
     return text
 
 
 def rule_of_intent(text: str) -> str:
     """Return ``text`` if it is a rule whose severity can be chosen; raises ConfigError."""
     if text not in RULES_OF_INTENT:
-        (near,) = difflib.get_close_matches(text, sorted(RULES_OF_INTENT), n=1, cutoff=0)
         raise ConfigError(
-            f'"{text}" is no rule whose severity can be chosen; did you mean "{near}"? (What the '
+            f'"{text}" is no rule whose severity can be chosen; {meant(text, sorted(RULES_OF_INTENT))} (What the '
             "loader refuses stays an error: set it aside with an ignore.)"
         )
     return text
+
+
+def meant(text: str, names: Iterable[str]) -> str:
+    """Say which of ``names`` may be meant by ``text``, or which there are where it is like none."""
+    known = list(names)
+    near = difflib.get_close_matches(text, known, n=1)
+    return f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
 
 
 def member_glob(text: str) -> str:
