@@ -16,9 +16,10 @@ START, BASE, MODULUS = 5381, 33, 2**32
 SEED: Final = bytes((START // BASE, START % BASE)).decode("latin-1")  # the start as the first two digits
 STEP: Final = 8  # bytes of a lane
 LANES: Final = 1024  # more do not fit into the cache of a processor
+WORDS: Final = 128 * 1024  # lanes of all names that are held at once: a name may be long
 FEW: Final = 6  # names that are done sooner one by one
 ENOUGH: Final = 64  # names of one group
-TOLERANCE: Final = 8  # names of one group differ in length by an eighth
+TOLERANCE: Final = 8  # names of such a group differ in length by an eighth
 
 
 def _mask(pattern: bytes) -> int:
@@ -34,8 +35,9 @@ def gnu_hashes(names: Sequence[str]) -> list[int]:
     """Return the hash of each of ``names``, whose characters stand for bytes (Latin-1)."""
     found = [0] * len(names)
     for lanes, indexes in _groups(names):
-        for at in range(0, len(indexes), LANES):
-            some = indexes[at : at + LANES]
+        together = min(LANES, max(1, WORDS // max(1, lanes)))
+        for at in range(0, len(indexes), together):
+            some = indexes[at : at + together]
             hashes = _side_by_side([names[i] for i in some], lanes) if lanes else [_one(names[i]) for i in some]
             for index, value in zip(some, hashes, strict=True):
                 found[index] = value
@@ -54,14 +56,19 @@ def _groups(names: Sequence[str]) -> Iterator[tuple[int, list[int]]]:
     waiting: list[int] = []
     first = before = 0
     for lanes in sorted(by_lanes):
-        if len(waiting) >= ENOUGH and lanes > first + first // TOLERANCE:
-            yield before, waiting
+        tolerance = first // TOLERANCE if len(waiting) >= ENOUGH else STEP + 3 * first
+        if waiting and lanes > first + tolerance:
+            yield _worth_it(before, waiting), waiting
             waiting = []
         if not waiting:
             first = lanes
         waiting += by_lanes[lanes]
         before = lanes
-    yield (before if len(waiting) >= FEW else 0), waiting
+    yield _worth_it(before, waiting), waiting
+
+
+def _worth_it(lanes: int, names: Sequence[int]) -> int:
+    return lanes if len(names) >= FEW else 0
 
 
 def _one(name: str) -> int:
