@@ -242,6 +242,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
                 *settings.expect_toolchain,
                 *_each("--expect-toolchain", expect_toolchain, toolchain_text),
             ),
+            digests=bool(shard or compared) or any(form == "json" for form, _ in wanted),
             explain=settings.explain and not no_explain,
             debug_dirs=(*settings.debug_dirs, *map(_folder, debug_dirs)),
             path_prefixes=(*map(_prefix, path_prefixes), *settings.path_prefixes),

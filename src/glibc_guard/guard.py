@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from glibc_guard import __version__
 from glibc_guard.artifacts import Fetched, Limits
 from glibc_guard.model import Artifact, ArtifactReport, Report, Tool, Verdict
-from glibc_guard.reading import Progress, read_artifact
+from glibc_guard.reading import Progress, Reader
 from glibc_guard.settings import FailOn, Settings
 from glibc_guard.sharding import share, with_contents
 from glibc_guard.urls import is_url, refused
@@ -64,9 +64,7 @@ def check(
     if source is None and settings.baseline_required:
         raise UsageError(NO_BASELINE)
     with _threads(settings.jobs) as pool, Fetched(limits.remote_bytes) as fetched:
-        read = partial(
-            read_artifact, limits=limits, pool=pool, progress=progress, meanwhile=_import_rules, fetched=fetched
-        )
+        read = Reader(limits, pool, progress, _import_rules, fetched, settings.digests).read
         explain = partial(_explained, settings=settings, limits=limits, pool=pool, fetched=fetched)
         reports: list[ArtifactReport] = []
         origins: list[str] = []
@@ -195,7 +193,8 @@ def _opened(baseline: str) -> Source:
 def _reader(limits: Limits | None, pool: Executor, progress: Progress | None) -> Callable[[str], list[ArtifactReport]]:
     from glibc_guard.comparing import unjudged  # noqa: PLC0415  # lazy
 
-    return lambda path: [unjudged(artifact) for artifact in read_artifact(path, limits or Limits(), pool, progress)]
+    read = Reader(limits or Limits(), pool, progress).read
+    return lambda path: [unjudged(artifact) for artifact in read(path)]
 
 
 def _explained(

@@ -20,7 +20,7 @@ except ImportError:  # no wheel of it for this processor or system
 crc32: Final[Callable[[bytes, int], int]] = _crc32
 INFLATE_ERRORS: Final[tuple[type[Exception], ...]] = _errors
 #: Bytes of one piece at most. One byte of deflate yields up to 1,032, so that without it 64 KiB could become 66 MB.
-PIECE_BYTES: Final = 1024 * 1024
+PIECE_BYTES: Final = 2 * 1024 * 1024
 
 
 def inflated(compressed: Iterator[bytes]) -> Iterator[bytes]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from building import make_wheel
 from glibc_guard.artifacts import Limits
 from glibc_guard.model import Artifact
-from glibc_guard.reading import read_artifact
+from glibc_guard.reading import Reader
 
 
 def artifacts(path: Path) -> list[Artifact]:
     with ThreadPoolExecutor(1) as pool:
-        return read_artifact(str(path), Limits(), pool)
+        return Reader(Limits(), pool).read(str(path))
 
 
 def tar_of(files: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
