@@ -133,7 +133,8 @@ def remarks(wheel: Wheel, ours: Judgement, theirs: SecondOpinion) -> Iterator[st
     for (severity, rule), count in counts.items():
         examples = [finding for finding in ours.findings if finding["rule"] == rule and finding["severity"] == severity]
         yield f"- {severity} `{rule}`, {count} in all:"
-        yield from (f"  - `{finding['object'] or 'the wheel'}`: {in_words(finding['message'])}" for finding in examples[:SHOWN])
+        for finding in examples[:SHOWN]:
+            yield f"  - `{finding['object'] or 'the wheel'}`: {in_words(finding['message'])}"
     yield ""
 
 
