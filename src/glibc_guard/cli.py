@@ -22,7 +22,7 @@ from glibc_guard.guard import (
     check,
     diff,
     exit_status,
-    hurry_threads,
+    hurry,
     status_of,
 )
 from glibc_guard.interruption import ending_on_signals
@@ -536,7 +536,7 @@ def _prefix(text: str) -> tuple[str, str]:
 
 
 def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report:
-    hurry_threads()
+    hurry()
     with progress_bar(visible=sys.stderr.isatty() and not quiet) as progress:
         return check(paths, settings, progress=progress)
 

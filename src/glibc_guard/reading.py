@@ -113,7 +113,9 @@ class Reader(Struct, frozen=True):
         with open_artifact(path, self.limits, self.fetched) as opened:
             try:
                 for member, result in self._results(opened, found[None]):
-                    found.setdefault(member.wheel, _Found()).add(member, result)
+                    if member.wheel not in found:
+                        found[member.wheel] = _Found()
+                    found[member.wheel].add(member, result)
                     if self.progress is not None:
                         self.progress(path)
             except ArtifactError:  # damaged, or written to since it was opened, which says more

@@ -255,8 +255,8 @@ class StreamedContent:
     """Content that can only be produced from its start, such as a deflated zip member.
 
     The pieces with the first ``retained`` bytes are kept, since all tables that a loader reads lie there in most
-    objects, and so are those with the latest WINDOW bytes, since patchelf puts tables close together at the end. A request that goes back between the
-    two costs another pass.
+    objects, and so are those with the latest WINDOW bytes, since patchelf puts tables close together at the end. A
+    request that goes back between the two costs another pass.
     """
 
     def __init__(self, pieces: Pieces, retained: int, passes: int = Limits().passes) -> None:
