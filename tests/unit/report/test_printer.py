@@ -99,5 +99,5 @@ def test_the_last_column_is_wrapped_within_itself() -> None:
 def test_each_span_has_its_own_style_alone() -> None:
     printer = printer_for(color=True, width=80)
     printer.block([("error ", "bold red"), ("all", ""), ("  [rule]", "dim red")], 0)
-    red, own, dim = re.findall(r"\x1b\[([0-9;]+)m[^\x1b]", printer.text())
+    red, own, dim = re.findall(r"\x1b\[([0-9;]+)m[^\x1b\n]", printer.text())
     assert (set(red.split(";")), own, set(dim.split(";"))) == ({"1", "31"}, "39", {"2", "31"})
