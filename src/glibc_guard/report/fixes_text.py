@@ -55,13 +55,8 @@ def _repairs(printer: Printer, repairs: Iterable[Repair]) -> None:
     for repair in repairs:
         _entry(printer, "repaired", "green", readable(repair.message), repair.rule)
         for change in repair.changes:
-            printer.block(
-                [
-                    (f"{change.offset:#x}: {_hex(change.before)} → {_hex(change.after)}  ", "default"),
-                    (plain(readable(change.what)), "dim"),
-                ],
-                6,
-            )
+            replaced = f"{change.offset:#x}: {_hex(change.before)} → {_hex(change.after)}  "
+            printer.block([(replaced, "default"), (plain(readable(change.what)), "dim")], 6)
 
 
 def _refusals(printer: Printer, refusals: Iterable[Refusal]) -> None:

@@ -19,7 +19,7 @@ def printer_for(*, color: bool, width: int | None) -> Printer:
     """Return a printer that begins with nothing; ``width`` in columns, None where lines must not be wrapped."""
     if not color and width is None:
         return Printer()
-    from glibc_guard.report.terminal import Terminal  # noqa: PLC0415  # lazy: rich costs 20 ms, more than most checks
+    from glibc_guard.report.terminal import Terminal  # noqa: PLC0415  # lazy: rich costs 20 ms, a log has no use for it
 
     return Terminal(color=color, width=width)
 
