@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -205,7 +206,7 @@ def open_file(given: str, file: RandomAccess, limits: Limits) -> OpenArtifact:
         raise ArtifactError(_what_else(start))
     if path.lower().endswith(".whl"):
         members, describe = _wheel(Path(path).name, file, limits)
-        opened = OpenArtifact(path, "wheel", file.size, _with_nested(iter(members), limits, limits.nesting), limits)
+        opened = OpenArtifact(path, "wheel", file.size, _with_nested(members, limits, limits.nesting), limits)
         opened.describe = describe
         return opened
     kind: ArtifactKind = "deb" if opener is deb_members else "tar" if opener is _tar_members else "zip"
@@ -260,26 +261,27 @@ def _is_old_tar(start: bytes) -> bool:
 
 def _wheel(
     name: str, file: RandomAccess, limits: Limits
-) -> tuple[list[Member], Callable[[], tuple[WheelFacts, Record]]]:
-    """Return the members of a wheel, and what reads from them what it says of itself."""
+) -> tuple[Iterator[Member], Callable[[], tuple[WheelFacts, Record]]]:
+    """Return the members of a wheel, and what reads from all of them what it says of itself."""
     from glibc_guard.artifacts.wheel import Record, wheel_facts  # noqa: PLC0415  # lazy
     from glibc_guard.artifacts.zip_archive import zip_members  # noqa: PLC0415  # lazy
 
     record = Record(limits)
-    members = list(zip_members(file, limits, record.read_whole))
+    given, again = itertools.tee(zip_members(file, limits, record.read_whole))
 
     def describe() -> tuple[WheelFacts, Record]:
+        members = list(again)
         facts = wheel_facts(name, members, limits)
         record.load(members)
         return facts, record
 
-    return members, describe
+    return given, describe
 
 
 def _zip_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
     from glibc_guard.artifacts.zip_archive import zip_members  # noqa: PLC0415  # lazy
 
-    return zip_members(file, limits)
+    yield from zip_members(file, limits)
 
 
 def _tar_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
@@ -350,7 +352,7 @@ def _inside(member: Member, content: Content, opener: Opener, limits: Limits, de
 
         members, describe = _wheel(PurePosixPath(member.path).name, MemoryFile(data), limits)
         wheel = NestedWheel(member.path, member.size, hashlib.sha256(data).hexdigest(), *describe())
-        for inner in _with_nested(iter(members), limits, depth - 1):
+        for inner in _with_nested(members, limits, depth - 1):
             yield replace(inner, wheel=wheel)
     else:
         for inner in _with_nested(opener(MemoryFile(data), limits), limits, depth - 1):

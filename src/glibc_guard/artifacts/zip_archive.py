@@ -55,14 +55,17 @@ DECOMPRESSION_ERRORS: Final[tuple[type[Exception], ...]] = (
 
 
 def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None = None) -> Iterator[Member]:
-    """Yield every regular file of the archive, the largest first, so that threads end at about the same time.
+    """Give every regular file of the archive, the largest first, so that threads end at about the same time.
 
     ``read_whole`` is called with path, SHA-256 and size of each member that was read to its end.
 
     Raises:
         ArtifactError: there is no readable central directory, or a bound is exceeded.
     """
-    source = _opened(file, limits)
+    return _members(_opened(file, limits), limits, read_whole)
+
+
+def _members(source: _Source, limits: Limits, read_whole: ReadWhole | None) -> Iterator[Member]:
     files = [(normalized(info.filename), info) for info in source.archive.infolist() if not info.is_dir()]
     files.sort(key=lambda one: one[1].file_size, reverse=True)
     names = Counter(path for path, _ in files)
