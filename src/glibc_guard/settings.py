@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -177,6 +176,8 @@ def rule_of_intent(text: str) -> str:
 
 def meant(text: str, names: Iterable[str]) -> str:
     """Say which of ``names`` may be meant by ``text``, or which there are where it is like none."""
+    import difflib  # noqa: PLC0415  # lazy: for few messages only
+
     known = list(names)
     near = difflib.get_close_matches(text, known, n=1)
     return f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
