@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from bench.fetch_wheels import CACHE, Wheel, fetch, listed
 from bench.pages import replace_between_markers
+from glibc_guard.report.neutral import markdown_code
+from glibc_guard.report.spelling import WORD, spelled
 from glibc_guard.targets import manylinux
 from glibc_guard.targets.errors import TargetError
 
@@ -131,8 +133,14 @@ def remarks(wheel: Wheel, ours: Judgement, theirs: SecondOpinion) -> Iterator[st
     for (severity, rule), count in counts.items():
         examples = [finding for finding in ours.findings if finding["rule"] == rule and finding["severity"] == severity]
         yield f"- {severity} `{rule}`, {count} in all:"
-        yield from (f"  - `{finding['object'] or 'the wheel'}`: {finding['message']}" for finding in examples[:SHOWN])
+        for finding in examples[:SHOWN]:
+            yield f"  - `{finding['object'] or 'the wheel'}`: {in_words(finding['message'])}"
     yield ""
+
+
+def in_words(message: str) -> str:
+    """Return a message of the JSON report with each name of C++ or Rust spelled out, as code: it is full of markup."""
+    return WORD.sub(lambda found: markdown_code(spelled(found[0])), message)
 
 
 def page(answers: Sequence[tuple[Wheel, Judgement, SecondOpinion]]) -> str:

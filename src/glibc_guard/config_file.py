@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import os
 import re
 import sys
@@ -25,6 +24,7 @@ from glibc_guard.settings import (
     is_from_index,
     is_from_run,
     limit_name,
+    meant,
     member_glob,
     rule_of_intent,
     size_glob,
@@ -261,5 +261,4 @@ def _refuse_unknown_keys(table: Any, known: type[msgspec.Struct], path: Path, wh
     names = known.__struct_encode_fields__
     for key in table if isinstance(table, dict) else ():
         if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1, cutoff=0)[0]
-            raise ConfigError(f'{path}: {where}unknown key "{key}"; did you mean "{near}"?')
+            raise ConfigError(f'{path}: {where}unknown key "{key}"; {meant(str(key), names)}')

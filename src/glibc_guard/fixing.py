@@ -62,14 +62,9 @@ def fix(request: Request, settings: Settings, *, progress: Progress | None = Non
         TargetError: as of `check`.
         NotFixedError: something cannot be read, or the check of the copy does not agree. Nothing is left behind.
     """
-    if is_url(request.path):
-        raise UsageError(f"{shown(request.path)}: is not on this machine: download it and repair that")
     settings = replace(settings, baseline=None, baseline_required=False, together=False, explain=False)
-    before = check([request.path], settings, progress=progress)
+    before = _judged(request, settings, progress)
     judged = before.artifacts[0]
-    _refuse_unread(before)
-    if judged.kind not in FIXABLE_KINDS:
-        raise UsageError(f"{request.path}: {NOT_OF_A_FILE.get(judged.kind, 'is of a kind that is not repaired')}")
     place = _place(request, judged)
     wishes, refusals = _wishes(before, request)
     contents, results = _repaired(judged, request.path, wishes, settings.limits) if wishes else ({}, [])
@@ -97,6 +92,18 @@ def fix(request: Request, settings: Settings, *, progress: Progress | None = Non
         remaining=_not_told_to_fix(remaining, request),
         notes=tuple(before.notes),
     )
+
+
+def _judged(request: Request, settings: Settings, progress: Progress | None) -> Report:
+    """Return what is wrong with the artifact before any repair; raises UsageError where it is of no kind to repair."""
+    if is_url(request.path):
+        raise UsageError(f"{shown(request.path)}: is not on this machine: download it and repair that")
+    before = check([request.path], settings, progress=progress)
+    _refuse_unread(before)
+    kind = before.artifacts[0].kind
+    if kind not in FIXABLE_KINDS:
+        raise UsageError(f"{request.path}: {NOT_OF_A_FILE.get(kind, 'is of a kind that is not repaired')}")
+    return before
 
 
 def _not_told_to_fix(findings: Sequence[Finding], request: Request) -> tuple[Finding, ...]:
@@ -308,7 +315,7 @@ def _definer(facts: Artifact) -> Callable[[str, str], str | None]:
     def defined(symbol: str, user: str) -> str | None:
         architecture = next(one.architecture for one in facts.objects if one.path == user)
         holders = (one for one in facts.objects if one.architecture == architecture and one.kind not in NOT_LOADED)
-        return next((one.path for one in holders if symbol in one.defined), None)
+        return next((one.path for one in holders if one.provides(symbol)), None)
 
     return defined
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
 
@@ -60,6 +60,16 @@ class UndefinedSymbol(Struct, frozen=True):
     relocated: bool = True  # a relocation refers to it; the loader never looks the others up
 
 
+class SymbolLookup(Protocol):
+    """How the loader looks for a name that an object defines: by its hash table, which may not lead there."""
+
+    def provides(self, name: str) -> bool:
+        """Tell whether it finds ``name``, which is one of those defined, in one version or other."""
+
+    def provides_unversioned(self, name: str) -> bool:
+        """Tell the same of a reference without a version."""
+
+
 class ElfObject(Struct, frozen=True):
     """One ELF object as the dynamic loader sees it: from program headers and DT_ entries.
 
@@ -78,7 +88,8 @@ class ElfObject(Struct, frozen=True):
     version_needs: tuple[VersionNeed, ...] = ()
     version_definitions: tuple[VersionDefinition, ...] = ()
     undefined: tuple[UndefinedSymbol, ...] = ()
-    defined: frozenset[str] = frozenset()  # names of what a shared object provides to others
+    defined: frozenset[str] = frozenset()  # names that the symbol table of a shared object gives to others
+    lookup: SymbolLookup | None = None  # what of `defined` the loader finds; None: all
     unique: frozenset[str] = frozenset()  # those defined as STB_GNU_UNIQUE: one definition serves the whole process
     unversioned: frozenset[str] = frozenset()  # those without a version, of an object that defines versions
     by_version: frozenset[str] = frozenset()  # those that no reference without a version gets: foo@V1, and no foo@@V2
@@ -97,6 +108,18 @@ class ElfObject(Struct, frozen=True):
     glibc_sections: bool = False  # sections that only the stdio of glibc has: it was linked in
     inconsistencies: tuple[str, ...] = ()  # where sections or counts tell another story than the loader's view
     payload: str | None = None  # what it carries for itself to unpack, which no loader sees and nothing here reads
+
+    def provides(self, symbol: str) -> bool:
+        """Tell whether the loader finds ``symbol`` in this object, in one version or other."""
+        return symbol in self.defined and (self.lookup is None or self.lookup.provides(symbol))
+
+    def provides_unversioned(self, symbol: str) -> bool:
+        """Tell the same of a reference without a version."""
+        return (
+            symbol in self.defined
+            and symbol not in self.by_version
+            and (self.lookup is None or self.lookup.provides_unversioned(symbol))
+        )
 
 
 class WheelFacts(Struct, frozen=True):

@@ -160,9 +160,7 @@ def is_from_run(baseline: str) -> bool:
 def limit_name(text: str) -> str:
     """Return ``text`` if it is the name of a limit; raises ConfigError."""
     if text not in NAMES:
-        raise ConfigError(
-            f'there is no limit "{text}"; did you mean "{_nearest(text, NAMES)}"? All are in {page("security.md")}'
-        )
+        raise ConfigError(f'there is no limit "{text}"; {meant(text, NAMES)} (what each is: {page("security.md")})')
     return text
 
 
@@ -170,16 +168,19 @@ def rule_of_intent(text: str) -> str:
     """Return ``text`` if it is a rule whose severity can be chosen; raises ConfigError."""
     if text not in RULES_OF_INTENT:
         raise ConfigError(
-            f'"{text}" is no rule whose severity can be chosen; did you mean "{_nearest(text, RULES_OF_INTENT)}"? '
-            "(What the loader refuses stays an error: set it aside with an ignore.)"
+            f'"{text}" is no rule whose severity can be chosen; {meant(text, sorted(RULES_OF_INTENT))} (What the '
+            "loader refuses stays an error: set it aside with an ignore.)"
         )
     return text
 
 
-def _nearest(text: str, names: Iterable[str]) -> str:
-    import difflib  # noqa: PLC0415  # lazy: for two messages only
+def meant(text: str, names: Iterable[str]) -> str:
+    """Say which of ``names`` may be meant by ``text``, or which there are where it is like none."""
+    import difflib  # noqa: PLC0415  # lazy: for few messages only
 
-    return difflib.get_close_matches(text, sorted(names), n=1, cutoff=0)[0]
+    known = list(names)
+    near = difflib.get_close_matches(text, known, n=1)
+    return f'did you mean "{near[0]}"?' if near else f"there are {', '.join(known)}"
 
 
 def member_glob(text: str) -> str:

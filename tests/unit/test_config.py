@@ -89,6 +89,8 @@ def test_the_nearest_file_upward_wins_and_a_pyproject_without_our_table_is_passe
     [
         ('targets = "2.17"', 'unknown key "targets"; did you mean "target"?'),
         ('[[ignore]]\nrule = "x"\nreson = "y"', 'ignore 1: unknown key "reson"; did you mean "reason"?'),
+        ('xyzzy = "2.17"', 'unknown key "xyzzy"; there are target, '),
+        ('[[ignore]]\nxyzzy = "y"', 'ignore 1: unknown key "xyzzy"; there are rule, reason, '),
         ('[[ignore]]\nrule = "x"', "reason"),
         ('[[ignore]]\nrule = "x"\nreason = "  "', "reason"),
         ('[[ignore]]\nrule = "x"\nreason = "y"\nuntil = "soon"', "until"),
@@ -132,6 +134,7 @@ def test_the_nearest_file_upward_wins_and_a_pyproject_without_our_table_is_passe
         ("size-jump-ratio = 0.5", "size-jump-ratio"),
         ("size-jump-bytes = -1", "size-jump-bytes"),
         ('[severity]\nfloor-rised = "error"', 'did you mean "floor-raised"?'),
+        ('[severity]\nxyzzy = "note"', '"xyzzy" is no rule whose severity can be chosen; there are conflicting-blas, '),
         ('[severity]\nsymbol-missing = "note"', '"symbol-missing" is no rule whose severity can be chosen'),
         ('[severity]\nfloor-raised = "fatal"', "severity"),
         ("target = ", "not valid TOML"),

@@ -203,7 +203,8 @@ def test_each_limit_is_configured_by_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("memebrs = 3", 'there is no limit "memebrs"; did you mean "members"'),
+        ("memebrs = 3", 'there is no limit "memebrs"; did you mean "members"? (what each is: '),
+        ("xyzzy = 3", 'there is no limit "xyzzy"; there are members, nesting, inflated-bytes, '),
         ("members = 0", "limits: members"),
         ("members = -1", "limits: members"),
         ('members = "many"', "limits: members"),

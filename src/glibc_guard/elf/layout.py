@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from typing import Final
 
 from msgspec import Struct
@@ -43,3 +45,16 @@ LAYOUTS: Final = {
     for cls, bits in ((ELFCLASS32, 32), (ELFCLASS64, 64))
     for data, order in ((ELFDATA2LSB, "<"), (ELFDATA2MSB, ">"))
 }
+
+
+def as_integers(code: str, raw: bytes, order: str) -> array[int]:
+    """Decode ``raw`` as integers of the type ``code`` of ``array``, in the byte order of the object."""
+    values = array(code, raw)
+    if not is_native(order):
+        values.byteswap()
+    return values
+
+
+def is_native(order: str) -> bool:
+    """Tell whether ``order`` is the byte order of this machine."""
+    return (order == "<") == (sys.byteorder == "little")

@@ -18,7 +18,7 @@ from glibc_guard.elf.image import PAGE_SIZE, Bytes, Image, ProgramHeader, decode
 from glibc_guard.elf.layout import ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, LAYOUTS, Layout
 from glibc_guard.elf.payload import packed_by_upx, payload
 from glibc_guard.elf.sections import Section, read_sections
-from glibc_guard.elf.symbols import read_symbols
+from glibc_guard.elf.symbols import Symbols, read_symbols
 from glibc_guard.elf.versions import read_definitions, read_needs
 from glibc_guard.limits import Limits, beyond
 from glibc_guard.model import ElfObject, ObjectKind
@@ -190,7 +190,7 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
     if unsure and any(name.startswith(MODULE_FUNCTIONS) for name in symbols.defined):
         kind = "shared"
     elif unsure:
-        symbols = replace(symbols, defined=frozenset(), unique=frozenset(), by_version=frozenset())
+        symbols = Symbols(symbols.undefined)
     return replace(
         facts,
         kind=kind,
@@ -202,6 +202,7 @@ def _with_dynamic(facts: ElfObject, header: Header, image: Image, dynamic: Dynam
         version_definitions=definitions,
         undefined=symbols.undefined,
         defined=symbols.defined,
+        lookup=symbols.lookup,
         unique=symbols.unique,
         unversioned=symbols.unversioned,
         by_version=symbols.by_version,

@@ -12,14 +12,13 @@ from msgspec import Struct
 from glibc_guard.artifacts.member import MemoryFile, PlainContent
 from glibc_guard.elf.dynamic import Dynamic, read_dynamic
 from glibc_guard.elf.image import Image
-from glibc_guard.elf.layout import Layout
+from glibc_guard.elf.layout import Layout, as_integers
 from glibc_guard.elf.properties import PT_LOAD
 from glibc_guard.elf.reader import PT_DYNAMIC, read_header
 from glibc_guard.elf.sections import Section, read_sections
 from glibc_guard.elf.symbols import (
     DT_SYMTAB,
     DT_VERSYM,
-    as_integers,
     hashed_count,
     relocated_indexes,
     relocation_tables,

@@ -8,9 +8,8 @@ from typing import Final
 from msgspec import Struct
 
 from glibc_guard.elf.dynamic import DT_STRTAB
+from glibc_guard.elf.hash_tables import DT_GNU_HASH, DT_HASH
 from glibc_guard.elf.symbols import (
-    DT_GNU_HASH,
-    DT_HASH,
     DT_JMPREL,
     DT_PLTRELSZ,
     DT_REL,

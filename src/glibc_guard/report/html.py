@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
@@ -166,6 +166,47 @@ def _asset(name: str) -> str:
     return (resources.files("glibc_guard.report") / "templates" / name).read_text(encoding="utf-8")
 
 
+#: Every text that may come from an artifact passes through `plain`: no control character, nothing of endless length.
+FILTERS: Final[Mapping[str, Any]] = {
+    "plain": plain,
+    "linked": _linked,
+    "readable": readable,
+    "percent": percent,
+    "size": size_in_words,
+    "floor": floor_in_words,
+}
+#: What the template may call and look up, by the names that it has there.
+NAMES: Final[Mapping[str, Any]] = {
+    "CLASSES": CLASSES,
+    "MARKS": MARKS,
+    "VERDICTS": VERDICTS,
+    "RULE_PAGES": RULE_PAGES,
+    "SITES_SHOWN": SITES_SHOWN,
+    "alike": alike,
+    "baseline_name": baseline_name,
+    "changed_distributions": distributions,
+    "count": count,
+    "function_of": function_of,
+    "groups": _groups,
+    "headline": headline,
+    "loaded": _loaded,
+    "lost": lost,
+    "matrix_of": matrix.of_artifact,
+    "messages": _messages,
+    "named": _named,
+    "needs": needs,
+    "package_in_words": package_in_words,
+    "places_in_all": places_in_all,
+    "promise": promise_in_words,
+    "remedies_of": _remedies,
+    "rows": rows,
+    "summary_line": summary_line,
+    "symbols_at": named,
+    "uses_of": uses_of,
+    "where": where,
+}
+
+
 @lru_cache(maxsize=1)
 def _template() -> Template:
     environment = Environment(
@@ -175,37 +216,6 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Every text that may come from an artifact passes through `plain`: no control character, nothing of endless length.
-    environment.filters.update(
-        plain=plain, linked=_linked, readable=readable, percent=percent, size=size_in_words, floor=floor_in_words
-    )
-    environment.globals.update(
-        CLASSES=CLASSES,
-        MARKS=MARKS,
-        VERDICTS=VERDICTS,
-        RULE_PAGES=RULE_PAGES,
-        SITES_SHOWN=SITES_SHOWN,
-        alike=alike,
-        baseline_name=baseline_name,
-        changed_distributions=distributions,
-        count=count,
-        function_of=function_of,
-        groups=_groups,
-        headline=headline,
-        loaded=_loaded,
-        lost=lost,
-        matrix_of=matrix.of_artifact,
-        messages=_messages,
-        named=_named,
-        needs=needs,
-        package_in_words=package_in_words,
-        places_in_all=places_in_all,
-        promise=promise_in_words,
-        remedies_of=_remedies,
-        rows=rows,
-        summary_line=summary_line,
-        symbols_at=named,
-        uses_of=uses_of,
-        where=where,
-    )
+    environment.filters.update(FILTERS)
+    environment.globals.update(NAMES)
     return environment.get_template("report.html.jinja")

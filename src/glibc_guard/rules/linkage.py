@@ -107,15 +107,14 @@ class Linkage(Struct, frozen=True, dict=True):
         For a program that is what its own libraries define; what a module joins may have loaded any of the others.
         """
         if item.kind != "executable":
-            return symbol in self._defined
-        return any(symbol in library.defined for library in self._libraries_of(item))
+            return symbol in self._defined and any(library.provides(symbol) for library in self._own_libraries)
+        return any(library.provides(symbol) for library in self._libraries_of(item))
 
     def defines_unversioned(self, item: ElfObject, symbol: str) -> bool:
         """Tell the same of what a reference without a version gets."""
         if item.kind != "executable":
-            return symbol in self._defined and symbol in self._defined_unversioned
-        libraries = self._libraries_of(item)
-        return any(symbol in library.defined and symbol not in library.by_version for library in libraries)
+            return symbol in self._defined and any(one.provides_unversioned(symbol) for one in self._own_libraries)
+        return any(library.provides_unversioned(symbol) for library in self._libraries_of(item))
 
     def _libraries_of(self, item: ElfObject) -> Iterator[ElfObject]:
         libraries = (self.provider(item, name) for name in self.closure(item)[0])
@@ -130,10 +129,6 @@ class Linkage(Struct, frozen=True, dict=True):
     def _defined(self) -> frozenset[str]:
         """Every symbol that a library of the artifact defines; glibc's own are the system's, wherever they lie."""
         return frozenset().union(*(item.defined for item in self._own_libraries))
-
-    @cached_property
-    def _defined_unversioned(self) -> frozenset[str]:
-        return frozenset().union(*(item.defined - item.by_version for item in self._own_libraries))
 
     @cached_property
     def _own_libraries(self) -> tuple[ElfObject, ...]:

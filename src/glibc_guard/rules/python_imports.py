@@ -156,14 +156,23 @@ def _abi3_without_gil(group: Candidates, promise: Promise) -> Iterator[Finding]:
 
 
 def _without_its_function(found: PythonObject) -> Iterator[Finding]:
-    """Yield a finding for a module that was given another name: the import calls ``PyInit_`` and the file's name."""
+    """Yield a finding for a module that was given another name: the import calls ``PyInit_`` and the file's name.
+
+    So it does for one whose hash table does not lead to that function.
+    """
     ending = found.ending
     functions = sorted(name for name in found.item.defined if name.startswith(("PyInit_", "PyInitU_")))
     if ending is None or ending.foreign or not functions:
         return
     folder, _, name = found.item.path.removesuffix(ending.text).rpartition("/")
     names = {name, folder.rpartition("/")[2]} if name == "__init__" else {name}
-    if "." in name or any(_function_of(one) in functions for one in names):
+    called = [_function_of(one) for one in sorted(names)]
+    if "." in name or any(map(found.item.provides, called)):
+        return
+    lost = next((one for one in called if one in functions), None)
+    if lost is not None:
+        message = f"has {lost} in its symbol table, but its hash table does not lead there: no import finds it"
+        yield about(found.item, "error", message, "link it again: a tool that changed the file damaged that table")
         return
     message = (
         f"exports {', '.join(functions[:3])} and no {_function_of(name)}, which an import of a file of that name calls"

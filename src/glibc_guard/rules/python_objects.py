@@ -96,7 +96,7 @@ def _with_needs(item: ElfObject, asked: list[str], linkage: Linkage, artifact: A
     roots = [item, *linkage.parents(item)]
     defined = {name for name in asked if linkage.defines(item, name)}
     scope = list(_scope(roots, linkage, artifact)) if defined else []
-    needs = [name for name in asked if not any(name in library.defined for library in scope)]
+    needs = [name for name in asked if not any(library.provides(name) for library in scope)]
     strays = {name: _definer(name, linkage) for name in needs if name in defined}
     unknown = any(not cpython.table().knows(name) for name in needs)
     outside = dict.fromkeys(name for root in roots for name in _outside(root, linkage)) if unknown else {}
@@ -121,7 +121,7 @@ def _scope(roots: list[ElfObject], linkage: Linkage, artifact: Artifact) -> Iter
 
 
 def _definer(symbol: str, linkage: Linkage) -> str:
-    return next((item.path for item in linkage.objects if item.kind == "shared" and symbol in item.defined), "")
+    return next((item.path for item in linkage.objects if item.kind == "shared" and item.provides(symbol)), "")
 
 
 def _outside(root: ElfObject, linkage: Linkage) -> Iterator[str]:
