@@ -73,7 +73,7 @@ def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None
         else:
             pieces = functools.partial(_pieces, source, info, read_whole)
             content = functools.partial(StreamedContent, pieces, limits.retained_bytes, limits.passes)
-            yield Member(path, info.file_size, content)
+            yield Member(path, info.file_size, content, pieces=functools.partial(_pieces, source, info, None))
 
 
 def _opened(file: RandomAccess, limits: Limits) -> _Source:
