@@ -16,10 +16,10 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 WINDOW: Final = 512 * 1024  # bytes
+LOWEST, HIGHEST = -(1 << 31), (1 << 31) - 1  # of displacements
 HALF: Final = 64 * 1024  # bytes that displacements with the same upper half span
-LOWEST, HIGHEST = -HALF // 2, HALF // 2 - 1  # of a half, as a number with a sign
 CLUSTER: Final = HALF  # bytes: targets that are closer together than this are looked for as one range
-MOST_PASSES: Final = 4  # over the code; to look for opcodes takes longer than so many
+MOST_PASSES: Final = 4  # over the code, half by half; to look for opcodes takes no longer than so many
 FREQUENT: Final = frozenset({0x00, 0xFF})  # bytes that code is full of
 LONGEST: Final = 16  # bytes from the first that is searched for to the end of the instruction
 
@@ -49,7 +49,7 @@ def upper_halves(ranges: Sequence[tuple[int, int]], first: int, last: int) -> di
     """Return the values of byte 3 of a displacement from code at ``first`` … ``last``, and for each those of byte 2."""
     halves: set[int] = set()
     for low, high in ranges:
-        lowest, highest = max(low - last - LONGEST, -(1 << 31)), min(high - first, (1 << 31) - 1)
+        lowest, highest = max(low - last - LONGEST, LOWEST), min(high - first, HIGHEST)
         halves.update(range(lowest >> 16, (highest >> 16) + 1))
     found: dict[int, list[int]] = {}
     for half in sorted(halves):
@@ -89,7 +89,7 @@ class _Search(NamedTuple):
 
 
 def _searches(size: int, ranges: Sequence[tuple[int, int]], opcodes: Opcodes) -> Iterator[_Search]:
-    """Yield what finds the displacements whose upper byte is rare by that, and all others by two bytes or by opcodes."""
+    """Yield what finds displacements: by their upper byte where that is rare, else by two bytes or by opcodes."""
     by_half = sum(1 + (high - low) / HALF for low, high in ranges) <= MOST_PASSES
     if by_half:
         yield from _by_upper_half(size, ranges, opcodes)
@@ -101,18 +101,18 @@ def _searches(size: int, ranges: Sequence[tuple[int, int]], opcodes: Opcodes) ->
 
 
 def _by_upper_half(size: int, ranges: Sequence[tuple[int, int]], opcodes: Opcodes) -> Iterator[_Search]:
-    """Yield a search for each upper half with a frequent byte, where a displacement that has it may lead into a range."""
+    """Yield a search for each upper half with a frequent byte, of where what has it leads into a range."""
     for low, high in ranges:
-        for half in range(max((low - size) // HALF, LOWEST), min(high // HALF, HIGHEST) + 1):
+        for half in range(max(low - size, LOWEST) // HALF, min(high, HIGHEST) // HALF + 1):
             first, last = max(low - half * HALF - HALF + 1, 0), min(high - half * HALF, size - 4)
             if half >> 8 & 0xFF in FREQUENT and first <= last:
-                yield _Search(_upper_half(half, opcodes.last), 3, first + 2, last + 4)
+                yield _Search(_upper_half(half & 0xFFFF, opcodes.last), 3, first + 2, last + 4)
 
 
 @functools.lru_cache(1024)
 def _upper_half(half: int, last: bytes) -> re.Pattern[bytes]:
-    third, fourth = (b"\\x%02x" % value for value in half.to_bytes(2, "little", signed=True))
-    return re.compile(third + b"(?=" + fourth + b")(?<=" + last + b"...)", re.DOTALL)
+    # One byte and what stands around it: so the next match may begin at the very next byte.
+    return re.compile(b"\\x%02x(?=\\x%02x)(?<=%b...)" % (half & 0xFF, half >> 8, last), re.DOTALL)
 
 
 def _patterns(opcodes: Opcodes, upper: bytes, top: int) -> Iterator[tuple[re.Pattern[bytes], int]]:
@@ -120,5 +120,5 @@ def _patterns(opcodes: Opcodes, upper: bytes, top: int) -> Iterator[tuple[re.Pat
     if top in FREQUENT:
         for opening in opcodes.openings:  # looking ahead, so that the next match may begin inside of this one
             yield re.compile(opening + b"(?=.." + upper + b")", re.DOTALL), 0
-    else:  # a rare fixed byte is found many times faster than one of a class: memchr does it
+    else:  # one fixed byte that is rare is found several times faster than one of a class
         yield re.compile(b"\\x%02x(?<=" % top + opcodes.last + b".." + upper + b")", re.DOTALL), 4
