@@ -22,7 +22,7 @@ from glibc_guard.guard import (
     check,
     diff,
     exit_status,
-    hurry_threads,
+    hurry,
     status_of,
 )
 from glibc_guard.interruption import ending_on_signals
@@ -242,6 +242,7 @@ def check_command(  # noqa: PLR0913  # one parameter an option
                 *settings.expect_toolchain,
                 *_each("--expect-toolchain", expect_toolchain, toolchain_text),
             ),
+            digests=bool(shard or compared) or any(form == "json" for form, _ in wanted),
             explain=settings.explain and not no_explain,
             debug_dirs=(*settings.debug_dirs, *map(_folder, debug_dirs)),
             path_prefixes=(*map(_prefix, path_prefixes), *settings.path_prefixes),
@@ -535,7 +536,7 @@ def _prefix(text: str) -> tuple[str, str]:
 
 
 def _checked(paths: Sequence[str], settings: Settings, *, quiet: bool) -> Report:
-    hurry_threads()
+    hurry()
     with progress_bar(visible=sys.stderr.isatty() and not quiet) as progress:
         return check(paths, settings, progress=progress)
 

@@ -21,7 +21,7 @@ from glibc_guard.artifacts import ArtifactError, Limits, Member, open_artifact
 from glibc_guard.guard import EXIT_CLEAN, EXIT_FINDINGS, UsageError, check
 from glibc_guard.limits import beyond
 from glibc_guard.model import FIXABLE_KINDS, NOT_LOADED, Artifact, ArtifactReport, Finding, Report, Tool
-from glibc_guard.reading import Progress, read_artifact
+from glibc_guard.reading import Progress, Reader
 from glibc_guard.repair import FixReport, Outcome, Refusal, Repair, RepairedObject, RepairError, Wish, repaired
 from glibc_guard.repair.copies import NewContent, Surroundings, write_copy
 from glibc_guard.repair.executable_stack import RULE as EXECUTABLE_STACK
@@ -250,7 +250,7 @@ def _repaired(
 ) -> tuple[dict[str, NewContent], list[RepairedObject]]:
     """Repair each object that there is a wish for, in memory."""
     with ThreadPoolExecutor(1) as pool:
-        facts = read_artifact(path, limits, pool)[0]
+        facts = Reader(limits, pool).read(path)[0]
     contents: dict[str, NewContent] = {}
     results: list[RepairedObject] = []
     defined = _definer(facts)

@@ -28,6 +28,7 @@ from glibc_guard.artifacts import (
     NestedWheel,
     OpenArtifact,
     identity,
+    may_be_packed,
     open_artifact,
     packed,
     reported,
@@ -83,50 +84,92 @@ class _Found(Struct):
             self.opaque.append(result)
 
 
-def read_artifact(
-    path: str,
-    limits: Limits,
-    pool: Executor,
-    progress: Progress | None = None,
-    meanwhile: Callable[[], None] | None = None,
-    fetched: Fetched | None = None,
-) -> list[Artifact]:
-    """Read all that can be known of the artifact at ``path`` and of the wheels inside it, artifacts of their own.
+class Reader(Struct, frozen=True):
+    """What it takes to read artifacts."""
 
-    What cannot be read is told in ``unread``; nothing is raised. ``meanwhile`` is called when there is nothing left to
-    do but to wait for the threads of ``pool``; ``fetched`` keeps what is remote for another reading.
-    """
-    digest = pool.submit(_sha256, path)
-    found: dict[NestedWheel | None, _Found] = {None: _Found()}
-    try:
-        with open_artifact(path, limits, fetched) as opened:
-            for member, result in _results(opened, pool, found[None], Allowance(limits), meanwhile):
-                found.setdefault(member.wheel, _Found()).add(member, result)
-                if progress is not None:
-                    progress(path)
-            recorded = opened.record.problems() if opened.record else ()
-            outer = Artifact(
-                path=reported(path),
-                kind=opened.kind,
-                size=opened.size,
-                sha256=_of_what_was_read(opened, digest.result()),
-                members=0,
-                objects=(),
-                wheel=opened.wheel,
-                record_problems=recorded,
-                links=tuple(opened.links),
-                installed=opened.installed,
-                notes=(opened.remote.remark(),) if opened.remote else (),
-            )
+    limits: Limits
+    pool: Executor  # on whose threads the objects are read
+    progress: Progress | None = None
+    meanwhile: Callable[[], None] | None = None  # called when there is nothing left to do but to wait for the threads
+    fetched: Fetched | None = None  # keeps what is remote for another reading
+    hashed: bool = True  # take the SHA-256 of files
+
+    def read(self, path: str) -> list[Artifact]:
+        """Read all that can be known of the artifact at ``path`` and of the wheels inside it, artifacts of their own.
+
+        What cannot be read is told in ``unread``; nothing is raised.
+        """
+        digest = self.pool.submit(_sha256, path) if self.hashed else None
+        try:
+            return self._read(path, digest)
+        except ArtifactError as error:
+            return [_unreadable(path, _known(digest), str(error))]
+        except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: the others are still judged
+            reason = own_fault(error)
+            return [_unreadable(path, _known(digest), reason)]
+
+    def _read(self, path: str, digest: Future[Digest | None] | None) -> list[Artifact]:
+        found: dict[NestedWheel | None, _Found] = {None: _Found()}
+        with open_artifact(path, self.limits, self.fetched) as opened:
+            try:
+                for member, result in self._results(opened, found[None]):
+                    if member.wheel not in found:
+                        found[member.wheel] = _Found()
+                    found[member.wheel].add(member, result)
+                    if self.progress is not None:
+                        self.progress(path)
+            except ArtifactError:  # damaged, or written to since it was opened, which says more
+                if opened.file is not None:
+                    opened.file.check_unchanged()
+                raise
+            outer = _outer(path, opened, _of_what_was_read(opened, digest))
             found[None].files.update(opened.archives)
-    except ArtifactError as error:
-        return [_unreadable(path, _known(digest), str(error))]
-    except Exception as error:  # noqa: BLE001  # hostile input met a fault of ours: the other artifacts are still judged
-        reason = own_fault(error)
-        return [_unreadable(path, _known(digest), reason)]
-    nested = [_filled(_inner(outer, wheel), inside) for wheel, inside in found.items() if wheel is not None]
-    wheels = tuple(wheel.path for wheel in found if wheel is not None)
-    return [_filled(replace(outer, nested_wheels=wheels), found[None]), *nested]
+        nested = [_filled(_inner(outer, wheel), inside) for wheel, inside in found.items() if wheel is not None]
+        wheels = tuple(wheel.path for wheel in found if wheel is not None)
+        return [_filled(replace(outer, nested_wheels=wheels), found[None]), *nested]
+
+    def _results(self, opened: OpenArtifact, outer: _Found) -> Iterator[tuple[Member, Result]]:
+        """Yield what each member holds; the objects are read on the threads, those of a stream as they pass."""
+        allowance = Allowance(self.limits)
+        waiting: deque[tuple[Member, Future[Result]]] = deque()
+        try:
+            for member in _readable(opened, outer):
+                # Most members are no objects, and to hand one to a thread costs more than to look at its first bytes.
+                seen = _read_at_once(member, allowance) if member.sequential else _glance(member)
+                if seen != "object":
+                    yield member, seen
+                    continue
+                waiting.append((member, self.pool.submit(_with_content, member, partial(_object, member, allowance))))
+                if len(waiting) > WAITING:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            opened.wheel()
+            if self.meanwhile is not None:
+                self.meanwhile()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _outer(path: str, opened: OpenArtifact, sha256: str | None) -> Artifact:
+    """Return what is known of the artifact itself, its members apart."""
+    facts, record = opened.wheel() or (None, None)
+    return Artifact(
+        path=reported(path),
+        kind=opened.kind,
+        size=opened.size,
+        sha256=sha256,
+        members=0,
+        objects=(),
+        wheel=facts,
+        record_problems=record.problems() if record else (),
+        links=tuple(opened.links),
+        installed=opened.installed,
+        notes=(opened.remote.remark(),) if opened.remote else (),
+    )
 
 
 def _is_for_linux(wheel: WheelFacts) -> bool:
@@ -182,40 +225,22 @@ def _owning(wheels: Iterable[InstalledWheel], native: set[str]) -> tuple[Install
     return tuple(replace(wheel, objects=owned(wheel, native)) for wheel in wheels)
 
 
-def _results(
-    opened: OpenArtifact,
-    pool: Executor,
-    outer: _Found,
-    allowance: Allowance,
-    meanwhile: Callable[[], None] | None,
-) -> Iterator[tuple[Member, Result]]:
-    """Yield what each member holds; the objects are read on the threads of ``pool``, those of a stream as they pass."""
-    waiting: deque[tuple[Member, Future[Result]]] = deque()
-    members = opened.members()
-    while True:
-        try:
-            member = next(members, None)
-        except ArtifactError as error:  # what came before the damage is still worth knowing
-            outer.unread.append(Unread(None, str(error)))
-            break
-        if member is None:
-            break
-        if member.sequential:
-            yield member, _read_at_once(member, allowance)
-            continue
-        # Most members are no objects, and to hand one to a thread costs more than to look at its first bytes.
-        seen = _with_content(member, partial(_first_look, member))
-        if seen != "object":
-            yield member, seen
-            continue
-        waiting.append((member, pool.submit(_with_content, member, partial(_object, member, allowance))))
-        if len(waiting) > WAITING:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    if meanwhile is not None:
-        meanwhile()
-    for first, future in waiting:
-        yield first, future.result()
+def _readable(opened: OpenArtifact, outer: _Found) -> Iterator[Member]:
+    """Yield the members up to where the artifact is damaged: what came before is still worth knowing."""
+    try:
+        yield from opened.members()
+    except ArtifactError as error:
+        outer.unread.append(Unread(None, str(error)))
+
+
+def _glance(member: Member) -> Result | Literal["object"]:
+    """Do what `_first_look` does, without opening the member where its first bytes tell all."""
+    start = b"" if member.start is None else member.start()
+    if start.startswith(ELF_MAGIC):
+        return "object"
+    if start and not may_be_packed(start) and not LIBRARY_NAME.search(member.path):
+        return None
+    return _with_content(member, partial(_first_look, member))
 
 
 def _read_at_once(member: Member, allowance: Allowance) -> Result:
@@ -275,21 +300,24 @@ def _not_judged(objects: list[ElfObject]) -> Iterator[Unread]:
             yield Unread(item.path, f"built for {item.architecture}, an architecture that glibc-guard does not know")
 
 
-def _of_what_was_read(opened: OpenArtifact, digest: Digest | None) -> str | None:
+def _of_what_was_read(opened: OpenArtifact, digest: Future[Digest | None] | None) -> str | None:
     """Return the digest of the very bytes that were read; raises ArtifactError where they changed meanwhile."""
     if opened.remote is not None:
         return opened.remote.digest()
     if opened.file is None:
         return None
     opened.file.check_unchanged()
-    if digest is None or digest.file != opened.file.identity:
+    if digest is None:
+        return None
+    found = digest.result()
+    if found is None or found.file != opened.file.identity:
         raise ArtifactError(CHANGED)
-    return digest.sha256
+    return found.sha256
 
 
-def _known(digest: Future[Digest | None]) -> str | None:
+def _known(digest: Future[Digest | None] | None) -> str | None:
     """Return the digest where it could be made; memory may have run out for it too."""
-    found = None if digest.exception() is not None else digest.result()
+    found = None if digest is None or digest.exception() is not None else digest.result()
     return None if found is None else found.sha256
 
 

@@ -69,6 +69,7 @@ class Settings(Struct, frozen=True):
     max_size: tuple[tuple[str, int], ...] = ()  # glob of members, or of the artifact's name → bytes
     expect_toolchain: tuple[str, ...] = ()  # parts of compiler notes, of which each own object has one; * is any text
     severities: Mapping[str, Severity] = field(default_factory=dict)  # of RULES_OF_INTENT, where another was chosen
+    digests: bool = True  # take the SHA-256 of artifacts, which reports in JSON tell
     explain: bool = True  # look for the places that use the symbols of findings
     debug_dirs: tuple[Path, ...] = ()  # folders in which split debug files are looked for
     path_prefixes: tuple[tuple[str, str], ...] = ()  # of files in debug information: as recorded → in the repository
@@ -126,7 +127,7 @@ _FIELDS: Final[tuple[tuple[str, Callable[[object], bool], str], ...]] = (
         'a tuple of strings, like ("this",)',
     ),
     (
-        "allow_empty together baseline_required explain",
+        "allow_empty together baseline_required digests explain",
         lambda value: isinstance(value, bool),
         "True or False",
     ),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pty
@@ -104,6 +105,15 @@ def test_several_reports_in_one_run(tmp_path: Path, new: Path) -> None:
 def test_json_alone_on_standard_output(new: Path) -> None:
     done = run("check", new, "--format", "json")
     assert json.loads(done.stdout)["artifacts"][0]["path"] == str(new)
+
+
+@pytest.mark.parametrize("more", [[], ["--format", "text"], ["--shard", "1/1"], ["--baseline", "first.json"]])
+def test_a_json_report_tells_the_hash_of_the_file(tmp_path: Path, old: Path, more: list[str]) -> None:
+    assert run("check", old, "--format", "json", "--output", "first.json", cwd=tmp_path).returncode == 0
+    assert run("check", old, "--format", "json", "--output", "second.json", *more, cwd=tmp_path).returncode == 0
+    for name in ("first.json", "second.json"):
+        (artifact,) = json.loads((tmp_path / name).read_text())["artifacts"]
+        assert artifact["sha256"] == hashlib.sha256(old.read_bytes()).hexdigest()
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path, new: Path) -> None:

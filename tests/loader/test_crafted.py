@@ -13,7 +13,7 @@ import pytest
 from building import compile_with_gcc, compile_with_zig, library
 from glibc_guard.artifacts import Limits
 from glibc_guard.model import Target
-from glibc_guard.reading import read_artifact
+from glibc_guard.reading import Reader
 from glibc_guard.rules import judge
 from glibc_guard.settings import Settings
 from loader.agreement import Agreement, compare, findings_of, read
@@ -155,7 +155,7 @@ def test_a_vendored_libstdcxx_newer_than_the_systems(tmp_path: Path) -> None:
     )
     wheel = make_wheel(tmp_path, {"m.so": module, "m.libs/libstdc++.so.6": runtime})
     with ThreadPoolExecutor(1) as pool:
-        (artifact,) = read_artifact(str(wheel), Limits(), pool)
+        (artifact,) = Reader(Limits(), pool).read(str(wheel))
     target = Target("2.17", "option", "x86_64", "glibc", {"GLIBC": "2.17", "GLIBCXX": "3.4.19"})
     assert judge(artifact, (target,), Settings()) == ()
     with zipfile.ZipFile(wheel) as archive:

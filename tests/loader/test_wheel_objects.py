@@ -12,7 +12,7 @@ import pytest
 
 from bench.fetch_wheels import listed
 from glibc_guard.artifacts import Limits
-from glibc_guard.reading import read_artifact
+from glibc_guard.reading import Reader
 from glibc_guard.rules.linkage import Linkage
 from loader.agreement import Agreement, compare
 from loader.judge import ask_loader
@@ -32,7 +32,7 @@ def test_objects_of_a_wheel(name: str, tmp_path: Path, capsys: pytest.CaptureFix
     wheel = next(one for one in listed() if one.file.startswith(name) and one.file.endswith("x86_64.whl"))
     path = fetched(wheel)
     with ThreadPoolExecutor(2) as pool:
-        (artifact,) = read_artifact(str(path), Limits(), pool)
+        (artifact,) = Reader(Limits(), pool).read(str(path))
     with zipfile.ZipFile(path) as archive:
         for item in artifact.objects:
             archive.extract(item.path, tmp_path)

@@ -24,7 +24,7 @@ from glibc_guard.artifacts import ArtifactError
 from glibc_guard.artifacts.member import WINDOW, StreamedContent
 from glibc_guard.config import load
 from glibc_guard.limits import MEBIBYTE, NAMES, Limits, limited
-from glibc_guard.reading import read_artifact
+from glibc_guard.reading import Reader
 from glibc_guard.settings import ConfigError
 from unit.rules.crafting import section
 
@@ -116,7 +116,7 @@ OTHERWISE: Final = {"metadata-bytes", "names-bytes", "retained-bytes", "passes",
 def reasons(path: Path, limits: Limits) -> list[str]:
     """Why something in the file at ``path`` was not read."""
     with ThreadPoolExecutor(1) as pool:
-        return [entry.reason for artifact in read_artifact(str(path), limits, pool) for entry in artifact.unread]
+        return [entry.reason for artifact in Reader(limits, pool).read(str(path)) for entry in artifact.unread]
 
 
 def told(name: str, value: int) -> str:
@@ -163,7 +163,7 @@ def test_passes_over_an_object() -> None:
         content = StreamedContent(pieces, retained=10, passes=passes)
         for _ in range(3):  # each goes back once
             content.read(3 * WINDOW - 5, 5)
-            content.read(100, 5)
+            content.read(2 * MEBIBYTE, 5)
 
     read_back_and_forth(4)
     with pytest.raises(ArtifactError, match=told("passes", 3)):
@@ -174,7 +174,7 @@ def test_what_is_retained_changes_no_result(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({"a.so": OBJECT}))
     with ThreadPoolExecutor(1) as pool:
-        assert read_artifact(str(path), Limits(retained_bytes=1), pool) == read_artifact(str(path), Limits(), pool)
+        assert Reader(Limits(retained_bytes=1), pool).read(str(path)) == Reader(Limits(), pool).read(str(path))
 
 
 def test_each_limit_is_tested_and_documented() -> None:

@@ -3,7 +3,7 @@
 from glibc_guard.artifacts.archive import ELF_MAGIC, OpenArtifact, open_artifact, reported
 from glibc_guard.artifacts.fetched import Fetched
 from glibc_guard.artifacts.member import CHANGED, ArtifactError, Content, Member, NestedWheel, identity, printable
-from glibc_guard.artifacts.packings import START_BYTES, packed
+from glibc_guard.artifacts.packings import START_BYTES, may_be_packed, packed
 from glibc_guard.limits import Limits
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "NestedWheel",
     "OpenArtifact",
     "identity",
+    "may_be_packed",
     "open_artifact",
     "packed",
     "printable",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -78,14 +79,14 @@ class OpenArtifact:
         self.path = path
         self.kind = kind
         self.size = size  # bytes; None for a folder
-        self.wheel: WheelFacts | None = None
         self.installed: tuple[InstalledWheel, ...] = ()  # of a folder that pip unpacked wheels into
-        self.record: Record | None = None  # of a wheel; complete when the last member was read
         self.links: list[tuple[str, str]] = []  # path → path; complete when the last member was given
         self.archives: dict[str, int] = {}  # archives inside, wheels too: path → bytes; complete likewise
         self.file: DiskFile | None = None  # closed with the artifact, as is the next
         self.remote: RemoteFile | None = None
         self.keeping: Fetched | None = None  # what takes the remote file instead
+        self.describe: Callable[[], tuple[WheelFacts, Record]] | None = None  # of a wheel; raises ArtifactError
+        self._told: tuple[WheelFacts, Record] | None = None
         self._members = members
         self._limits = limits
 
@@ -101,6 +102,15 @@ class OpenArtifact:
             self.keeping.keep(self.remote.url, self.remote)
         elif self.remote is not None:
             self.remote.close()
+
+    def wheel(self) -> tuple[WheelFacts, Record] | None:
+        """Return what a wheel says of itself, read when it is first asked for; None of all else. Raises ArtifactError.
+
+        The record is complete when the last member was read.
+        """
+        if self._told is None and self.describe is not None:
+            self._told = self.describe()
+        return self._told
 
     def members(self) -> Iterator[Member]:
         """Yield each regular file once; ``kind`` is final when the last one was given. Raises ArtifactError."""
@@ -195,9 +205,9 @@ def open_file(given: str, file: RandomAccess, limits: Limits) -> OpenArtifact:
     if opener is None:
         raise ArtifactError(_what_else(start))
     if path.lower().endswith(".whl"):
-        members, facts, record = _wheel(Path(path).name, file, limits)
-        opened = OpenArtifact(path, "wheel", file.size, _with_nested(iter(members), limits, limits.nesting), limits)
-        opened.wheel, opened.record = facts, record
+        members, describe = _wheel(Path(path).name, file, limits)
+        opened = OpenArtifact(path, "wheel", file.size, _with_nested(members, limits, limits.nesting), limits)
+        opened.describe = describe
         return opened
     kind: ArtifactKind = "deb" if opener is deb_members else "tar" if opener is _tar_members else "zip"
     depth = limits.nesting
@@ -249,21 +259,29 @@ def _is_old_tar(start: bytes) -> bool:
     return len(start) == START_BYTES and checksum == sum(start[:148]) + 8 * 0x20 + sum(start[156:])
 
 
-def _wheel(name: str, file: RandomAccess, limits: Limits) -> tuple[list[Member], WheelFacts, Record]:
+def _wheel(
+    name: str, file: RandomAccess, limits: Limits
+) -> tuple[Iterator[Member], Callable[[], tuple[WheelFacts, Record]]]:
+    """Return the members of a wheel, and what reads from all of them what it says of itself."""
     from glibc_guard.artifacts.wheel import Record, wheel_facts  # noqa: PLC0415  # lazy
     from glibc_guard.artifacts.zip_archive import zip_members  # noqa: PLC0415  # lazy
 
     record = Record(limits)
-    members = list(zip_members(file, limits, record.read_whole))
-    facts = wheel_facts(name, members, limits)
-    record.load(members)
-    return members, facts, record
+    given, again = itertools.tee(zip_members(file, limits, record.read_whole))
+
+    def describe() -> tuple[WheelFacts, Record]:
+        members = list(again)
+        facts = wheel_facts(name, members, limits)
+        record.load(members)
+        return facts, record
+
+    return given, describe
 
 
 def _zip_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
     from glibc_guard.artifacts.zip_archive import zip_members  # noqa: PLC0415  # lazy
 
-    return zip_members(file, limits)
+    yield from zip_members(file, limits)
 
 
 def _tar_members(file: RandomAccess, limits: Limits) -> Iterator[Member]:
@@ -332,9 +350,9 @@ def _inside(member: Member, content: Content, opener: Opener, limits: Limits, de
     if member.path.lower().endswith(".whl") and opener is _zip_members:
         import hashlib  # noqa: PLC0415  # lazy
 
-        members, facts, record = _wheel(PurePosixPath(member.path).name, MemoryFile(data), limits)
-        wheel = NestedWheel(member.path, member.size, hashlib.sha256(data).hexdigest(), facts, record)
-        for inner in _with_nested(iter(members), limits, depth - 1):
+        members, describe = _wheel(PurePosixPath(member.path).name, MemoryFile(data), limits)
+        wheel = NestedWheel(member.path, member.size, hashlib.sha256(data).hexdigest(), *describe())
+        for inner in _with_nested(members, limits, depth - 1):
             yield replace(inner, wheel=wheel)
     else:
         for inner in _with_nested(opener(MemoryFile(data), limits), limits, depth - 1):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import io
 import os
 import posixpath
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
@@ -70,6 +70,7 @@ class Member(Struct, frozen=True):
     path: str
     size: int  # bytes, as the container declares
     open: Callable[[], Content]
+    start: Callable[[], bytes] | None = None  # its first bytes for less than opening it; none: only opening tells
     sequential: bool = False  # the content can only be read until the next member is asked for
     link: str | None = None  # a link: the path inside the artifact that it leads to; it has no content
     archive: bool = False  # an archive whose members follow: named here, and not to be opened again
@@ -210,46 +211,90 @@ class PlainContent:
         """Do nothing: the file belongs to the artifact."""
 
 
+class _Run:
+    """Pieces of a content that adjoin each other; they are kept as they are, since to join them would copy them."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._starts: list[int] = []
+        self._pieces: list[bytes] = []
+        self.end = 0
+
+    def __bool__(self) -> bool:
+        """Tell whether there is a piece."""
+        return bool(self._pieces)
+
+    @property
+    def start(self) -> int:
+        """The offset of the first byte."""
+        return self._starts[0] if self._starts else self.end
+
+    def append(self, start: int, piece: bytes) -> None:
+        """Add what begins at ``start``, where the others end."""
+        self._starts.append(start)
+        self._pieces.append(piece)
+        self.end = start + len(piece)
+
+    def drop_before(self, offset: int) -> None:
+        """Let go of the pieces that end at ``offset`` or before, but for the last one."""
+        count = bisect.bisect_right(self._starts, offset) - 1
+        if count > 0:
+            del self._starts[:count], self._pieces[:count]
+
+    def read(self, offset: int, end: int) -> bytes:
+        """Return what is there from ``offset`` to ``end``; nothing of it may lie before the first piece."""
+        found = []
+        for at in range(max(0, bisect.bisect_right(self._starts, offset) - 1), len(self._starts)):
+            start = self._starts[at]
+            if start >= end:
+                break
+            found.append(self._pieces[at][max(0, offset - start) : end - start])
+        return found[0] if len(found) == 1 else b"".join(found)
+
+
 class StreamedContent:
     """Content that can only be produced from its start, such as a deflated zip member.
 
-    The first ``retained`` bytes are kept, since all tables that a loader reads lie there in most objects, and so are
-    the latest WINDOW bytes, since patchelf puts tables close together at the end. A request that goes back between the
-    two costs another pass.
+    The pieces with the first ``retained`` bytes are kept, since all tables that a loader reads lie there in most
+    objects, and so are those with the latest WINDOW bytes, since patchelf puts tables close together at the end. A
+    request that goes back between the two costs another pass.
     """
 
     def __init__(self, pieces: Pieces, retained: int, passes: int = Limits().passes) -> None:
         """Serve what ``pieces`` yields, in so many ``passes`` at most."""
         self._start_pass = pieces
         self._retained, self._most_passes = retained, passes
-        self._head = bytearray()
         self._pieces = pieces()
-        self._window: deque[tuple[int, bytes]] = deque()  # the latest pieces, each with its offset
-        self._produced = 0
+        self._head, self._latest = _Run(), _Run()  # what is kept of the beginning, and of what was produced last
         self._passes = 1
         self._kept: dict[tuple[int, int], bytearray] = {}
 
     def keep(self, offset: int, size: int) -> None:
         """Hold on to these bytes when they pass by in the first pass; no use for those that have passed already."""
-        if offset >= self._produced and self._passes == 1:
+        if offset >= self._latest.end and self._passes == 1:
             self._kept[offset, offset + size] = bytearray()
 
     def at_hand(self, offset: int, size: int) -> bool:
         """Tell whether the bytes are kept, lie in the window, or are still to come."""
         end = offset + size
-        return end <= len(self._head) or not self._window or offset >= self._window[0][0] or self._held(offset, end)
+        return self._is_held(offset, end) or self._from_kept(offset, end) is not None
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``, fewer only at the end of the content."""
         end = offset + size
-        if end > self._retained and self._window and offset < self._window[0][0] and self._held(offset, end):
-            return self._from_kept(offset, end)
-        while len(self._head) < min(end, self._retained) and self._advance():
+        if not self._is_held(offset, end):
+            kept = self._from_kept(offset, end)
+            if kept is not None:
+                return kept
+            self._start_again()
+        if end <= self._head.end:
+            return self._head.read(offset, end)
+        beyond_head = max(offset, self._head.end)
+        while self._latest.end < end and self._advance(beyond_head):
             pass
-        data = bytes(self._head[offset:end])
-        if end > self._retained:
-            data += self._read_beyond(max(offset, len(self._head)), end)
-        return data
+        if offset >= self._latest.start:
+            return self._latest.read(offset, end)
+        return self._head.read(offset, beyond_head) + self._latest.read(beyond_head, end)
 
     def verify(self) -> None:
         """Read to the end; the stream itself compares size and checksum there."""
@@ -258,46 +303,44 @@ class StreamedContent:
 
     def close(self) -> None:
         """Let go of what is kept."""
-        self._head, self._pieces = bytearray(), iter(())
-        self._window.clear()
+        self._head, self._latest, self._pieces = _Run(), _Run(), iter(())
         self._kept.clear()
 
-    def _held(self, offset: int, end: int) -> bool:
-        return any(start <= offset and end <= start + len(held) for (start, _), held in self._kept.items())
+    def _is_held(self, offset: int, end: int) -> bool:
+        """Tell whether the bytes are in what is held of the beginning and of the end, or are still to come."""
+        return end <= self._head.end or offset >= self._latest.start or self._head.end >= self._latest.start
 
-    def _from_kept(self, offset: int, end: int) -> bytes:
-        within = ((start, held) for (start, _), held in self._kept.items() if start <= offset)
-        return next(bytes(held[offset - start : end - start]) for start, held in within if end <= start + len(held))
+    def _from_kept(self, offset: int, end: int) -> bytes | None:
+        for (start, _), held in self._kept.items():
+            if start <= offset and end <= start + len(held):
+                return bytes(held[offset - start : end - start])
+        return None
 
-    def _read_beyond(self, position: int, end: int) -> bytes:
-        if self._window and position < self._window[0][0]:
-            self._passes += 1
-            if self._passes > self._most_passes:
-                raise ArtifactError(beyond("its tables are spread over the file", "passes", self._most_passes))
-            self._pieces, self._produced = self._start_pass(), 0
-            self._window.clear()
-        while self._produced < end and self._advance(position):
-            pass
-        found = (piece[max(0, position - start) : end - start] for start, piece in self._window if start < end)
-        return b"".join(found)
+    def _start_again(self) -> None:
+        self._passes += 1
+        if self._passes > self._most_passes:
+            raise ArtifactError(beyond("its tables are spread over the file", "passes", self._most_passes))
+        self._pieces, self._latest = self._start_pass(), _Run()
 
     def _advance(self, wanted_from: int = sys.maxsize) -> bool:
         """Produce a piece, and let go of those that lie behind the window and before ``wanted_from``."""
         piece = next(self._pieces, None)
         if piece is None:
             return False
-        start, self._produced = self._produced, self._produced + len(piece)
-        self._window.append((start, piece))
-        while len(self._window) > 1 and self._window[1][0] <= min(wanted_from, self._produced - WINDOW):
-            self._window.popleft()
+        start = self._latest.end
+        self._latest.append(start, piece)
+        self._latest.drop_before(min(wanted_from, self._latest.end - WINDOW))
+        if start == self._head.end < self._retained:
+            self._head.append(start, piece)
         if self._passes == 1:
-            for (first, last), held in self._kept.items():
-                if start < last and first < self._produced:
-                    held.extend(piece[max(0, first - start) : last - start])
-        missing = min(self._retained, self._produced) - len(self._head)
-        if missing > 0:
-            self._head += piece[len(self._head) - start :][:missing]
+            self._keep(start, piece)
         return True
+
+    def _keep(self, start: int, piece: bytes) -> None:
+        end = start + len(piece)
+        for (first, last), held in self._kept.items():
+            if start < last and first < end:
+                held.extend(piece[max(0, first - start) : last - start])
 
 
 class AsStream(io.RawIOBase):

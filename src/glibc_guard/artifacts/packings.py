@@ -36,6 +36,11 @@ _BZIP2_LINES: Final = tuple(b"\nBZh%d" % level + _BZIP2 for level in range(1, 10
 _LONGEST: Final = 12  # bytes of what is looked for in a script
 
 
+def may_be_packed(start: bytes) -> bool:
+    """Tell whether `packed` has anything to look at in a file that begins so."""
+    return start.startswith((b"#!", *_COMPRESSED, *_NOT_OPENED))
+
+
 def packed(start: bytes, content: Content, size: int) -> str | None:
     """Return what keeps a file of ``size`` bytes from being judged; None where it is mere data.
 

@@ -30,7 +30,7 @@ class Record:
         """Begin with nothing known."""
         self._limits = limits or Limits()
         self._entries: dict[str, tuple[str, str]] = {}
-        self._problems: dict[str, str] = {}
+        self._read: dict[str, tuple[bytes, int]] = {}
 
     def load(self, members: Sequence[Member]) -> None:
         """Read RECORD; raises ArtifactError where it is missing, damaged or too large."""
@@ -44,25 +44,27 @@ class Record:
             raise ArtifactError(f"damaged wheel: its RECORD is no table of names and hashes: {error}") from error
 
     def read_whole(self, path: str, sha256: bytes, size: int) -> None:
-        """Compare a member; called for those that were read to their end: every native one, and few others."""
+        """Take note of a member that was read to its end: every native one is, and few others."""
+        self._read[path] = (sha256, size)
+
+    def problems(self) -> tuple[RecordProblem, ...]:
+        """Return what of the members that were read does not agree with what was loaded, sorted by path."""
+        told = ((path, self._problem(path, *self._read[path])) for path in sorted(self._read))
+        return tuple(RecordProblem(path, problem) for path, problem in told if problem is not None)
+
+    def _problem(self, path: str, sha256: bytes, size: int) -> str | None:
         entry = self._entries.get(path)
         if entry is None:
-            self._problems[path] = "is not listed in RECORD: an uninstaller or a verifier does not know of it"
-            return
+            return "is not listed in RECORD: an uninstaller or a verifier does not know of it"
         algorithm, _, expected = entry[0].partition("=")
         actual = base64.urlsafe_b64encode(sha256).rstrip(b"=").decode()
         if algorithm != "sha256":
-            self._problems[path] = (
-                f"is listed in RECORD without a SHA-256 that could be compared ({entry[0][:20] or 'none'})"
-            )
-        elif expected.rstrip("=") != actual:
-            self._problems[path] = f"has another hash than RECORD says: sha256={actual} instead of {entry[0]}"
-        elif entry[1] != str(size):
-            self._problems[path] = f"has {size} bytes, and RECORD says {entry[1][:20]}"
-
-    def problems(self) -> tuple[RecordProblem, ...]:
-        """Return what did not agree, sorted by path."""
-        return tuple(RecordProblem(path, self._problems[path]) for path in sorted(self._problems))
+            return f"is listed in RECORD without a SHA-256 that could be compared ({entry[0][:20] or 'none'})"
+        if expected.rstrip("=") != actual:
+            return f"has another hash than RECORD says: sha256={actual} instead of {entry[0]}"
+        if entry[1] != str(size):
+            return f"has {size} bytes, and RECORD says {entry[1][:20]}"
+        return None
 
 
 def wheel_facts(file_name: str, members: Sequence[Member], limits: Limits) -> WheelFacts:

@@ -9,6 +9,7 @@ import posixpath
 import stat
 import struct
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
@@ -29,13 +30,14 @@ from glibc_guard.artifacts.member import (
     normalized,
     unreadable,
 )
+from glibc_guard.artifacts.packings import START_BYTES
 from glibc_guard.artifacts.zip_layout import ENCRYPTED, LOCAL_HEADER, Layout, has_second_name, read_directory
 from glibc_guard.limits import Limits, beyond
 
 ReadWhole: TypeAlias = Callable[[str, bytes, int], None]
 
 LONGEST_LINK: Final = 4096  # bytes: PATH_MAX of Linux
-STEP: Final = 256 * 1024  # compressed bytes a piece
+STEP: Final = 1024 * 1024  # compressed bytes a piece
 RARE_STEP: Final = 4096  # zipfile reads so much at least, and inflates all of it at once: bzip2 to a million times
 EMPTY_DEFLATED: Final = 2  # bytes that nothing deflates to
 UNIX: Final = 3  # the maker of a member whose attributes are those of Unix (APPNOTE 4.4.2)
@@ -53,27 +55,32 @@ DECOMPRESSION_ERRORS: Final[tuple[type[Exception], ...]] = (
 
 
 def zip_members(file: RandomAccess, limits: Limits, read_whole: ReadWhole | None = None) -> Iterator[Member]:
-    """Yield every regular file of the archive, the largest first, so that threads end at about the same time.
+    """Give every regular file of the archive, the largest first, so that threads end at about the same time.
 
     ``read_whole`` is called with path, SHA-256 and size of each member that was read to its end.
 
     Raises:
         ArtifactError: there is no readable central directory, or a bound is exceeded.
     """
-    source = _opened(file, limits)
-    files = [info for info in source.archive.infolist() if not info.is_dir()]
-    names = Counter(normalized(info.filename) for info in files)
-    for info in sorted(files, key=lambda info: info.file_size, reverse=True):
-        path = normalized(info.filename)
-        reason = _refusal(info, names, limits, of_wheel=read_whole is not None)
+    return _members(_opened(file, limits), limits, read_whole)
+
+
+def _members(source: _Source, limits: Limits, read_whole: ReadWhole | None) -> Iterator[Member]:
+    files = [(normalized(info.filename), info) for info in source.archive.infolist() if not info.is_dir()]
+    files.sort(key=lambda one: one[1].file_size, reverse=True)
+    names = Counter(path for path, _ in files)
+    for path, info in files:
+        reason = _refusal(path, info, names, limits, of_wheel=read_whole is not None)
         if reason is not None:
             yield unreadable(path[: limits.name_bytes], info.file_size, reason)
         elif read_whole is None and _is_link(info):  # an installer of wheels knows no links
-            yield _link(source, info)
+            yield _link(source, path, info)
         else:
-            pieces = functools.partial(_pieces, source, info, read_whole)
+            pieces = functools.partial(_pieces, source, path, info, read_whole)
             content = functools.partial(StreamedContent, pieces, limits.retained_bytes, limits.passes)
-            yield Member(path, info.file_size, content, pieces=functools.partial(_pieces, source, info, None))
+            start = functools.partial(_start, source, info)
+            again = functools.partial(_pieces, source, path, info, None)
+            yield Member(path, info.file_size, content, start, pieces=again)
 
 
 def _opened(file: RandomAccess, limits: Limits) -> _Source:
@@ -107,14 +114,13 @@ def _opened(file: RandomAccess, limits: Limits) -> _Source:
     return _Source(file, archive, layout)
 
 
-def _refusal(info: zipfile.ZipInfo, names: Counter[str], limits: Limits, *, of_wheel: bool) -> str | None:
+def _refusal(path: str, info: zipfile.ZipInfo, names: Counter[str], limits: Limits, *, of_wheel: bool) -> str | None:
     """Return why nothing can be said of the member, if so, before its content is looked at."""
-    path = normalized(info.filename)
     if len(path) > limits.name_bytes:
         return beyond(f"a path of {len(path)} characters", "name_bytes", limits.name_bytes)
     if names[path] > 1:
         return "two members have this name: installers differ in which of them they take"
-    if path.split("/")[0] == ".." or (of_wheel and info.filename.startswith("/")):
+    if path.startswith("../") or path == ".." or (of_wheel and info.filename.startswith("/")):
         return "its name leads out of the folder that it is unpacked into: installers refuse the archive"
     if has_second_name(info):
         return "it has two names: tools differ in the one that they unpack it under"
@@ -139,13 +145,12 @@ def _is_link(info: zipfile.ZipInfo) -> bool:
     return info.create_system == UNIX and stat.S_ISLNK(info.external_attr >> 16)
 
 
-def _link(source: _Source, info: zipfile.ZipInfo) -> Member:
+def _link(source: _Source, path: str, info: zipfile.ZipInfo) -> Member:
     """Info-ZIP and others store a symbolic link as a member whose content is the target."""
-    path = normalized(info.filename)
     if info.file_size > LONGEST_LINK:
         return unreadable(path, info.file_size, "a link to a path longer than any system allows")
     try:
-        content = b"".join(_pieces(source, info, None))
+        content = b"".join(_pieces(source, path, info, None))
     except ArtifactError as error:
         return unreadable(path, info.file_size, str(error))
     if b"\0" in content:  # as every object holds
@@ -154,7 +159,19 @@ def _link(source: _Source, info: zipfile.ZipInfo) -> Member:
     return linked(path, posixpath.normpath(posixpath.join(posixpath.dirname(path), target)).lstrip("/"))
 
 
-def _pieces(source: _Source, info: zipfile.ZipInfo, read_whole: ReadWhole | None) -> Iterator[bytes]:
+def _start(source: _Source, info: zipfile.ZipInfo) -> bytes:
+    """Return the first bytes of a member; none where they do not tell by themselves what it is, or cannot be read."""
+    try:
+        at = source.layout.data_offset(info)
+        data = source.file.read_at(at, min(info.compress_size, FIRST_STEP))
+        if info.compress_type == zipfile.ZIP_DEFLATED:  # by zlib, which stops early
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, START_BYTES)
+    except (ArtifactError, zlib.error):  # told where it is opened
+        return b""
+    return data[:START_BYTES] if info.compress_type == zipfile.ZIP_STORED else b""
+
+
+def _pieces(source: _Source, path: str, info: zipfile.ZipInfo, read_whole: ReadWhole | None) -> Iterator[bytes]:
     """Inflate one member, and hold its size and checksum against the directory at the end."""
     pieces = _checked(_unpacked(source, info), info)
     if read_whole is None:
@@ -164,7 +181,7 @@ def _pieces(source: _Source, info: zipfile.ZipInfo, read_whole: ReadWhole | None
         for piece in pieces:
             digest.update(piece)
             yield piece
-        read_whole(normalized(info.filename), digest.digest(), info.file_size)
+        read_whole(path, digest.digest(), info.file_size)
 
 
 def _checked(pieces: Iterator[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:

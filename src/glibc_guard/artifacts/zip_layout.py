@@ -162,7 +162,7 @@ class Layout:
             ArtifactError: its local header tells another story than the directory, it overlaps the next member, or a
                 member that the directory does not list is behind it.
         """
-        raw = info.orig_filename.encode("utf-8" if info.flag_bits & UTF_8 else "cp437", "replace")
+        raw = _raw_name(info)
         header = self._file.read_at(info.header_offset, LOCAL_HEADER.size + len(raw))
         beyond_members = info.header_offset >= self._end
         if beyond_members or len(header) < LOCAL_HEADER.size or not header.startswith(LOCAL_MAGIC):
@@ -285,6 +285,13 @@ def _sizes(extra: bytes, compressed: int, size: int) -> tuple[int, int]:
     return compressed, size
 
 
+def _raw_name(info: zipfile.ZipInfo) -> bytes:
+    """Return the name of a member as it stands in the archive."""
+    name = info.orig_filename
+    # ASCII is the same in both encodings, and the codec of cp437 is slow.
+    return name.encode("utf-8" if info.flag_bits & UTF_8 or name.isascii() else "cp437", "replace")
+
+
 def extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield identifier and content of each extra field."""
     offset = 0
@@ -298,9 +305,8 @@ def has_second_name(info: zipfile.ZipInfo) -> bool:
     """Tell whether some tools unpack the member under another name: behind a NUL, or in an Info-ZIP Unicode path."""
     if "\0" in info.orig_filename:
         return True
-    raw = info.orig_filename.encode("utf-8" if info.flag_bits & UTF_8 else "cp437", "replace")
     for field, content in extra_fields(info.extra):
-        if field == UNICODE_PATH_FIELD and content[1:5] == struct.pack("<L", zlib.crc32(raw)):
+        if field == UNICODE_PATH_FIELD and content[1:5] == struct.pack("<L", zlib.crc32(_raw_name(info))):
             # Not ``filename``, which is the second name already since Python 3.13.
             return content[5:] != info.orig_filename.encode("utf-8", "replace")
     return False

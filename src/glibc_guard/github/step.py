@@ -60,7 +60,7 @@ def prepare_streams() -> None:
 def in_workspace(judge: Callable[[Path, Repository], int]) -> int:
     """Return the exit status of ``judge``, which is given the folder of the job and the repository in it."""
     prepare_streams()
-    guard.hurry_threads()
+    guard.hurry()
     folder = workspace()
     place = repository.find(repository.top(folder, folder), folder, os.environ)
     with ending_on_signals():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -23,6 +23,7 @@ KNOWN_DEPENDENCIES: Final = {
     "libgfortran.so.5": ("libm.so.6", "libgcc_s.so.1"),
     "libz.so.1": (),
 }
+CACHED: Final = 4096  # names of libraries; a large wheel has a few hundred, and each is asked about many times
 
 
 class Linkage(Struct, frozen=True, dict=True):
@@ -262,6 +263,7 @@ def installed(path: str) -> str:
     return re.sub(r"^[^/]+\.data/(?:platlib|purelib)/", "", path)
 
 
+@lru_cache(CACHED)
 def is_core_library(name: str) -> bool:
     """Tell whether ``name`` is a part of glibc that every process has in one copy, the system's."""
     return is_glibc_library(name) and not name.startswith(("libcrypt.", "libnsl.")) and not is_musl_library(name)
@@ -288,6 +290,7 @@ def libc_of(item: ElfObject) -> Libc | None:
     return None
 
 
+@lru_cache(CACHED)
 def is_glibc_library(name: str) -> bool:
     """Tell whether ``name`` is a library that glibc itself brings: those load nothing but each other."""
     return name.partition(".so")[0] in GLIBC_STEMS or name.startswith(("ld-linux", "ld64.so", "libnss_"))

@@ -121,6 +121,8 @@ def _held_against_tags(found: PythonObject, promise: Promise, loading: Loading) 
 def _held_against(found: PythonObject, interpreters: Sequence[str]) -> Iterator[Finding]:
     """Judge an object that each of ``interpreters`` must be able to load."""
     for need in found.needs:
+        if cpython.in_every_release(need, tuple(interpreters), found.item.architecture):
+            continue  # asked first, since nearly all are, and many modules need the same
         lacking = [name for name in interpreters if not cpython.table().exports(name, need)]
         if lacking:
             refuses = "refuses" if len(lacking) == 1 else "refuse"

@@ -37,7 +37,7 @@ class PythonObject(Struct, frozen=True, dict=True):
             return None
         return path.removesuffix(self.ending.text if self.ending is not None else ".so")
 
-    @property
+    @cached_property
     def is_helper(self) -> bool:
         """Whether it is no module, but a library of some."""
         return not is_module(self.item)

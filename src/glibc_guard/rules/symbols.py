@@ -69,6 +69,8 @@ def forbidden_symbol(subject: Subject) -> Iterator[Finding]:
 def _versioned(subject: Subject, symbol: UndefinedSymbol, library: str, version: str) -> Iterator[Finding]:
     if library not in subject.symbols.libraries:
         return
+    if subject.symbols.lasts(library, symbol.name, version, subject.release or ""):  # asked first, as nearly all do
+        return
     definitions = [one for one in subject.symbols.definitions(symbol.name) if one.version == version]
     for release in _releases_to_ask(subject, definitions):
         providers = [one.library for one in definitions if _is_in(one, release)]

@@ -148,6 +148,15 @@ def parse(text: str) -> PythonTable:
     return PythonTable(builds, masks)
 
 
+@lru_cache(maxsize=16_384)  # a large wheel asks for a few hundred symbols, each from many modules
+def in_every_release(symbol: str, interpreters: tuple[str, ...], architecture: str) -> bool:
+    """Whether each of ``interpreters`` exports ``symbol``, in every release that was read for ``architecture``."""
+    found = table()
+    return all(
+        found.exports(name, symbol) and not all(found.split(name, symbol, architecture)) for name in interpreters
+    )
+
+
 @lru_cache(maxsize=1)
 def judged() -> tuple[str, ...]:
     """Return the interpreters that artifacts are held against, the oldest first: CPython 3 without debug builds."""

@@ -171,6 +171,7 @@ class SymbolTable(Struct, frozen=True):
     _order: Mapping[str, int]  # release → position
     _decoded: dict[str, tuple[Definition, ...]]  # of ``_entries``, what was asked for
     _defined_nodes: dict[tuple[str, str], frozenset[str]]  # library and release → nodes, what was asked for
+    _lasting: dict[tuple[str, str, str, str], bool]  # library, symbol, version and release: what was asked for
 
     def symbols(self) -> KeysView[str]:
         """Every symbol that any release has."""
@@ -193,6 +194,19 @@ class SymbolTable(Struct, frozen=True):
         return tuple(
             found.library for found in self.definitions(symbol) if self._in(found, release) and found.version == version
         )
+
+    def lasts(self, library: str, symbol: str, version: str, release: str) -> bool:
+        """Whether ``library`` of ``release``, and of each later one, defines ``symbol`` at ``version``."""
+        key = library, symbol, version, release
+        if key not in self._lasting:
+            self._lasting[key] = any(
+                found.library == library
+                and found.version == version
+                and found.removed is None
+                and self._in(found, release)
+                for found in self.definitions(symbol)
+            )
+        return self._lasting[key]
 
     def provides_unversioned(self, symbol: str, release: str) -> tuple[str, ...]:
         """The libraries of ``release`` in which a reference without a version finds ``symbol``, libc first.
@@ -331,6 +345,7 @@ def _table(text: str) -> SymbolTable:
         _order=order,
         _decoded={},
         _defined_nodes={},
+        _lasting={},
     )
 
 

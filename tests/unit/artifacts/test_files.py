@@ -1,20 +1,23 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from building import make_wheel
+from msgspec.structs import replace
+
+from building import library, make_wheel
 from glibc_guard.artifacts import Limits
 from glibc_guard.model import Artifact
-from glibc_guard.reading import read_artifact
+from glibc_guard.reading import Reader
 
 
-def artifacts(path: Path) -> list[Artifact]:
+def artifacts(path: Path, *, hashed: bool = True) -> list[Artifact]:
     with ThreadPoolExecutor(1) as pool:
-        return read_artifact(str(path), Limits(), pool)
+        return Reader(Limits(), pool, hashed=hashed).read(str(path))
 
 
 def tar_of(files: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
@@ -35,6 +38,14 @@ def test_every_member_of_a_wheel(tmp_path: Path) -> None:
     (found,) = artifacts(make_wheel(tmp_path, {"a/m.py": b"x = 1", "a/empty": b""}))
     assert {path: size for path, size in found.files.items() if "dist-info" not in path} == {"a/m.py": 5, "a/empty": 0}
     assert len(found.files) == found.members == 5
+
+
+def test_the_hash_of_the_file_where_it_is_wanted(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {"a/m.so": library("pow(x, x)")})
+    (found,), (unhashed,) = artifacts(wheel), artifacts(wheel, hashed=False)
+    assert found.sha256 == hashlib.sha256(wheel.read_bytes()).hexdigest()
+    assert unhashed == replace(found, sha256=None)
+    assert found.objects
 
 
 def test_a_folder_and_its_links(tmp_path: Path) -> None:

@@ -425,7 +425,8 @@ def streamed(data: bytes) -> dict[str, bytes]:
         start = offset + LOCAL.size + name_length + extra
         inflater = zlib.decompressobj(-15)
         if method == 8:
-            content = inflater.decompress(data[start:])
+            told_empty = not compressed and not flags & HAS_DESCRIPTOR
+            content = b"" if told_empty else inflater.decompress(data[start:])
             offset = len(data) - len(inflater.unused_data) if flags & HAS_DESCRIPTOR else start + compressed
         else:
             content, offset = data[start : start + compressed], start + compressed

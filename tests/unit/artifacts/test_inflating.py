@@ -35,7 +35,7 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
 def test_yields_the_content_in_bounded_pieces(name: str, step: int, level: int) -> None:
     found = list(inflated(pieces(deflated(CONTENTS[name], level), step)))
     assert b"".join(found) == CONTENTS[name]
-    assert max(map(len, found)) <= PIECE_BYTES
+    assert all(0 < len(piece) <= PIECE_BYTES for piece in found)
 
 
 @pytest.mark.parametrize("behind", [[b"rest"], [b"", b"rest"]])
@@ -69,7 +69,12 @@ def test_without_isal_zlib_serves() -> None:
         "import zlib; from glibc_guard.artifacts import inflating\n"
         "assert inflating.crc32 is zlib.crc32 and inflating.INFLATE_ERRORS == (zlib.error,)\n"
         "stream = zlib.compress(bytes(5_000_000))[2:-4]\n"
-        "assert sum(map(len, inflating.inflated(iter([stream])))) == 5_000_000\n"
+        "for step in (1, 100, len(stream)):\n"
+        "    found = [*inflating.inflated(stream[at : at + step] for at in range(0, len(stream), step))]\n"
+        "    assert b''.join(found) == bytes(5_000_000) and max(map(len, found)) <= inflating.PIECE_BYTES\n"
+        "try: [*inflating.inflated(iter([stream, b'x']))]\n"
+        "except zlib.error: pass\n"
+        "else: raise AssertionError\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -15,7 +15,7 @@ from building import compile_with_zig, make_wheel
 from glibc_guard.artifacts import Limits
 from glibc_guard.guard import check
 from glibc_guard.model import Artifact, Finding
-from glibc_guard.reading import read_artifact
+from glibc_guard.reading import Reader
 from glibc_guard.rules.runtimes import conflicting_runtimes
 from glibc_guard.settings import Settings
 from glibc_guard.targets.tables import runtimes
@@ -63,7 +63,7 @@ def read(folder: Path, files: Mapping[str, bytes]) -> Artifact:
     for name, data in files.items():
         (folder / name).write_bytes(data)
     with ThreadPoolExecutor(1) as pool:
-        (artifact,) = read_artifact(str(folder), Limits(), pool)
+        (artifact,) = Reader(Limits(), pool).read(str(folder))
     return artifact
 
 
