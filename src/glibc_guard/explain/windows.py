@@ -71,12 +71,15 @@ def displacements(code: memoryview, base: int, targets: Collection[int], opcodes
     """
     behind = base + 4
     ranges = [(low - behind, high - behind) for low, high in clusters(targets)]
+    # By how far behind the beginning of the displacement a match ends.
+    distances = {back: {target - behind + back for target in targets} for back in (0, 3, 4)}
     unpack = struct.Struct("<i").unpack_from
-    for one in _searches(len(code), ranges, opcodes):
-        for match in one.pattern.finditer(code, one.start, one.end):
-            at = match.end() - one.back
-            if behind + at + unpack(code, at)[0] in targets:
-                yield at
+    for pattern, back, start, end in _searches(len(code), ranges, opcodes):
+        sought = distances[back]
+        for match in pattern.finditer(code, start, end):
+            place = match.end()
+            if place + unpack(code, place - back)[0] in sought:
+                yield place - back
 
 
 class _Search(NamedTuple):
