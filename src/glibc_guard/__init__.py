@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from glibc_guard.guard import UsageError, check, diff
     from glibc_guard.model import Report
     from glibc_guard.settings import ConfigError, Settings
-    from glibc_guard.targets import TargetError
+    from glibc_guard.targets.errors import TargetError
 
 __version__ = "0.1.0"
 __all__ = ["ConfigError", "Report", "Settings", "TargetError", "UsageError", "__version__", "check", "diff", "load"]
@@ -23,7 +23,7 @@ _PLACES: Final = {
     "ConfigError": "settings",
     "Report": "model",
     "Settings": "settings",
-    "TargetError": "targets",
+    "TargetError": "targets.errors",
     "UsageError": "guard",
     "check": "guard",
     "diff": "guard",

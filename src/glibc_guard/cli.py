@@ -53,7 +53,7 @@ from glibc_guard.settings import (
 )
 from glibc_guard.sharding import ShardError, listed, shard_of
 from glibc_guard.sizes import size_in_bytes
-from glibc_guard.targets import TargetError, resolve
+from glibc_guard.targets.errors import TargetError
 from glibc_guard.targets.glibc import ARCHITECTURES
 from glibc_guard.urls import page
 
@@ -441,6 +441,7 @@ def explain_command(
     """Tell what a symbol or a version is, since when, on which architectures, and how to avoid it."""
     with _exit_status_for_errors():
         from glibc_guard.explain.symbol_page import UnknownSymbolError, symbol_page  # noqa: PLC0415  # lazy: one command
+        from glibc_guard.targets.resolution import resolve  # noqa: PLC0415  # lazy, likewise
 
         asked = tuple(dict.fromkeys(architectures)) or ARCHITECTURES
         judged = resolve(_target_names(targets) or ("auto",), None, asked[:1]).targets

@@ -26,7 +26,8 @@ from glibc_guard.rules.baseline import Comparison, baseline_missing, judge_chang
 from glibc_guard.rules.c_library import environment_of
 from glibc_guard.rules.coverage import unreadable
 from glibc_guard.settings import Settings
-from glibc_guard.targets import Resolution, TagError, resolve
+from glibc_guard.targets.errors import TagError
+from glibc_guard.targets.resolution import Resolution, resolve
 from glibc_guard.verdict import artifact_report, with_changes
 
 

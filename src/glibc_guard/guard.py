@@ -8,7 +8,6 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +25,8 @@ from glibc_guard.sharding import share, with_contents
 from glibc_guard.urls import is_url, refused
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from glibc_guard.baseline import PackageIndex, Source
     from glibc_guard.comparing import Comparer
     from glibc_guard.ignores import IgnoreList
@@ -190,6 +191,8 @@ def hurry() -> None:
 @contextmanager
 def _threads(jobs: int | None) -> Iterator[Executor]:
     """Give a pool; where the work ends early its threads are not waited for, and start nothing more."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # lazy: brings logging, 3 ms of --version
+
     pool = ThreadPoolExecutor(jobs or os.cpu_count() or 1)
     try:
         yield pool
@@ -202,7 +205,7 @@ def _threads(jobs: int | None) -> Iterator[Executor]:
 def _refuse_unknown(targets: Sequence[str]) -> None:
     """Raise TargetError for an unknown name, before anything is read."""
     if tuple(targets) != Settings().targets:
-        from glibc_guard.targets import resolve  # noqa: PLC0415  # lazy, see _import_rules
+        from glibc_guard.targets.resolution import resolve  # noqa: PLC0415  # lazy, see _import_rules
 
         resolve(targets, None, ())
 

@@ -17,7 +17,8 @@ from glibc_guard.rules import judge, judge_process, judge_tag
 from glibc_guard.rules.c_library import environment_of
 from glibc_guard.rules.coverage import unreadable
 from glibc_guard.settings import Settings
-from glibc_guard.targets import Resolution, TagError, TargetError, resolve
+from glibc_guard.targets.errors import TagError, TargetError
+from glibc_guard.targets.resolution import Resolution, resolve
 from glibc_guard.verdict import artifact_report, floor_of
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -36,6 +34,9 @@ from glibc_guard.artifacts import (
 from glibc_guard.elf import Allowance, ElfError, read_object
 from glibc_guard.faults import own_fault
 from glibc_guard.model import NOT_LOADED, Artifact, ElfObject, InstalledWheel, Unread, WheelFacts
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 ELF_HEADER_BYTES: Final = 52  # of a 32-bit object; nothing shorter is one
 LIBRARY_NAME: Final = re.compile(r"\.so(\.\d+)*$")
@@ -328,6 +329,8 @@ def _size(path: str) -> int | None:
 def _sha256(path: str) -> Digest | None:
     if not Path(path).is_file():
         return None
+    import hashlib  # noqa: PLC0415  # lazy: OpenSSL takes 3 ms, and few reports hold a digest
+
     digest = hashlib.sha256()
     try:
         with Path(path).open("rb") as file:

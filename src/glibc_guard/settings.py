@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -161,20 +160,26 @@ def is_from_run(baseline: str) -> bool:
 def limit_name(text: str) -> str:
     """Return ``text`` if it is the name of a limit; raises ConfigError."""
     if text not in NAMES:
-        (near,) = difflib.get_close_matches(text, NAMES, n=1, cutoff=0)
-        raise ConfigError(f'there is no limit "{text}"; did you mean "{near}"? All are in {page("security.md")}')
+        raise ConfigError(
+            f'there is no limit "{text}"; did you mean "{_nearest(text, NAMES)}"? All are in {page("security.md")}'
+        )
     return text
 
 
 def rule_of_intent(text: str) -> str:
     """Return ``text`` if it is a rule whose severity can be chosen; raises ConfigError."""
     if text not in RULES_OF_INTENT:
-        (near,) = difflib.get_close_matches(text, sorted(RULES_OF_INTENT), n=1, cutoff=0)
         raise ConfigError(
-            f'"{text}" is no rule whose severity can be chosen; did you mean "{near}"? (What the '
-            "loader refuses stays an error: set it aside with an ignore.)"
+            f'"{text}" is no rule whose severity can be chosen; did you mean "{_nearest(text, RULES_OF_INTENT)}"? '
+            "(What the loader refuses stays an error: set it aside with an ignore.)"
         )
     return text
+
+
+def _nearest(text: str, names: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415  # lazy: for two messages only
+
+    return difflib.get_close_matches(text, sorted(names), n=1, cutoff=0)[0]
 
 
 def member_glob(text: str) -> str:

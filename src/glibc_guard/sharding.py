@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from glibc_guard.model import ArtifactReport, Shard
+
+if TYPE_CHECKING:
+    import hashlib
 
 MOST_SHARDS: Final = 100_000
 STANDARD_INPUT: Final = "-"
@@ -33,7 +35,8 @@ def shard_of(text: str) -> Shard:
 def share(paths: Sequence[str], shard: Shard) -> tuple[list[str], Shard]:
     """Return what of ``paths`` belongs to ``shard``, of the sorted ones, each once; and ``shard`` with their digest."""
     known = sorted(set(paths))
-    digest = hashlib.sha256("".join(f"{path}\n" for path in known).encode("utf-8", "surrogateescape"))
+    digest = _sha256()
+    digest.update("".join(f"{path}\n" for path in known).encode("utf-8", "surrogateescape"))
     return known[shard.index - 1 :: shard.count], replace(shard, paths_sha256=digest.hexdigest())
 
 
@@ -43,7 +46,7 @@ class Contents:
     def __init__(self) -> None:
         """Begin with none."""
         self._number = 0
-        self._digest = hashlib.sha256()
+        self._digest = _sha256()
 
     def add(self, artifact: ArtifactReport) -> None:
         """Take the next artifact, in the order of the report."""
@@ -53,6 +56,12 @@ class Contents:
     def of(self, shard: Shard) -> Shard:
         """Return ``shard`` with what was added."""
         return replace(shard, artifacts=self._number, artifacts_sha256=self._digest.hexdigest())
+
+
+def _sha256() -> hashlib._Hash:
+    import hashlib  # noqa: PLC0415  # lazy: OpenSSL takes 3 ms, and most checks have no shard
+
+    return hashlib.sha256()
 
 
 def with_contents(shard: Shard, artifacts: Iterable[ArtifactReport]) -> Shard:

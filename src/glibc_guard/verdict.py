@@ -24,8 +24,8 @@ from glibc_guard.rules import coverage, python_abi, wheel_tag
 from glibc_guard.rules.floor import floor, system_imports, system_versions
 from glibc_guard.rules.linkage import Linkage, is_musl_library
 from glibc_guard.settings import FailOn
-from glibc_guard.targets import Resolution
 from glibc_guard.targets.distros import downloads_lost, runs_on
+from glibc_guard.targets.resolution import Resolution
 from glibc_guard.targets.symbol_version import parse
 
 COMPILER: Final = {"GLIBCXX": "libstdc++", "CXXABI": "libstdc++", "GCC": "libgcc"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from glibc_guard.targets import distros, resolve, symbol_version
+from glibc_guard.targets import distros, symbol_version
+from glibc_guard.targets.resolution import resolve
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "choosing-a-baseline.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import yaml
 
 from building import compile_with_zig, make_wheel
 from glibc_guard.rules.catalogue import CATALOGUE
-from glibc_guard.targets import resolve
+from glibc_guard.targets.resolution import resolve
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -22,10 +24,15 @@ with open(sys.argv[1], "w") as file:
 """
 #: Packages beside the standard library, and modules of it that cost some milliseconds each.
 COSTLY = {
-    "abi3info", "backports", "elftools", "isal", "msgspec", "packaging", "rich", "actions_toolkit", "github",
-    "bz2", "lzma", "subprocess", "tarfile", "tempfile", "zipfile", "ssl", "asyncio", "email", "http", "tomllib",
+    "abi3info", "backports", "demangle", "elftools", "isal", "msgspec", "packaging", "rich", "actions_toolkit",
+    "github", "bz2", "concurrent.futures", "dataclasses", "difflib", "hashlib", "lzma", "subprocess", "tarfile",
+    "tempfile", "zipfile", "ssl", "asyncio", "email", "http", "tomllib",
 }  # fmt: skip
-ROOMS = {"glibc_guard.rules", "glibc_guard.baseline", "glibc_guard.report.text", "glibc_guard.github"}
+ROOMS = {
+    "glibc_guard.rules", "glibc_guard.targets.resolution", "glibc_guard.baseline", "glibc_guard.report.text",
+    "glibc_guard.github",
+}  # fmt: skip
+JUDGING = {"msgspec", "concurrent.futures", "glibc_guard.rules", "glibc_guard.targets.resolution"}
 
 
 @pytest.fixture
@@ -34,11 +41,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def imported(folder: Path, *arguments: str | Path, status: int = 0) -> set[str]:
+def imported(folder: Path, *arguments: str | Path, status: int = 0, output: int = subprocess.DEVNULL) -> set[str]:
     """Run the command line, and return what of COSTLY and ROOMS it imported."""
     listing = folder / "modules"
     command = [sys.executable, "-c", LISTING, listing, *arguments]
-    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, cwd=folder, stdout=output)
     ended, *modules = listing.read_text().splitlines()
     assert ended == str(status)
     assert "glibc_guard.cli" in modules
@@ -53,23 +60,34 @@ def test_version(folder: Path) -> None:
 
 def test_object_that_passes(folder: Path) -> None:
     (folder / "libgood.so").write_bytes(library("pow(x, x)"))
-    assert imported(folder, "check", "--quiet", "libgood.so") == {"msgspec", "glibc_guard.rules"}
+    assert imported(folder, "check", "--quiet", "libgood.so") == JUDGING
 
 
 def test_object_that_fails(folder: Path) -> None:
     (folder / "libbad.so").write_bytes(library("pow(x, x)", glibc="2.34"))
-    more = {"rich", "glibc_guard.report.text"}
-    assert imported(folder, "check", "libbad.so", status=1) == {"msgspec", "glibc_guard.rules", *more}
+    assert imported(folder, "check", "libbad.so", status=1) == JUDGING | {"glibc_guard.report.text"}
+
+
+@pytest.mark.parametrize("option", ["--no-color", "--quiet"])
+def test_object_that_fails_on_a_terminal(folder: Path, option: str) -> None:
+    (folder / "libbad.so").write_bytes(library("pow(x, x)", glibc="2.34"))
+    reader, terminal = pty.openpty()
+    try:
+        shown = imported(folder, "check", option, "libbad.so", status=1, output=terminal)
+    finally:
+        os.close(terminal)
+        os.close(reader)
+    assert "rich" in shown
 
 
 def test_json_report(folder: Path) -> None:
     (folder / "libbad.so").write_bytes(library("pow(x, x)", glibc="2.34"))
     asked = ("check", "--format", "json", "libbad.so")
-    assert imported(folder, *asked, status=1) == {"msgspec", "glibc_guard.rules"}
+    assert imported(folder, *asked, status=1) == JUDGING | {"hashlib"}
 
 
 def test_wheel(folder: Path) -> None:
     wheel = make_wheel(folder, {"sample/libgood.so": library("pow(x, x)")}, tag="py3-none-manylinux_2_17_x86_64")
-    needed = {"msgspec", "packaging", "subprocess", "zipfile", "bz2", "lzma", "glibc_guard.rules"}
+    needed = JUDGING | {"packaging", "subprocess", "zipfile", "bz2", "hashlib", "lzma"}
     ignored = {"isal"} | ({"subprocess"} if sys.version_info < (3, 11) else set())
     assert imported(folder, "check", "--quiet", wheel) - ignored == needed - ignored

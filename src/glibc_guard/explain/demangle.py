@@ -14,6 +14,8 @@ from typing import Final
 LONGEST_MANGLED: Final = 8192  # characters; the names of generic Rust code reach 4000
 LONGEST: Final = 400  # characters of what is shown: the template arguments of a C++ name may fill a screen
 LANGUAGES: Final = ("rust", "itanium")
+#: What any name of Rust has somewhere, and few of C++: the prefix of RFC 2603, the hash or the escapes before it.
+MAY_BE_RUST: Final = re.compile(r"_?_R|.*(?:17h|\$)", re.DOTALL)
 MANGLED: Final = re.compile(r"_?_(?:Z|R[A-Z])")
 #: What compilers add to a name for a part or a copy of a function (gcc, LLVM).
 CLONES: Final = frozenset(
@@ -97,6 +99,8 @@ def _first(length: str, rest: str) -> str | None:
 def _spelled(name: str) -> str:
     import demangle  # noqa: PLC0415  # lazy, wanted only where something was found
 
-    full = demangle.demangle(name, language=LANGUAGES)
+    # The first name that a scheme is asked about loads it, which takes 4 ms for the one of Rust.
+    languages = LANGUAGES if MAY_BE_RUST.match(name) else LANGUAGES[1:]
+    full = demangle.demangle(name, language=languages)
     short = BASIC.sub(lambda found: f"{'w' * (found[2] == 'wchar_t')}{found[1]}", full)
     return DEFAULT_ALLOCATOR.sub(r"<\1>", short)

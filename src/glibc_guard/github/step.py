@@ -21,7 +21,7 @@ from glibc_guard.interruption import ending_on_signals
 from glibc_guard.output import OutputError
 from glibc_guard.report.neutral import plain
 from glibc_guard.settings import ConfigError
-from glibc_guard.targets import TargetError
+from glibc_guard.targets.errors import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

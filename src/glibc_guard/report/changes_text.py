@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from rich.text import Text
-
 from glibc_guard.model import ArtifactReport, Changes, Finding, Report
 from glibc_guard.report import changes as arranged
 from glibc_guard.report.changes import Alike
 from glibc_guard.report.grouping import count
 from glibc_guard.report.neutral import plain
-from glibc_guard.report.printer import Printer
+from glibc_guard.report.printer import Line, Printer, printer_for
 from glibc_guard.report.spelling import readable
 from glibc_guard.sizes import size_in_words
 
@@ -20,7 +18,7 @@ MARKS = {"+": "green", "-": "red"}
 
 def render(report: Report, *, color: bool, width: int | None) -> str:
     """Return what changed; ``width`` in columns, None where lines must not be wrapped."""
-    printer = Printer(color=color, width=width)
+    printer = printer_for(color=color, width=width)
     for number, artifact in enumerate(report.artifacts):
         if number:
             printer.blank()
@@ -34,7 +32,7 @@ def _artifact(printer: Printer, artifact: ArtifactReport) -> None:
     printer.line(plain(artifact.path), "bold")
     changes = artifact.changes
     if changes is not None:
-        printer.line("since ", "dim", plain(changes.baseline))
+        printer.block([("since ", "dim"), (plain(changes.baseline), "dim")], 0)
         if arranged.is_empty(changes):
             printer.line("nothing changed", indent=2)
         else:
@@ -50,11 +48,13 @@ def _artifact(printer: Printer, artifact: ArtifactReport) -> None:
 def _whole(printer: Printer, changes: Changes) -> None:
     found = [(row.label, f"{row.before} → {row.after}") for row in arranged.rows(changes)]
     found += arranged.distributions(changes)
-    lines = [(Text(plain(label), "dim"), Text(plain(value, LONGEST))) for label, value in found]
+    lines: list[tuple[Line, Line]] = [
+        ([(plain(label), "dim")], [(plain(value, LONGEST), "")]) for label, value in found
+    ]
     for mark, libraries in (("+", changes.libraries_added), ("-", changes.libraries_gone)):
         if libraries:
-            value = Text(f"{mark} ", MARKS[mark]).append(plain(", ".join(libraries), LONGEST), "default")
-            lines.append((Text("libraries", "dim"), value))
+            names = plain(", ".join(libraries), LONGEST)
+            lines.append(([("libraries", "dim")], [(f"{mark} ", MARKS[mark]), (names, "")]))
     if lines:
         printer.blank()
         printer.columns(lines, 2)
@@ -66,8 +66,8 @@ def _objects(printer: Printer, changes: Changes) -> None:
         printer.blank()
     for mark, entries in (("+", changes.objects_added), ("-", changes.objects_gone)):
         for entry in entries:
-            line = Text(f"{mark} ", MARKS[mark]).append(plain(entry.path), "bold default")
-            printer.block(line.append(f"  {size_in_words(entry.size)}", "not bold default"), 2)
+            size = (f"  {size_in_words(entry.size)}", "")
+            printer.block([(f"{mark} ", MARKS[mark]), (plain(entry.path), "bold"), size], 2)
     for group in arranged.alike(changes):
         printer.blank()
         _group(printer, group)
@@ -75,25 +75,24 @@ def _objects(printer: Printer, changes: Changes) -> None:
         printer.blank()
         head = f"{count(len(same), 'object')} of another size alone, {arranged.growth(same)} together"
         printer.line("", "", head, indent=2)
-        shown = [(Text(plain(item.path)), Text(arranged.size_change(item), "dim")) for item in same[:OBJECTS_SHOWN]]
+        shown = [([(plain(item.path), "")], [(arranged.size_change(item), "dim")]) for item in same[:OBJECTS_SHOWN]]
         more = len(same) - OBJECTS_SHOWN
-        printer.columns([*shown, *([(Text(f"and {more:,} more", "dim"), Text(""))] if more > 0 else [])], 4)
+        printer.columns([*shown, *([([(f"and {more:,} more", "dim")], [("", "")])] if more > 0 else [])], 4)
 
 
 def _group(printer: Printer, group: Alike) -> None:
     for item in group.objects[:OBJECTS_SHOWN]:
-        line = Text(plain(item.path), "bold")
-        line.append(f"  {arranged.size_change(item)}", "not bold default")
-        printer.block(line, 2)
+        printer.line(plain(item.path), "bold", f"  {arranged.size_change(item)}", indent=2)
         if item.moved:
             printer.line("moved, was ", "yellow", plain(item.path_before), indent=4)
     more = len(group.objects) - OBJECTS_SHOWN
     if more > 0:
         printer.line(f"and {more:,} more with the same changes", "dim", indent=2)
     if group.floor:
-        printer.line("needs ", "dim", plain(arranged.floor_in_words(group.floor)), indent=4)
+        floor = plain(arranged.floor_in_words(group.floor))
+        printer.block([("needs ", "dim"), (floor, "dim")], 4)
     lines = [
-        (Text(f"{mark} {plain(what)}", MARKS[mark]), Text(plain(names, LONGEST)))
+        ([(f"{mark} {plain(what)}", MARKS[mark])], [(plain(names, LONGEST), "")])
         for mark, entries in (("+", group.added), ("-", group.gone))
         for what, names in entries
     ]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from rich.text import Text
-
 from glibc_guard.model import Finding
 from glibc_guard.repair import FixReport, Outcome, Refusal, Repair
 from glibc_guard.report.grouping import Group, by_object, count, in_words
 from glibc_guard.report.neutral import plain
-from glibc_guard.report.printer import Printer
+from glibc_guard.report.printer import Printer, printer_for
 from glibc_guard.report.spelling import first_findings, readable, spelled
 
 OUTCOMES: Final[dict[Outcome, tuple[str, str]]] = {
@@ -26,7 +24,7 @@ SYMBOLS_SHOWN: Final = 20
 
 def render(report: FixReport, *, color: bool, width: int | None) -> str:
     """Return the report; ``width`` in columns, None where lines must not be wrapped."""
-    printer = Printer(color=color, width=width)
+    printer = printer_for(color=color, width=width)
     word, style = OUTCOMES[report.outcome]
     printer.line(word, style, f"  {plain(report.path)}{_whereto(report)}")
     objects = [*(one.object for one in report.repairs), *(one.object for one in report.refusals)]
@@ -57,9 +55,8 @@ def _repairs(printer: Printer, repairs: Iterable[Repair]) -> None:
     for repair in repairs:
         _entry(printer, "repaired", "green", readable(repair.message), repair.rule)
         for change in repair.changes:
-            line = Text(f"{change.offset:#x}: {_hex(change.before)} → {_hex(change.after)}  ", style="default")
-            line.append(plain(readable(change.what)), style="dim")
-            printer.block(line, 6)
+            replaced = f"{change.offset:#x}: {_hex(change.before)} → {_hex(change.after)}  "
+            printer.block([(replaced, "default"), (plain(readable(change.what)), "dim")], 6)
 
 
 def _refusals(printer: Printer, refusals: Iterable[Refusal]) -> None:
@@ -69,10 +66,7 @@ def _refusals(printer: Printer, refusals: Iterable[Refusal]) -> None:
 
 
 def _entry(printer: Printer, word: str, style: str, message: str, rule: str) -> None:
-    line = Text(f"{word} ", style=style)
-    line.append(plain(message), style="default")
-    line.append(f"  [{rule}]", style="dim")
-    printer.block(line, 4)
+    printer.block([(f"{word} ", style), (plain(message), ""), (f"  [{rule}]", f"dim {style}")], 4)
 
 
 def _remaining(printer: Printer, report: FixReport) -> None:

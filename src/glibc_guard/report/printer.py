@@ -1,67 +1,70 @@
-"""Collects the lines of a report for people, with colours and wrapping where there is a terminal."""
+"""Collects the lines of a report for people, for a file, a pipe or a job's log; `terminal` adds what a terminal can."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
 
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
+Span: TypeAlias = "tuple[str, str]"  # a text, and its style in the words of rich: "bold red"
+Line: TypeAlias = Sequence[Span]
 
-HANGING: Final = 2  # columns
-UNWRAPPED: Final = 100_000  # columns, where the output is no terminal
+GAP: Final = 2  # columns between two of a table
 #: What a wrapped line may begin with, and a job that gives its steps a terminal would obey; see neutral.plain.
 COMMAND: Final = re.compile(r"^((?:\x1b\[[0-9;]*m|\s)*)::")
 
 
-class Printer:
-    """Collects lines; everything is literal text, no markup is parsed."""
+def printer_for(*, color: bool, width: int | None) -> Printer:
+    """Return a printer that begins with nothing; ``width`` in columns, None where lines must not be wrapped."""
+    if not color and width is None:
+        return Printer()
+    from glibc_guard.report.terminal import Terminal  # noqa: PLC0415  # lazy: rich costs 20 ms, a log has no use for it
 
-    def __init__(self, *, color: bool, width: int | None) -> None:
-        """Begin with nothing; ``width`` in columns, None where lines must not be wrapped."""
+    return Terminal(color=color, width=width)
+
+
+class Printer:
+    """Collects lines, however long, without their styles; everything is literal text, no markup is parsed."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
         self._file = io.StringIO()
-        self._console = Console(
-            file=self._file,
-            force_terminal=color,
-            no_color=not color,
-            color_system="standard" if color else None,
-            width=width or UNWRAPPED,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-        )
 
     def line(self, text: str, style: str = "", rest: str = "", *, indent: int = 0) -> None:
         """Add a line that begins with ``text`` in a style."""
-        line = Text(text, style=style)
-        line.append(rest, style="not bold default")
-        self.block(line, indent)
+        self.block([(text, style), (rest, "")], indent)
 
     def blank(self) -> None:
         """Add an empty line."""
-        self._console.print()
+        self._file.write("\n")
 
-    def block(self, text: Text, indent: int) -> None:
-        """Add styled text, wrapped within its indentation; what follows the first line stands a little further in."""
-        room = max(self._console.width - indent - HANGING, 1)
-        for number, line in enumerate(text.wrap(self._console, room)):
-            by = indent + HANGING * bool(number)
-            self._console.print(Padding(line, (0, 0, 0, by), expand=False), soft_wrap=False)
+    def block(self, line: Line, indent: int) -> None:
+        """Add a line, nothing where it is empty; if wrapped, what follows its first row stands a little further in."""
+        if words := _words(line):
+            self._file.write(f"{' ' * indent}{words}\n")
 
-    def columns(self, rows: Sequence[Sequence[Text]], indent: int) -> None:
+    def columns(self, rows: Iterable[Sequence[Line]], indent: int) -> None:
         """Add rows of which the first columns are as wide as the widest; the last one is wrapped within itself."""
-        grid = Table.grid(padding=(0, 2))
-        for _ in rows[0]:
-            grid.add_column(overflow="fold")
-        for row in rows:
-            grid.add_row(*row)
-        self._console.print(Padding(grid, (0, 0, 0, indent), expand=False))
+        texts = [[_words(cell) for cell in row] for row in rows]
+        widths = [max(map(_width, column)) + GAP for column in zip(*(row[:-1] for row in texts), strict=True)]
+        for *cells, last in texts:
+            padded = (cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True))
+            self._file.write(f"{' ' * indent}{''.join(padded)}{last}\n")
 
     def text(self) -> str:
         """Return all lines."""
         return "\n".join(COMMAND.sub(r"\1: :", line.rstrip()) for line in self._file.getvalue().splitlines()) + "\n"
+
+
+def _words(line: Line) -> str:
+    return "".join(text for text, _ in line)
+
+
+def _width(text: str) -> int:
+    """Return how many columns ``text`` takes: a letter of Chinese takes two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415  # lazy: most names are of ASCII alone
+
+    return cell_len(text)

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from rich.text import Text
-
 from glibc_guard.explain.history import Appearance
 from glibc_guard.explain.symbol_page import Additions, Distributions, OnTarget, SymbolPage, Versions
 from glibc_guard.report.neutral import plain
-from glibc_guard.report.printer import Printer
+from glibc_guard.report.printer import Printer, printer_for
 
 SHOWN: Final = 60  # names of a list
 
 
 def render(page: SymbolPage, *, color: bool, width: int | None) -> str:
     """Return the page; ``width`` in columns, None where lines must not be wrapped."""
-    printer = Printer(color=color, width=width)
+    printer = printer_for(color=color, width=width)
     printer.line(title(page), "bold")
     for story in page.stories:
         printer.blank()
         at = f" ({story.version})" if story.version and story.version != page.version else ""
         printer.line(f"{story.title}{at}", "bold", indent=2)
-        printer.block(Text(story.what), 2)
+        printer.block([(story.what, "")], 2)
         if story.differs:
-            printer.block(Text(f"The older version {story.differs}."), 2)
+            printer.block([(f"The older version {story.differs}.", "")], 2)
     for versions in page.versions:
         _versions(printer, versions, page.version)
     for additions in page.additions:
@@ -77,7 +75,7 @@ def _versions(printer: Printer, versions: Versions, version: str | None) -> None
         printer.line("not there in any release", indent=4)
         return
     rows = [
-        [Text(one.version, style="bold" if one.version == version else ""), Text(appearance(one))]
+        ([(one.version, "bold" if one.version == version else "")], [(appearance(one), "")])
         for one in versions.appearances
     ]
     printer.columns(rows, 4)
@@ -103,15 +101,12 @@ def _distributions(printer: Printer, distributions: Distributions) -> None:
 
 
 def _labelled(printer: Printer, label: str, text: str) -> None:
-    line = Text(f"{label}: ", style="dim")
-    line.append(text, style="not dim default")
-    printer.block(line, 2)
+    printer.block([(f"{label}: ", "dim"), (text, "")], 2)
 
 
 def _list(printer: Printer, heading: str, texts: Sequence[str], *, numbered: bool) -> None:
     if texts:
         printer.blank()
         printer.line(heading, "bold", indent=2)
-        printer.columns(
-            [[Text(f"{number}." if numbered else "-"), Text(plain(text))] for number, text in enumerate(texts, 1)], 4
-        )
+        marks = [f"{number}." if numbered else "-" for number, _ in enumerate(texts, 1)]
+        printer.columns([([(mark, "")], [(plain(text), "")]) for mark, text in zip(marks, texts, strict=True)], 4)

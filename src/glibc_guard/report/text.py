@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from rich.text import Text
-
 from glibc_guard.model import NOT_LOADED, ArtifactReport, Finding, Report, Severity, Verdict
 from glibc_guard.report.changes import baseline_name, headline
 from glibc_guard.report.grouping import (
@@ -20,7 +18,7 @@ from glibc_guard.report.grouping import (
     summary_line,
 )
 from glibc_guard.report.neutral import plain
-from glibc_guard.report.printer import Printer
+from glibc_guard.report.printer import Line, Printer, printer_for
 from glibc_guard.report.remedies import Remedies
 from glibc_guard.report.sites import SHOWN, in_words, named, places_in_all, uses_of
 from glibc_guard.report.spelling import first_findings, readable, spelled
@@ -44,7 +42,7 @@ def render(report: Report, *, color: bool, width: int | None, failing_only: bool
         width: In columns; None where lines must not be wrapped.
         failing_only: Leave out what passes, except from the sentence over all.
     """
-    printer = Printer(color=color, width=width)
+    printer = printer_for(color=color, width=width)
     for artifact in sorted(report.artifacts, key=lambda one: one.verdict != "pass"):
         if artifact.verdict != "pass" or not failing_only:
             _artifact(printer, artifact)
@@ -56,7 +54,7 @@ def render(report: Report, *, color: bool, width: int | None, failing_only: bool
 
 def render_needs(report: Report, *, color: bool, width: int | None) -> str:
     """Return what ``show`` prints: what each artifact needs and where it runs, without a judgement."""
-    printer = Printer(color=color, width=width)
+    printer = printer_for(color=color, width=width)
     for artifact in report.artifacts:
         printer.line(plain(artifact.path), "bold")
         _facts(printer, artifact)
@@ -93,7 +91,8 @@ def _artifact(printer: Printer, artifact: ArtifactReport) -> None:
         _distributions(printer, artifact)
     for entry in artifact.ignored:
         until = f" until {entry.until}" if entry.until else ""
-        printer.line(f"ignored{until}: ", "dim", f"{_said(entry.finding)} ({plain(entry.reason)})", indent=2)
+        said = f"{_said(entry.finding)} ({plain(entry.reason)})"
+        printer.block([(f"ignored{until}: ", "dim"), (said, "dim")], 2)
     printer.blank()
 
 
@@ -120,19 +119,16 @@ def _group(printer: Printer, group: Group, remedies: Remedies) -> None:
             _message(printer, finding)
         if group.in_brief:
             text = f"{len(group.in_brief)} more like these: {_symbols(group.in_brief)}"
-            _line(printer, group.severity, text, group.rule)
+            _about(printer, group.severity, [(text, "")], group.rule)
     _sites(printer, group.findings)
     for label, line in remedies.own(group):
         _wrapped(printer, label, plain(line), indent=6)
 
 
 def _head(printer: Printer, group: Group) -> None:
-    head = Text(f"{group.severity} ", style=SEVERITY_STYLES[group.severity])
     library = f" of {plain(group.library)}" if group.library else ""
-    head.append(f"{plain(group.version or '')}{library}  ", style="bold default")
-    head.append(_symbols(group.findings), style="default")
-    head.append(f"  [{group.rule}]", style="dim")
-    printer.block(head, 4)
+    version = (f"{plain(group.version or '')}{library}  ", "bold")
+    _about(printer, group.severity, [version, (_symbols(group.findings), "")], group.rule)
 
 
 def _sites(printer: Printer, findings: Sequence[Finding]) -> None:
@@ -145,15 +141,13 @@ def _sites(printer: Printer, findings: Sequence[Finding]) -> None:
         _wrapped(printer, "used at", count(places_in_all(findings), "place"), indent=6)
 
 
-def _line(printer: Printer, severity: Severity, text: str, rule: str) -> None:
-    line = Text(f"{severity} ", style=SEVERITY_STYLES[severity])
-    line.append(text, style="default")
-    line.append(f"  [{rule}]", style="dim")
-    printer.block(line, 4)
+def _about(printer: Printer, severity: Severity, line: Line, rule: str) -> None:
+    style = SEVERITY_STYLES[severity]
+    printer.block([(f"{severity} ", style), *line, (f"  [{rule}]", f"dim {style}")], 4)
 
 
 def _message(printer: Printer, finding: Finding) -> None:
-    _line(printer, finding.severity, _said(finding), finding.rule)
+    _about(printer, finding.severity, [(_said(finding), "")], finding.rule)
 
 
 def _said(finding: Finding) -> str:
@@ -191,6 +185,4 @@ def _distributions(printer: Printer, artifact: ArtifactReport) -> None:
 
 
 def _wrapped(printer: Printer, label: str, value: str, *, indent: int) -> None:
-    line = Text(f"{label}: ", style="dim")
-    line.append(value, style="not dim default")
-    printer.block(line, indent)
+    printer.block([(f"{label}: ", "dim"), (value, "")], indent)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from functools import lru_cache, total_ordering
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,9 +20,7 @@ _LONGEST = 96  # characters; what is longer is no version, and is not worth a pl
 _CACHED = 16_384  # distinct names; a large wheel has a few hundred
 
 
-@total_ordering
-@dataclass(frozen=True, slots=True, eq=False)  # a struct has an order of its own, which total_ordering respects
-class SymbolVersion:
+class SymbolVersion(Struct, frozen=True, eq=False):
     """A numbered version of one namespace.
 
     Versions of one namespace are ordered by their numbers, and trailing zeros do not count: 4.8 is 4.8.0, as libgcc
@@ -29,11 +29,11 @@ class SymbolVersion:
 
     namespace: str
     numbers: tuple[int, ...]
-    significant: tuple[int, ...] = field(init=False, repr=False)  # the numbers without trailing zeros
+    significant: tuple[int, ...] = ()  # the numbers without trailing zeros, always worked out from them
 
     def __post_init__(self) -> None:
         """Work out once what every comparison needs."""
-        object.__setattr__(self, "significant", _significant(self.numbers))
+        force_setattr(self, "significant", _significant(self.numbers))
 
     def __eq__(self, other: object) -> bool:
         """Tell whether both name the same version of the same namespace."""
@@ -42,10 +42,16 @@ class SymbolVersion:
         return self.namespace == other.namespace and self.significant == other.significant
 
     def __lt__(self, other: object) -> bool:
-        """Tell whether this one is older; only within a namespace."""
+        """Tell whether this one is older; only within a namespace. Python turns ``>`` round, and ``>=`` likewise."""
         if not isinstance(other, SymbolVersion) or self.namespace != other.namespace:
             return NotImplemented
         return self.significant < other.significant
+
+    def __le__(self, other: object) -> bool:
+        """Tell whether this one is older or the same; only within a namespace."""
+        if not isinstance(other, SymbolVersion) or self.namespace != other.namespace:
+            return NotImplemented
+        return self.significant <= other.significant
 
     def __hash__(self) -> int:
         """Agree with equality."""

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import pytest
@@ -62,3 +63,24 @@ def test_a_hostile_name_is_bounded(name: str) -> None:
     with costs_less_than(2):
         assert len(demangled(name)) <= LONGEST
         package_of(name)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the library demangle needs Python 3.11")
+@pytest.mark.parametrize(
+    ("name", "shown", "loads"),
+    [
+        ("_ZNK3ray4core5ScoreEd", "ray::core::Score(double) const", False),
+        ("_ZZ4mainENK3$_0clEv", "main::$_0::operator()() const", True),
+        ("_ZN4testE", "test", False),
+        ("_ZN8$RF$testE", "&test", True),
+        ("__ZN4core3fmt17h9b2b3a0e5b4d1b31E", "core::fmt", True),
+        ("__RNvC6_123foo3bar", "123foo::bar", True),
+    ],
+)
+def test_what_reads_rust_is_loaded_for_what_may_be_rust(name: str, shown: str, *, loads: bool) -> None:
+    program = (
+        "import sys; from glibc_guard.explain.demangle import demangled; "
+        "print(demangled(sys.argv[1]), 'demangle.schemes.rust' in sys.modules, sep='\\n')"
+    )
+    told = subprocess.run([sys.executable, "-c", program, name], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines() == [shown, str(loads)]

@@ -5,10 +5,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.text import Text
 
 from glibc_guard.report.neutral import markdown, markdown_code, plain
-from glibc_guard.report.printer import Printer
+from glibc_guard.report.printer import printer_for
 from glibc_guard.urls import DOCUMENTATION, page
 
 HOSTILE = [
@@ -113,9 +112,9 @@ def test_what_makes_no_link_is_left_alone(text: str) -> None:
 @pytest.mark.parametrize("color", [False, True])
 @pytest.mark.parametrize("width", range(20, 40))
 def test_no_wrapped_line_begins_with_a_command(width: int, *, color: bool) -> None:
-    printer = Printer(color=color, width=width)
-    printer.block(Text(plain("lib/libthing.so\n::error file=a.py::forged and some more words"), style="red"), 4)
-    printer.columns([[Text("note"), Text(plain("lib/libthing.so\n::error file=a.py::forged"))]], 2)
+    printer = printer_for(color=color, width=width)
+    printer.block([(plain("lib/libthing.so\n::error file=a.py::forged and some more words"), "red")], 4)
+    printer.columns([([("note", "")], [(plain("lib/libthing.so\n::error file=a.py::forged"), "")])], 2)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", printer.text()).splitlines()
     assert len(lines) > 2
     assert not [line for line in lines if line.lstrip().startswith("::")]
@@ -127,9 +126,3 @@ def test_a_page_of_our_own_is_a_link_and_nothing_else_is() -> None:
     for hostile in (f"{DOCUMENTATION}/../x.md", f"{DOCUMENTATION}.evil/x.md", "https://evil/a.md", f"{DOCUMENTATION}/"):
         assert "<" not in markdown(hostile)
     assert markdown(f"{building}\u202e>") == f"<{building}>\\\\u202e\\>"
-
-
-def test_lines_that_go_on_stand_further_in() -> None:
-    printer = Printer(color=False, width=20)
-    printer.block(Text("used by: one two three four"), 4)
-    assert printer.text() == "    used by: one\n      two three four\n"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from glibc_guard.targets import TargetError, glibc
+from glibc_guard.targets import glibc
+from glibc_guard.targets.errors import TargetError
 from provisions import needed_module
 
 

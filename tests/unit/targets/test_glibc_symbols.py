@@ -177,8 +177,10 @@ def test_a_damaged_table_is_an_error() -> None:
     assert glibc_symbols.unpack(good, "good") == "architecture x86_64\n"
     with pytest.raises(SymbolTableError, match="bad is damaged"):
         glibc_symbols.unpack(good[:-1], "bad")
+    with pytest.raises(SymbolTableError, match="bad is damaged"):
+        glibc_symbols.unpack(good[:-1] + bytes([good[-1] ^ 1]), "bad")
     with pytest.raises(SymbolTableError, match="no symbol table of this version"):
-        glibc_symbols.unpack(good.replace(b"symbols 1", b"symbols 2"), "bad")
+        glibc_symbols.unpack(good.replace(b"symbols 2", b"symbols 1"), "bad")
 
 
 def test_one_architecture_is_read_quickly_and_all_of_them_are_small() -> None:

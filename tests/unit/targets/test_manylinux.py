@@ -9,7 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from glibc_guard.targets import TargetError, glibc, manylinux, symbol_version, tables
+from glibc_guard.targets import glibc, manylinux, symbol_version, tables
+from glibc_guard.targets.errors import TargetError
 from provisions import needed_module
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "update_manylinux_policies.py"

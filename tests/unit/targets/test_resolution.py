@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glibc_guard.model import Target, WheelFacts
-from glibc_guard.targets import Resolution, TargetError, all_names, glibc, resolve
+from glibc_guard.targets import glibc
+from glibc_guard.targets.errors import TargetError
+from glibc_guard.targets.resolution import Resolution, all_names, resolve
 
 X86 = ("x86_64",)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,14 +96,25 @@ def test_trailing_zeros_do_not_count() -> None:
     assert short == long
     assert hash(short) == hash(long)
     assert short <= long <= short
+    assert short >= long >= short
+    assert not short < long
+    assert not short > long
     assert SymbolVersion("GCC", (4, 8)) != SymbolVersion("GCC", (4, 80))
 
 
 def test_namespaces_are_not_comparable() -> None:
     glibc, gcc = SymbolVersion("GLIBC", (2, 17)), SymbolVersion("GCC", (2, 17))
     assert glibc != gcc
-    with pytest.raises(TypeError):
-        assert glibc < gcc
+    for compare in (operator.lt, operator.le, operator.gt, operator.ge):
+        with pytest.raises(TypeError):
+            compare(glibc, gcc)
+
+
+def test_any_two_compare_as_their_numbers_do() -> None:
+    older, newer = SymbolVersion("GLIBC", (2, 4)), SymbolVersion("GLIBC", (2, 17))
+    for compare in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne):
+        for one, other in itertools.product((older, newer), repeat=2):
+            assert compare(one, other) is compare(one.numbers, other.numbers)
 
 
 def test_a_version_is_no_plain_text() -> None:
