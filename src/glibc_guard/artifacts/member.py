@@ -76,6 +76,7 @@ class Member(Struct, frozen=True):
     archive: bool = False  # an archive whose members follow: named here, and not to be opened again
     wheel: NestedWheel | None = None  # the wheel inside the artifact that it belongs to; its path is relative to that
     file: Path | None = None  # where the content lies plain on disk, by itself
+    pieces: Pieces | None = None  # the content anew, held nowhere; None where only ``open`` gives it
 
 
 def printable(name: str) -> str:

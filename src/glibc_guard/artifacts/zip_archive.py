@@ -78,7 +78,9 @@ def _members(source: _Source, limits: Limits, read_whole: ReadWhole | None) -> I
         else:
             pieces = functools.partial(_pieces, source, path, info, read_whole)
             content = functools.partial(StreamedContent, pieces, limits.retained_bytes, limits.passes)
-            yield Member(path, info.file_size, content, functools.partial(_start, source, info))
+            start = functools.partial(_start, source, info)
+            again = functools.partial(_pieces, source, path, info, None)
+            yield Member(path, info.file_size, content, start, pieces=again)
 
 
 def _opened(file: RandomAccess, limits: Limits) -> _Source:

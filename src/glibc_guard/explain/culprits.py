@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from glibc_guard.artifacts import ArtifactError, Fetched, Limits, Member, open_artifact, reported
 from glibc_guard.elf import ElfError
-from glibc_guard.explain.object_file import ObjectFile
+from glibc_guard.explain.object_file import Memory, ObjectFile
 from glibc_guard.explain.object_sites import ObjectSites, sites_in
 from glibc_guard.explain.references import Wanted
 from glibc_guard.faults import own_fault
@@ -34,6 +34,7 @@ class Reading(Struct, frozen=True):
     limits: Limits
     pool: Executor
     fetched: Fetched | None = None  # of remote ones
+    memory: Memory = field(default_factory=Memory)
 
 
 def explained(reports: Sequence[ArtifactReport], origins: Sequence[str], reading: Reading) -> list[ArtifactReport]:
@@ -121,7 +122,7 @@ def _looked_through(
         if member.sequential:
             waiting.append((place, _of_stream(member, symbols, reading)))
         else:
-            waiting.append((place, reading.pool.submit(_of_member, member, symbols, reading.settings)))
+            waiting.append((place, reading.pool.submit(_of_member, member, symbols, reading)))
         if len(waiting) > WAITING:
             first, future = waiting.popleft()
             yield first, future.result()
@@ -130,7 +131,7 @@ def _looked_through(
 
 def _of_stream(member: Member, symbols: frozenset[Wanted], reading: Reading) -> Future[Result]:
     try:
-        file = ObjectFile.of_member(member)
+        file = ObjectFile.of_member(member, reading.memory)
     except (ArtifactError, OSError, ValueError) as error:
         failed: Future[Result] = Future()
         failed.set_result(_reason(error))
@@ -138,12 +139,12 @@ def _of_stream(member: Member, symbols: frozenset[Wanted], reading: Reading) -> 
     return reading.pool.submit(_of_file, file, member, symbols, reading.settings)
 
 
-def _of_member(member: Member, symbols: frozenset[Wanted], settings: Settings) -> Result:
+def _of_member(member: Member, symbols: frozenset[Wanted], reading: Reading) -> Result:
     try:
-        file = ObjectFile.of_member(member)
+        file = ObjectFile.of_member(member, reading.memory)
     except (ArtifactError, OSError, ValueError) as error:
         return _reason(error)
-    return _of_file(file, member, symbols, settings)
+    return _of_file(file, member, symbols, reading.settings)
 
 
 def _of_file(file: ObjectFile, member: Member, symbols: frozenset[Wanted], settings: Settings) -> Result:

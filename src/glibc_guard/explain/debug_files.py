@@ -17,7 +17,7 @@ from glibc_guard.elf.image import ProgramHeader
 from glibc_guard.elf.sections import SHT_NOBITS, Section
 from glibc_guard.elf.sections import content as content_of
 from glibc_guard.explain.debug_sections import ElfFile, headers_of
-from glibc_guard.explain.object_file import mapped
+from glibc_guard.explain.object_file import mapped, pieces
 
 NT_GNU_BUILD_ID, SHT_NOTE, SHF_EXECINSTR = 3, 7, 0x4
 MAX_FILES: Final = 50_000  # of one folder
@@ -172,7 +172,7 @@ def read(path: Path, suffix: str = "") -> ElfFile | None:
                 data = content.read(0, size)
                 content.verify()
                 return ElfFile(data, suffix)
-            copy, file = mapped(content)
+            copy, file = mapped(pieces(content))
             file.close()
             return ElfFile(copy, suffix)
     except (ArtifactError, OSError, ValueError, DwarfError):

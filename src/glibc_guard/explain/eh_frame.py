@@ -20,6 +20,7 @@ DW_EH_PE_OMIT, FORMAT_MASK = 0xFF, 0x0F
 DATA_RELATIVE_4: Final = 0x3B  # DW_EH_PE_datarel | DW_EH_PE_sdata4, as every linker writes the search table
 SIZES: Final = {0x02: 2, 0x03: 4, 0x04: 8, 0x0A: 2, 0x0B: 4, 0x0C: 8}
 CIE_BYTES: Final = 64  # up to the end of the augmentation data, of which compilers write eleven bytes
+FDE_BYTES: Final = 16  # of which none has less: its length, where its CIE lies, address and size of the function
 LONG_FORMAT: Final = 0xFFFFFFFF
 MAX_ENTRIES: Final = 1 << 24
 
@@ -44,7 +45,7 @@ class FrameTable:
 
     def function_at(self, address: int) -> tuple[int, int] | None:
         """Return first address and end of the function around ``address``; None where none is known."""
-        place = bisect_right(self._starts, address - self._base) - 1 if self._fits(address) else -1
+        place = bisect_right(self._starts, address - self._base) - 1
         if place < 0:
             return None
         start = self._base + self._starts[place]
@@ -52,9 +53,6 @@ class FrameTable:
             self._sizes[place] = self._size(self._base + self._entries[place])
         size = self._sizes[place]
         return (start, start + size) if address < start + size else None
-
-    def _fits(self, address: int) -> bool:
-        return -(1 << 31) <= address - self._base < 1 << 31
 
     def _load(self, address: int) -> None:
         try:
@@ -79,11 +77,16 @@ class FrameTable:
     def _size(self, entry: int) -> int:
         """Return how many bytes the function of the FDE at ``entry`` has; 0 where that cannot be read."""
         try:
-            length, back = struct.unpack(f"{self._order}II", self._image.read(entry, 8))
+            start = self._image.read(entry, FDE_BYTES)
+            length, back = struct.unpack_from(f"{self._order}II", start)
             if length == LONG_FORMAT:
                 return 0
-            size = self._pointer_size(entry + 4 - back)
-            raw = self._image.read(entry + 8 + size, size) if size else b""
+            size = self._pointer_size(entry + 4 - back) or 0
+            raw = (
+                start[8 + size : 8 + 2 * size]
+                if 8 + 2 * size <= FDE_BYTES
+                else self._image.read(entry + 8 + size, size)
+            )
         except ElfError:
             return 0
         return int.from_bytes(raw, "little" if self._order == "<" else "big")

@@ -6,6 +6,8 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import compress
+from operator import and_
 from typing import Final
 
 from msgspec import Struct, field
@@ -94,7 +96,7 @@ class _Table(Struct):
 
     values: Sequence[int]
     sizes: Sequence[int]
-    types: Sequence[int]
+    types: bytes  # st_info
     name: Callable[[int], str]  # of a symbol by its index
     defined: Sequence[int]  # st_shndx
     _orders: dict[frozenset[int], tuple[list[int], list[int]]] = field(default_factory=dict)
@@ -120,7 +122,8 @@ class _Table(Struct):
 
     def _order(self, types: frozenset[int]) -> tuple[list[int], list[int]]:
         if types not in self._orders:
-            indexes = [index for index, info in enumerate(self.types) if info & 15 in types and self.defined[index]]
+            selected = self.types.translate(bytes(info & 15 in types for info in range(256)))
+            indexes = [*compress(range(len(selected)), map(and_, selected, map(bool, self.defined)))]
             indexes.sort(key=self.values.__getitem__)
             self._orders[types] = [self.values[index] for index in indexes], indexes
         return self._orders[types]

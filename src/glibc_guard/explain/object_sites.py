@@ -59,11 +59,22 @@ def _found(places: Places, locator: _Locator, loads: Loads) -> Found:
     )
     in_code = (locator.site(address) for address in used)
     in_data = (locator.data_site(address) for address in sorted(places.data)[:MOST_LOOKED_AT])
-    different = dict.fromkeys(chain(in_code, in_data))
+    # Without lines no site goes before another: more of them need not be named.
+    different = _different(chain(in_code, in_data), None if locator.has_lines else MOST_SITES)
     lines_of = {site.function for site in different if site.line is not None}
     telling = (site for site in different if site.line is not None or site.function not in lines_of)
     sites = sorted(telling, key=lambda site: (not site.in_repository, site.line is None))
     return Found(tuple(sites[:MOST_SITES]), len(places.code) + len(places.data))
+
+
+def _different(sites: Iterable[Site], most: int | None) -> list[Site]:
+    """Return the first ``most`` different ones, all where it is None; no more than those are looked at."""
+    found: dict[Site, None] = {}
+    for site in sites:
+        found.setdefault(site)
+        if len(found) == most:
+            break
+    return [*found]
 
 
 def _sample(addresses: Sequence[int], locator: _Locator) -> list[int]:
@@ -73,7 +84,7 @@ def _sample(addresses: Sequence[int], locator: _Locator) -> list[int]:
     locator.is_cut = True
     own, others = dict[int, list[int]](), dict[int, list[int]]()
     for address in addresses:
-        by_function = own if locator.is_own(address) else others
+        by_function = own if locator.has_lines and locator.is_own(address) else others
         by_function.setdefault(locator.functions.start_of(address), []).append(address)
     in_turn: Iterable[int | None] = chain.from_iterable(
         chain(zip_longest(*own.values()), zip_longest(*others.values()))

@@ -9,7 +9,7 @@ import struct
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,8 +40,18 @@ def contents(path: Path, limits: Limits | None = None) -> dict[str, bytes | str]
                 content.verify()
             except ArtifactError as error:
                 found[name] = str(error)
+            if member.pieces is not None:
+                assert in_pieces(member.pieces) == found[name]
         opened.wheel()
     return found
+
+
+def in_pieces(pieces: Callable[[], Iterator[bytes]]) -> bytes | str:
+    """Read what is read once and held nowhere, which is to be proved no less."""
+    try:
+        return b"".join(pieces())
+    except ArtifactError as error:
+        return str(error)
 
 
 def kind(path: Path) -> str:

@@ -213,6 +213,11 @@ def _run(program: bytes, header: _Header, order: str, rows: _Rows) -> None:  # n
         if opcode >= opcode_base:
             address += advance[opcode]
             line += forward[opcode]
+        elif opcode == DW_LNS_SET_COLUMN:  # the most frequent one, and nothing to take note of
+            while program[at] >= 0x80:
+                at += 1
+            at += 1
+            continue
         elif opcode in {DW_LNS_NEGATE_STMT, DW_LNS_SET_BASIC_BLOCK, DW_LNS_SET_PROLOGUE_END, DW_LNS_SET_EPILOGUE_BEGIN}:
             continue
         elif opcode == DW_LNS_CONST_ADD_PC:
