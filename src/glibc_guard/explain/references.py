@@ -9,14 +9,8 @@ from typing import Final
 from msgspec import Struct, field
 
 from glibc_guard.elf.errors import ElfError
-from glibc_guard.elf.symbols import (
-    DT_SYMTAB,
-    DT_VERSYM,
-    as_integers,
-    relocated_indexes,
-    relocation_tables,
-    relocations_to,
-)
+from glibc_guard.elf.layout import as_integers
+from glibc_guard.elf.symbols import DT_SYMTAB, DT_VERSYM, relocated_indexes, relocation_tables, relocations_to
 from glibc_guard.elf.versions import INDEX_MASK, read_definitions, read_needs
 from glibc_guard.explain.object_file import LoadedObject
 
