@@ -137,7 +137,8 @@ class _Work(Struct, frozen=True, dict=True):
             return reports
         from glibc_guard.explain.culprits import Reading, explained  # noqa: PLC0415  # lazy, wanted only with findings
 
-        return explained(reports, origins, Reading(self.settings, self.settings.limits, self.pool, self.fetched))
+        with _computing():
+            return explained(reports, origins, Reading(self.settings, self.settings.limits, self.pool, self.fetched))
 
 
 def diff(
@@ -186,6 +187,17 @@ def hurry() -> None:
     sys.setswitchinterval(0.0001)  # seconds; the default is 0.005
     gc.set_threshold(100_000)  # objects; the default is 700
     atexit.register(gc.freeze)
+
+
+@contextmanager
+def _computing() -> Iterator[None]:
+    """Let threads that wait for nothing be changed no more often than that: to change them is all that it would do."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(max(before, 0.002))  # seconds
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextmanager
