@@ -86,6 +86,8 @@ def _sample(addresses: Sequence[int], locator: _Locator) -> list[int]:
     for address in addresses:
         by_function = own if locator.has_lines and locator.is_own(address) else others
         by_function.setdefault(locator.functions.start_of(address), []).append(address)
+        if len(others if not locator.has_lines else own) == MOST_LOOKED_AT:
+            break  # one in each of these comes before all others
     in_turn: Iterable[int | None] = chain.from_iterable(
         chain(zip_longest(*own.values()), zip_longest(*others.values()))
     )
