@@ -76,10 +76,11 @@ def displacements(code: memoryview, base: int, targets: Collection[int], opcodes
     unpack = struct.Struct("<i").unpack_from
     for pattern, back, start, end in _searches(len(code), ranges, opcodes):
         sought = distances[back]
-        for match in pattern.finditer(code, start, end):
-            place = match.end()
-            if place + unpack(code, place - back)[0] in sought:
-                yield place - back
+        yield from [
+            place - back
+            for match in pattern.finditer(code, start, end)
+            if (place := match.end()) + unpack(code, place - back)[0] in sought
+        ]
 
 
 class _Search(NamedTuple):

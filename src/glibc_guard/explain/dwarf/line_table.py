@@ -44,6 +44,8 @@ DW_LNE_END_SEQUENCE, DW_LNE_SET_ADDRESS, DW_LNE_DEFINE_FILE = 1, 2, 3
 ARGUMENTS: Final = (0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1)
 MAX_FILES: Final = 200_000
 MAX_PROGRAM: Final = 12 * 1024 * 1024  # bytes; each may be a row of 16 bytes
+LINE_BITS: Final = 32
+LINE_MASK: Final = 0xFFFFFFFF
 LAST_LINE: Final = 0x7FFFFFFF
 MAX_OVERLAP: Final = 256  # sequences that are looked at for one address; mostly one
 
@@ -150,7 +152,8 @@ class _Rows:
 
     def __init__(self, executes: Callable[[int], bool]) -> None:
         self._executes = executes
-        self.addresses, self.files, self.lines = array("Q"), array("I"), array("I")
+        self.addresses = array("Q")
+        self.places = array("Q")  # of each row the number of the file and, in the lower half, the line
         self._sequences: list[tuple[int, int, int, int]] = []  # first and last address, first and last row
         self._reach: list[int] = []  # the highest last address so far
         self._start = 0
@@ -162,12 +165,12 @@ class _Rows:
         if start < end and grows and self.addresses[end - 1] <= address and self._kept(self.addresses[start], address):
             self._sequences.append((self.addresses[start], address, start, end))
         else:
-            del self.addresses[start:], self.files[start:], self.lines[start:]
+            del self.addresses[start:], self.places[start:]
         self._start = len(self.addresses)
 
     def drop_sequence(self) -> None:
         """Forget rows that no end followed."""
-        del self.addresses[self._start :], self.files[self._start :], self.lines[self._start :]
+        del self.addresses[self._start :], self.places[self._start :]
 
     def sort(self) -> None:
         """Make ready for being asked."""
@@ -188,7 +191,7 @@ class _Rows:
             _, high, start, end = self._sequences[index]
             if address < high:
                 row = bisect_right(self.addresses, address, start, end) - 1
-                found.append((self.files[row], self.lines[row]))
+                found.append((self.places[row] >> LINE_BITS, self.places[row] & LINE_MASK))
         return found
 
     def _kept(self, low: int, high: int) -> bool:
@@ -201,12 +204,12 @@ def _run(program: bytes, header: _Header, order: str, rows: _Rows) -> None:  # n
     Raises:
         IndexError, OverflowError, DwarfError: it is damaged.
     """
-    addresses, files, lines = rows.addresses.append, rows.files.append, rows.lines.append
+    addresses, places = rows.addresses.append, rows.places.append
     base, wide, opcode_base, shortest = header.line_base, header.line_range, header.opcode_base, header.shortest
     advance = [(opcode - opcode_base) // wide * shortest for opcode in range(256)]
     forward = [base + (opcode - opcode_base) % wide for opcode in range(256)]
     at, end = 0, len(program)
-    address, file, line = 0, 1, 1
+    address, file, line = 0, 1 << LINE_BITS, 1
     while at < end:
         opcode = program[at]
         at += 1
@@ -236,7 +239,7 @@ def _run(program: bytes, header: _Header, order: str, rows: _Rows) -> None:  # n
             kind = cursor.integer(1)
             if kind == DW_LNE_END_SEQUENCE:
                 rows.end_sequence(address)
-                address, file, line = 0, 1, 1
+                address, file, line = 0, 1 << LINE_BITS, 1
             elif kind == DW_LNE_SET_ADDRESS:
                 address = cursor.integer(size - 1)
             elif kind == DW_LNE_DEFINE_FILE:
@@ -260,15 +263,14 @@ def _run(program: bytes, header: _Header, order: str, rows: _Rows) -> None:  # n
             elif opcode == DW_LNS_ADVANCE_PC:
                 address += value * shortest
             elif opcode == DW_LNS_SET_FILE:
-                file = value
+                file = value << LINE_BITS
             elif opcode > DW_LNS_SET_ISA:
                 raise DwarfError
             continue
-        if line < 0:
+        if not 0 <= line <= LINE_MASK:
             raise DwarfError
         addresses(address)
-        files(file)
-        lines(line)
+        places(file | line)
 
 
 def _read_header(sections: Sections, at: int, budget: Budget) -> _Header:
