@@ -18,7 +18,7 @@ from glibc_guard.baseline import (
     unlike,
     unread,
 )
-from glibc_guard.baseline.counterparts import Reader
+from glibc_guard.baseline.counterparts import ReportsAt
 from glibc_guard.ignores import IgnoreList
 from glibc_guard.judging import chosen
 from glibc_guard.model import NOT_LOADED, Artifact, ArtifactReport, Changes, Finding
@@ -35,7 +35,7 @@ class Comparer(Struct, frozen=True):
     """A baseline, and how its artifacts are read; everything that several reports are compared by."""
 
     source: Source
-    read: Reader
+    read: ReportsAt
     index: PackageIndex
 
     def judged(

@@ -80,8 +80,8 @@ class Header(tarfile.TarInfo):
     def _usual(cls, buf: bytes, encoding: str, errors: str) -> Self | None:
         """Return the header in a block as nearly all are written, of a file, link or folder; None for another.
 
-        It is read as tarfile does, which takes three times as long, but for what nothing here asks for: modes, owners
-        and times.
+        It is read as tarfile does, but for what nothing here asks for, which takes tarfile most of its time: modes,
+        owners and times.
         """
         found = USUAL.fullmatch(buf)
         if found is None or int(found["sum"], 8) != _checksum(buf):

@@ -22,7 +22,7 @@ from glibc_guard.settings import PYPI
 SHOWN: Final = 3  # names that a remark lists
 DOWNLOADS: Final = 4  # at a time
 
-Reader: TypeAlias = Callable[[str], Sequence[ArtifactReport]]  # a path → the reports of what is there, not judged
+ReportsAt: TypeAlias = Callable[[str], Sequence[ArtifactReport]]  # a path → the reports of what is there, not judged
 
 
 class Counterpart(Struct, frozen=True):
@@ -34,7 +34,7 @@ class Counterpart(Struct, frozen=True):
 
 
 def counterparts(
-    source: Source, reports: Sequence[ArtifactReport], read: Reader, index: PackageIndex
+    source: Source, reports: Sequence[ArtifactReport], read: ReportsAt, index: PackageIndex
 ) -> tuple[list[Counterpart], tuple[str, ...]]:
     """Return the counterpart of each of ``reports``, in order, and what of the baseline was compared with nothing."""
     holding = holders([*reports, *(wheel for report in reports for wheel in apart(report)[1])])
@@ -44,7 +44,7 @@ def counterparts(
 
 
 def _found(
-    source: Source, compared: Sequence[ArtifactReport], read: Reader, index: PackageIndex
+    source: Source, compared: Sequence[ArtifactReport], read: ReportsAt, index: PackageIndex
 ) -> tuple[dict[int, Counterpart], tuple[str, ...]]:
     if source.requirement is None:
         return _paired(source, source.report.artifacts if source.report is not None else read(source.given), compared)
@@ -59,7 +59,7 @@ def _of_holder(report: ArtifactReport) -> Counterpart:
     return Counterpart(missing=f"{damaged[0].path} cannot be read") if damaged else Counterpart()
 
 
-def _from_index(source: Source, report: ArtifactReport, read: Reader, index: PackageIndex) -> Counterpart:
+def _from_index(source: Source, report: ArtifactReport, read: ReportsAt, index: PackageIndex) -> Counterpart:
     wheel = None if report.kind in HOLDERS else wheel_name(report.path)
     if _has_nothing(report):
         return Counterpart()

@@ -5,6 +5,7 @@ import pytest
 
 from glibc_guard.explain.demangle import LONGEST, demangled, is_rust, package_of
 from measured import costs_less_than
+from provisions import needs_demangler
 
 NAMES = {
     "_ZN4core3fmt9Formatter3pad17h9b2b3a0e5b4d1b31E": ("core::fmt::Formatter::pad", "core"),
@@ -65,7 +66,7 @@ def test_a_hostile_name_is_bounded(name: str) -> None:
         package_of(name)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="the library demangle needs Python 3.11")
+@needs_demangler
 @pytest.mark.parametrize(
     ("name", "shown", "loads"),
     [
